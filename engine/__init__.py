@@ -1,0 +1,1 @@
+"""Downloads, blobs, catalogue, index. Runs and is tested without FUSE."""
