@@ -1,0 +1,55 @@
+"""What can go wrong in the engine, as callers above need to tell it apart. The text is one sentence for the user."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Base of all; `str(error)` is one sentence."""
+
+
+class NoSuchItem(EngineError):
+    """ENOENT"""
+
+
+class NoSuchTag(EngineError):
+    """ENOENT"""
+
+
+class NameTaken(EngineError):
+    """EEXIST"""
+
+
+class TagInUse(EngineError):
+    """ENOTEMPTY"""
+
+
+class BadRequest(EngineError):
+    """EINVAL: the request can never succeed as it is."""
+
+
+class AttributeMissing(EngineError):
+    """ENODATA: XATTR_REPLACE or removal of what is not there."""
+
+
+class AttributeExists(EngineError):
+    """EEXIST: XATTR_CREATE of what is there."""
+
+
+class NotReady(EngineError):
+    """EAGAIN: not here yet and the caller does not want to wait, or the number of waiters is at its limit."""
+
+
+class SourceFailed(EngineError):
+    """EIO: the source has failed for good, or patience ran out."""
+
+
+class DigestMismatch(SourceFailed):
+    """The content that arrived is not the content that was promised."""
+
+
+class StoreFull(EngineError):
+    """ENOSPC"""
+
+
+class StateInUse(EngineError):
+    """Another daemon owns this state directory."""

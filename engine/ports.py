@@ -1,0 +1,268 @@
+"""The seams of the engine: what each part promises to the others. Protocols only; imports types and errors.
+
+All methods are called on the trio thread. A plain method answers at once from memory or by one indexed point read
+(7 µs); an `async` one may wait for a thread. Writes are durable when they return (WAL, synchronous=FULL), the index has
+applied them and every observer has settled: nobody can see a stale answer after the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pyroaring import BitMap
+
+from engine.types import Blob, Change, Download, Facts, Item, ItemId, Kind, Source, State, TagChange, TagCount
+from query.ast import Expr
+
+
+class Observer(Protocol):
+    """Is told of every commit. Two steps, both on the trio thread."""
+
+    def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+        """Instant: bring own memory up to date. Never fails, never waits; order = commit order."""
+
+    async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+        """Make the change visible outside (kernel caches). Bounded by a deadline of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDownload:
+    staging: str
+    digests: Mapping[str, str] = field(default_factory=dict)
+    name_fixed: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """An item to be. A whole FILE names its blob (`sha256` and `size`), which must be in the store already."""
+
+    name: str
+    kind: Kind = Kind.FILE
+    state: State = State.COMPLETE
+    tags: Collection[str] = ()  # created where they do not exist
+    size: int | None = None
+    sha256: str | None = None
+    mtime_ns: int | None = None  # None: now
+    mode: int = 0o644
+    target: str | None = None
+    sources: Sequence[Source] = ()
+    download: NewDownload | None = None
+    xattrs: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Changes to one item, made in one transaction. Defaults change nothing."""
+
+    name: str | None = None
+    add: Collection[str] = ()
+    remove: Collection[str] = ()
+    tags: Collection[str] | None = None  # replaces all own tags (before add and remove)
+    mtime_ns: int | None = None
+    mode: int | None = None
+    state: State | None = None
+    error: str | None = None  # with state: replaces the sentence (None clears it)
+    size: int | None = None  # once known
+    set_xattrs: Mapping[str, bytes] = field(default_factory=dict)
+    remove_xattrs: Collection[str] = ()
+    must_create: bool = False  # XATTR_CREATE for set_xattrs
+    must_replace: bool = False  # XATTR_REPLACE for set_xattrs
+    mtime_if_unset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of an arriving item. `done` and `total` are bytes, `speed` bytes a second (5 s window), `eta` seconds."""
+
+    done: int
+    total: int | None
+    speed: float = 0.0
+    eta: float | None = None
+    connections: int = 0
+    retry_at_ns: int | None = None
+
+
+class Catalogue(Protocol):
+    """Items, tags and all that must survive. One implementation today (SQLite)."""
+
+    # -- point reads -------------------------------------------------------------------------------------------
+    def item(self, item: ItemId) -> Item | None:
+        """Also of trashed items."""
+
+    def named(self, name: str) -> Sequence[ItemId]:
+        """Live items of exactly this name, oldest (lowest id) first."""
+
+    def trashed(self, name: str) -> Sequence[ItemId]: ...
+    def tags(self, item: ItemId) -> tuple[str, ...]:
+        """Own tags, sorted."""
+
+    def facts(self, item: ItemId) -> Facts | None: ...
+    def xattrs(self, item: ItemId) -> Mapping[str, bytes]: ...
+    def sources(self, item: ItemId) -> Sequence[Source]: ...
+    def download(self, item: ItemId) -> Download | None: ...
+    def blob(self, sha256: str) -> Blob | None: ...
+    def blob_by_digest(self, algorithm: str, hexdigest: str) -> Blob | None:
+        """The blob that carries this digest (sha256, sha512, md5, ... as recorded when it was verified)."""
+
+    # -- scans, on a reader thread -----------------------------------------------------------------------------
+    async def items(self, ids: Collection[int]) -> list[Item]:
+        """Rows of `ids` in ascending id order; ids that do not exist are left out."""
+
+    async def trash_list(self) -> list[Item]: ...
+    async def downloads(self) -> list[Download]:
+        """Of live items that are not whole, in queue order."""
+
+    async def blobs(self) -> list[Blob]: ...
+    async def unreferenced_blobs(self) -> list[Blob]: ...
+    async def check(self) -> list[str]:
+        """integrity_check, foreign_key_check and own consistency rules: one sentence a fault, empty when sound."""
+
+    # -- writes, each one durable transaction ------------------------------------------------------------------
+    async def add(self, new: NewItem) -> Item: ...
+    async def add_many(self, new: Sequence[NewItem]) -> list[Item]: ...
+    async def edit(self, item: ItemId, edit: Edit) -> Item: ...
+    async def edit_many(self, edits: Sequence[tuple[ItemId, Edit]]) -> None: ...
+    async def complete(
+        self, item: ItemId, sha256: str, size: int, *, digests: Mapping[str, str], mtime_ns: int | None, keep_old: bool
+    ) -> Item:
+        """The content of `item` is this blob now, which is in the store already: blob row and digests are made,
+        state becomes complete, error is cleared and the download row goes. With `keep_old` a previous non-empty
+        content becomes an item of its own in the trash (same name and tags)."""
+
+    async def update_download(self, download: Download) -> None: ...
+    async def trash(self, item: ItemId) -> Item: ...
+    async def restore(self, item: ItemId, name: str | None = None) -> Item: ...
+    async def purge(self, items: Collection[ItemId]) -> None:
+        """Forget trashed items; their blobs stay until `forget_blob`."""
+
+    async def discard(self, item: ItemId) -> None:
+        """Forget a live item that never got content (a draft, a download given up before its first byte)."""
+
+    async def forget_blob(self, sha256: str) -> bool:
+        """Remove the row if no item refers to it (checked in the same transaction); True when it is gone."""
+
+    async def create_tag(self, name: str) -> None:
+        """NameTaken when it exists."""
+
+    async def remove_tag(self, name: str) -> None:
+        """NoSuchTag; TagInUse while a live or trashed item carries it."""
+
+    async def rename_tag(self, old: str, new: str) -> None:
+        """NoSuchTag; TagInUse when `new` is in use; an unused `new` is replaced."""
+
+    # -- observers ---------------------------------------------------------------------------------------------
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Add an observer; the function returned removes it."""
+
+
+class Index(Protocol):
+    """Membership. All answers are about live items, as of the last commit."""
+
+    @property
+    def live(self) -> BitMap: ...
+    def has_tag(self, name: str) -> bool: ...
+    def tag_list(self) -> Sequence[TagCount]:
+        """All tags, sorted by name, key:value pairs included."""
+
+    def keys(self) -> Sequence[str]:
+        """Keys of own key:value tags in use, sorted (not the built-in ones)."""
+
+    def values(self, key: str) -> Sequence[TagCount]:
+        """Values in use of an own or built-in key (name = the value alone), sorted as values compare."""
+
+    def unknown(self, expr: Expr) -> str | None:
+        """The first tag or key that `expr` names and that does not exist (built-in keys always do), else None."""
+
+    async def prepare(self, expr: Expr) -> None:
+        """Load what `evaluate` and `contains` need of `expr`. Cheap when loaded already."""
+
+    def evaluate(self, expr: Expr, *, now: float) -> BitMap:
+        """Item ids that match; `expr` must be prepared. The caller may keep and change the bitmap."""
+
+    def contains(self, expr: Expr, item: ItemId, *, now: float) -> bool:
+        """Whether one item matches, without evaluating the whole."""
+
+    async def narrowing(self, expr: Expr, *, now: float) -> list[TagCount]:
+        """Tags that leave something and not everything of the result, with what they leave."""
+
+
+class RangeReader(Protocol):
+    """An arriving file, as the vfs sees it."""
+
+    @property
+    def size(self) -> int | None: ...
+    @property
+    def present(self) -> int:
+        """Bytes that are here."""
+
+    def have(self, offset: int, length: int) -> bool: ...
+    def hint(self, offset: int, length: int) -> None:
+        """Somebody is about to read this: put it first. Starts the download if it waits in the queue."""
+
+    async def pread(self, offset: int, length: int, deadline: float) -> bytes:
+        """Exactly the bytes, cut only at the end of the file; waits for them until `deadline` (trio clock).
+
+        NotReady when too many wait already; SourceFailed when patience runs out or the source fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddRequest:
+    """A download to start. `urls` are mirrors of one file."""
+
+    urls: Sequence[str]
+    name: str | None = None  # None: from the server or the URL
+    tags: Collection[str] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)  # algorithm -> hex
+    paused: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+class Transfers(Protocol):
+    async def add(self, request: AddRequest) -> Item:
+        """The item is there (queued) when this returns; its name may still change once the server says better."""
+
+    def reader(self, item: ItemId) -> RangeReader | None:
+        """None for an item that is not arriving."""
+
+    def progress(self, item: ItemId) -> Progress | None: ...
+    async def pause(self, item: ItemId) -> None: ...
+    async def resume(self, item: ItemId) -> None:
+        """Also retries what failed."""
+
+    async def stop(self, item: ItemId) -> None:
+        """Before an item goes to the trash: let go of its connections and wait until nothing writes any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    sha256: str
+    size: int
+    digests: Mapping[str, str]  # every algorithm that was checked, lower-case hex
+
+
+class Blobs(Protocol):
+    """Content by SHA-256. Files in the store never change."""
+
+    def path(self, sha256: str) -> str: ...
+    def open(self, sha256: str) -> int:
+        """A read-only file descriptor, which the caller closes."""
+
+    def exists(self, sha256: str) -> bool: ...
+    def create_staging(self, name: str | None = None) -> tuple[str, int]:
+        """(name, fd) of a new empty file below staging, or of the existing one of that `name`; mode 0600."""
+
+    def staging_path(self, name: str) -> str: ...
+    async def ingest(self, staging: str, digests: Mapping[str, str]) -> Ingested:
+        """The one door in: hash, compare with `digests` (DigestMismatch), fsync, rename, fsync the folder.
+
+        Afterwards the caller commits the row that names the blob. Content that is there already is not stored twice.
+        The staging name is gone on success and untouched on failure."""
+
+    def discard_staging(self, name: str) -> None: ...
+    def hold(self, sha256: str) -> None:
+        """Somebody has it open: gc leaves it. Paired with `release`."""
+
+    def release(self, sha256: str) -> None: ...

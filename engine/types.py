@@ -1,0 +1,222 @@
+"""The values that cross the engine. Plain, frozen, no I/O; imports only `query`. Used on every thread.
+
+Names from outside (file names) are `str` with surrogateescape, exactly what `os.fsdecode` gives; the catalogue stores
+`os.fsencode` of them, so bytes that are not UTF-8 survive a round trip. Tag names are always NFC and valid UTF-8.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NewType
+
+ItemId = NewType("ItemId", int)  # also the inode number of the item on every path; never reused
+BlobId = NewType("BlobId", int)
+
+FIRST_ITEM_ID = 4096  # below are the inode numbers of the fixed directories
+LAST_ITEM_ID = 2**32 - 1  # roaring bitmaps hold 32-bit numbers
+
+
+class Kind(StrEnum):
+    FILE = "file"
+    FOLDER = "folder"
+    SYMLINK = "symlink"
+
+
+class State(StrEnum):
+    """Where an item is in its life.
+
+    queued ──▶ downloading ──▶ complete ──▶ seeding
+      ▲ ▲          │  │           ▲            │
+      │ └─ retry ──┘  ▼           │            ▼
+    paused ◀──────  failed     writing      missing   (complete, but its blob is gone)
+    """
+
+    QUEUED = "queued"
+    DOWNLOADING = "downloading"
+    PAUSED = "paused"
+    COMPLETE = "complete"
+    SEEDING = "seeding"
+    FAILED = "failed"
+    WRITING = "writing"  # created through the mount and not closed yet
+    MISSING = "missing"
+
+    @property
+    def whole(self) -> bool:
+        """Whether the content is here as a blob (symlinks and folders count as whole)."""
+        return self in (State.COMPLETE, State.SEEDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row of the catalogue. `size` is bytes, None while unknown; times are nanoseconds since the epoch."""
+
+    id: ItemId
+    name: str
+    kind: Kind
+    state: State
+    size: int | None
+    sha256: str | None  # 64 hex digits of the blob, None until whole
+    blob: BlobId | None
+    mtime_ns: int
+    added_ns: int
+    mode: int  # permission bits only
+    target: str | None  # of a symlink
+    error: str | None  # one sentence, when failed, missing or damaged
+    trashed_ns: int | None
+    tag_count: int  # own tags
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    id: BlobId
+    sha256: str
+    size: int
+
+
+class SourceKind(StrEnum):
+    HTTP = "http"
+    IMPORT = "import"  # copied in by `tagfs import`
+    MOUNT = "mount"  # written through the mount
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an item's bytes come from. `url` may hold credentials: show `public_url`, never `url`."""
+
+    kind: SourceKind
+    url: str  # http(s) URL, or empty
+    public_url: str  # without userinfo, query secrets and fragment
+    host: str  # lower case, without port; empty where there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What a restart needs to go on with an item that is not whole. One row an arriving item."""
+
+    item: ItemId
+    staging: str  # file name below the staging folder, unique, never derived from outside names
+    size: int | None
+    etag: str | None  # strong validators only
+    last_modified: str | None  # as the server sent it
+    ranges: str  # durable range map, `0-1048576,2097152-3145728` (end exclusive); bytes here were fsynced
+    digests: Mapping[str, str]  # algorithm -> lower-case hex that the content must have
+    name_fixed: bool  # the user chose the name: a Content-Disposition does not change it
+    attempts: int  # consecutive failures
+    retry_at_ns: int | None
+    options: Mapping[str, str] = field(default_factory=dict)  # per-download settings, JSON in the row
+
+
+@dataclass(frozen=True, slots=True)
+class TagCount:
+    """A tag (`movie`, `year:2000`) and how many live items carry it."""
+
+    name: str
+    items: int
+
+
+def media_types(name: str) -> tuple[str, ...]:
+    """The values of `type:` for a file name: the class and the MIME type, by extension; empty when unknown."""
+    mime, encoding = mimetypes.guess_type(name, strict=False)
+    if encoding is not None:
+        return ("archive", f"application/{encoding}")
+    if mime is None:
+        return ()
+    major = mime.partition("/")[0]
+    if mime in _ARCHIVES:
+        return ("archive", mime)
+    if major in ("video", "audio", "image", "text"):
+        return (major, mime)
+    return (mime,)
+
+
+_ARCHIVES = frozenset(
+    "application/" + kind
+    for kind in (
+        "zip", "x-tar", "x-7z-compressed", "vnd.rar", "x-rar-compressed", "x-rar", "gzip", "x-bzip2", "x-xz", "zstd",
+        "x-iso9660-image", "x-cpio", "java-archive", "vnd.debian.binary-package", "x-debian-package", "x-rpm",
+    )
+)  # fmt: skip
+
+
+def extension(name: str) -> str:
+    """The value of `ext:`: what follows the last dot, lower case; empty for none and for dot files."""
+    stem, dot, ext = name.rpartition(".")
+    return ext.lower() if dot and stem.strip(".") else ""
+
+
+def timestamp(ns: int) -> str:
+    """The text of an instant as `added:` compares it: `2026-11-23T10:00:00Z`."""
+    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a query can ask of one item; implements `query.evaluate.Facts`."""
+
+    name: str
+    kind: Kind
+    state: State
+    size: int | None
+    sha256: str | None
+    added_ns: int
+    trashed: bool
+    tags: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()  # SourceKind values
+    hosts: frozenset[str] = frozenset()
+
+    def values(self, key: str) -> tuple[str, ...]:
+        """The values of built-in `key` as text; empty for a key that is not built in."""
+        match key:
+            case "state":
+                return (self.state.value,)
+            case "type":
+                return media_types(self.name) if self.kind is Kind.FILE else ()
+            case "ext":
+                ext = extension(self.name) if self.kind is Kind.FILE else ""
+                return (ext,) if ext else ()
+            case "size":
+                return () if self.size is None else (str(self.size),)
+            case "added":
+                return (timestamp(self.added_ns),)
+            case "source":
+                return tuple(sorted(self.sources))
+            case "host":
+                return tuple(sorted(self.hosts))
+            case "name":
+                return (self.name,)
+            case "sha256":
+                return (self.sha256,) if self.sha256 else ()
+            case "is":
+                return () if self.tags else ("untagged",)
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a committed transaction did to one item. None: the item did not exist, or exists no more.
+
+    Delivered in commit order, each exactly once, on the trio thread, before the call that made it returns.
+    """
+
+    item: ItemId
+    before: Facts | None
+    after: Facts | None
+
+
+class TagEvent(StrEnum):
+    CREATED = "created"
+    REMOVED = "removed"
+    RENAMED = "renamed"
+
+
+@dataclass(frozen=True, slots=True)
+class TagChange:
+    """A tag came, went or was renamed. A rename changes no `Change`: the items' tags follow the tag."""
+
+    event: TagEvent
+    name: str
+    new_name: str | None = None
