@@ -1,0 +1,71 @@
+"""Every setting, declared once. Pure; imports nothing of the engine. Any thread.
+
+docs/configuration.md has one row for each field below, and a test compares the two. `Config` is what the daemon runs
+with; `tagfs.config.load` fills it, `tagfs.config.transfer` turns the [transfer] section into the engine's own type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tagfs.config.kinds import choice, integer, number, path, table, words
+from tagfs.config.mount_options import MountOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """[paths]. Both are absolute once loaded; empty means that nobody has chosen."""
+
+    state: str = path(
+        "where the catalogue, the blobs and unfinished downloads live; one daemon a directory",
+        shown="`$XDG_DATA_HOME/tagfs`, else `~/.local/share/tagfs`",
+        unset="",
+    )
+    runtime: str = path(
+        "folder of the control socket",
+        shown="`$XDG_RUNTIME_DIR/tagfs`, else the state directory itself",
+        unset="",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """[transfer]. How downloads behave."""
+
+    max_active: int = integer(8, "downloads", "how many downloads run at once; the others wait their turn", low=1)
+    max_per_host: int = integer(4, "connections", "how many connections one host gets", low=1)
+    connect_timeout: float = number(30.0, "seconds", "how long a connection may take to be there", low=0.1)
+    header_timeout: float = number(30.0, "seconds", "how long a server may take to answer a request", low=0.1)
+    min_rate: int = integer(1024, "bytes/second", "a transfer slower than this over a minute is cut and tried again")
+    retries: int = integer(10, "attempts", "failures in a row after which a download counts as failed")
+    backoff_first: float = number(1.0, "seconds", "wait before the first retry; each further wait doubles", low=0.01)
+    backoff_max: float = number(3600.0, "seconds", "longest wait between two attempts", low=0.01)
+    read_patience: float = number(60.0, "seconds", "how long a read waits for bytes that have not arrived", low=0.1)
+    max_waiters: int = integer(500, "reads", "how many reads may wait at once; more get EAGAIN", low=1, high=900)
+    user_agent: str = words("tagfs", "what tagfs calls itself to servers")
+    proxy: str | None = words(None, "http, https or socks5 proxy URL for all downloads; may hold a password")
+    headers: Mapping[str, str] = table("request headers for every download, by name")
+    cookies: str | None = path("cookie jar in the format of Netscape and curl")
+    netrc: str | None = path("netrc file with user names and passwords by host")
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """[log]."""
+
+    level: str = choice("info", ("debug", "info", "warning", "error"), "what is worth a line in the log")
+    file: str | None = path("log file of a daemon in the background", shown="`daemon.log` in the state directory")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings of one run."""
+
+    paths: Paths = field(default_factory=Paths)
+    transfer: Transfer = field(default_factory=Transfer)
+    mount: MountOptions = field(default_factory=MountOptions)
+    log: Log = field(default_factory=Log)
+
+
+SECTIONS: Mapping[str, type] = {"paths": Paths, "transfer": Transfer, "mount": MountOptions, "log": Log}
