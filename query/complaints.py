@@ -58,7 +58,7 @@ def _expression_reason(lexeme: Lexeme, expected: Set[str]) -> str:
     shown = repr(lexeme.text)
     if expected == {END}:
         return f"{shown} follows @ or @@, which end an expression"
-    if "_AND" not in expected:
+    if not expected.isdisjoint(("TAG", "VALUE")):
         return f"{shown} stands where {_wanted(expected)} should"
     match lexeme.type:
         case "_RPAR":

@@ -89,7 +89,10 @@ def _operand(at: int, text: str) -> Iterator[Lexeme]:
     if text in OPERATORS:
         yield Lexeme(OPERATORS[text], at, text)
     elif "," in text:
-        yield Lexeme("LIST", at, text, tuple(map(_term, text.split(","))))
+        parts = text.split(",")
+        if "" in parts:
+            raise BadName("a list has a tag on each side of its commas")
+        yield Lexeme("LIST", at, text, tuple(map(_term, parts)))
     elif text.find(":") == len(text) - 1 > 0:
         yield Lexeme("KEY", at, check_key(text[:-1]))
     else:
@@ -106,6 +109,4 @@ def _term(text: str) -> Leaf:
             low, high = bounds
             return ranged(key, unescape(key, low), unescape(key, high))
         return compared(key, Op.EQ, unescape(key, value))
-    if not text:
-        raise BadName("a list has a tag on each side of its commas")
     return exact(text)
