@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -149,11 +150,13 @@ def calls_made_by(work: Callable[[], object]) -> int:
         count += event in ("call", "c_call")
 
     before = sys.getprofile()
+    gc.disable()  # its callbacks would be counted, too
     sys.setprofile(see)
     try:
         work()
     finally:
         sys.setprofile(before)
+        gc.enable()
     return count
 
 
