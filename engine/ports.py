@@ -167,7 +167,7 @@ class Index(Protocol):
     def tag_list(self) -> Sequence[TagCount]:
         """All tags, sorted by name, key:value pairs included."""
 
-    def keys(self) -> Sequence[str]:
+    def keys_in_use(self) -> Sequence[str]:
         """Keys of own key:value tags in use, sorted (not the built-in ones)."""
 
     def values(self, key: str) -> Sequence[TagCount]:
@@ -251,10 +251,16 @@ class Blobs(Protocol):
         """A read-only file descriptor, which the caller closes."""
 
     def exists(self, sha256: str) -> bool: ...
+    def size(self, sha256: str) -> int | None:
+        """Bytes of the blob's file; None where there is none."""
+
     def create_staging(self, name: str | None = None) -> tuple[str, int]:
         """(name, fd) of a new empty file below staging, or of the existing one of that `name`; mode 0600."""
 
     def staging_path(self, name: str) -> str: ...
+    async def hash_ahead(self, staging: str, upto: int, algorithms: Collection[str]) -> None:
+        """A hint: bytes `[0, upto)` will not change any more, `ingest` may be spared hashing them."""
+
     async def ingest(self, staging: str, digests: Mapping[str, str]) -> Ingested:
         """The one door in: hash, compare with `digests` (DigestMismatch), fsync, rename, fsync the folder.
 

@@ -1,0 +1,201 @@
+"""The blob store on a local file system: where content lives, and its one door in. On the trio thread, but for the
+steps that go to the disk pool. Imports disk, errors, ports.
+
+    ROOT/blobs/ab/abcdef...   whole content, mode 0440, named by its SHA-256, never opened for writing
+    ROOT/staging/<name>       content in the making, mode 0600; `<name>.<word>` belongs to whoever owns `<name>`
+
+A blob is whole and durable before anybody can know its name (a kill at any arrow leaves at most one file in staging,
+or one blob that no row names):
+
+    staging ─▶ hash ─▶ compare ─▶ fsync(file) ─▶ rename ─▶ fsync(blobs/ab), fsync(blobs) if ab is new ─▶ caller's row
+
+State: the files. In memory only what need not survive: who holds which blob, how far growing files are hashed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import trio
+
+from engine.blobs.files import SHA256, advance, list_blobs, regular_size, seal, sweep_folder
+from engine.blobs.hashing import Digester, check_digests
+from engine.disk import Disk, fsync_dir, full_is_store_full, kill_point
+from engine.errors import BadRequest, DigestMismatch, SourceFailed
+from engine.ports import Ingested
+
+_STAGING_NAME = re.compile(r"[0-9a-z]+(\.[a-z]+)?")
+
+
+class BlobStore:
+    """Implements `ports.Blobs`. `root` and what it needs below are made where missing."""
+
+    def __init__(
+        self, root: str | os.PathLike[str], *, disk: Disk | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.disk = disk or Disk()
+        self._clock = clock
+        self._blobs = os.path.join(os.fspath(root), "blobs")
+        self._staging = os.path.join(os.fspath(root), "staging")
+        for folder in (os.fspath(root), self._blobs, self._staging):
+            if not os.path.isdir(folder):
+                os.makedirs(folder, mode=0o700)
+                fsync_dir(os.path.dirname(os.path.abspath(folder)))
+        self._durable_folders: set[str] = set()  # of blobs/ab, those fsynced into blobs/ by this process
+        self._ahead: dict[str, Digester] = {}  # staging name -> its hashed beginning
+        self._doors: dict[str, trio.Lock] = {}  # sha256 -> held while that blob is being placed
+        self._holds: Counter[str] = Counter()
+        self._touched: dict[str, float] = {}  # sha256 -> when it was last handed to somebody who will name it in a row
+
+    # -- blobs -------------------------------------------------------------------------------------------------
+    def path(self, sha256: str) -> str:
+        """Where the blob of that digest is, or would be."""
+        if not SHA256.fullmatch(sha256):
+            raise BadRequest(f"A blob is named by 64 hexadecimal digits in lower case, this is not: {sha256!r}.")
+        return os.path.join(self._blobs, sha256[:2], sha256)
+
+    def open(self, sha256: str) -> int:
+        """A read-only descriptor, which the caller closes. SourceFailed when the file is gone."""
+        try:
+            return os.open(self.path(sha256), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise SourceFailed(f"The content {sha256} is missing from the store.") from error
+
+    def exists(self, sha256: str) -> bool:
+        return self.size(sha256) is not None
+
+    def size(self, sha256: str) -> int | None:
+        """Bytes of the blob's file; None where there is none (also for what is no digest)."""
+        if not SHA256.fullmatch(sha256):
+            return None
+        return regular_size(self.path(sha256))
+
+    def hold(self, sha256: str) -> None:
+        self._holds[sha256] += 1
+
+    def release(self, sha256: str) -> None:
+        self._holds[sha256] -= 1
+        if self._holds[sha256] <= 0:
+            del self._holds[sha256]
+
+    def touch(self, sha256: str) -> None:
+        """Somebody is about to commit a row that names this blob: gc leaves it for its grace."""
+        self._touched[sha256] = self._clock()
+
+    def in_use(self, sha256: str, grace: float) -> bool:
+        """Whether it is held open, or was touched in the last `grace` seconds."""
+        touched = self._touched.get(sha256)
+        return sha256 in self._holds or (touched is not None and self._clock() - touched < grace)
+
+    def forget_touches(self, grace: float) -> None:
+        """Drop what `in_use` does not look at any more."""
+        oldest = self._clock() - grace
+        self._touched = {sha256: when for sha256, when in self._touched.items() if when > oldest}
+
+    def condemn(self, sha256: str) -> str | None:
+        """For gc alone: take the blob out of the store at once, into a staging name that is returned (None: no such
+        file). Nobody finds it any more; the caller removes it in a thread."""
+        name = secrets.token_hex(16) + ".gone"
+        try:
+            os.rename(self.path(sha256), self.staging_path(name))
+        except FileNotFoundError:
+            return None
+        return name
+
+    async def stored(self) -> list[str]:
+        """Every blob that has a file, in ascending order."""
+        return await self.disk.run(list_blobs, self._blobs)
+
+    # -- staging -----------------------------------------------------------------------------------------------
+    def create_staging(self, name: str | None = None) -> tuple[str, int]:
+        """(name, fd): a new empty file below staging, or the one of that `name`, made where missing; mode 0600."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        if name is None:
+            name, flags = secrets.token_hex(16), flags | os.O_EXCL
+        with full_is_store_full():
+            return name, os.open(self.staging_path(name), flags, 0o600)
+
+    def staging_path(self, name: str) -> str:
+        if not _STAGING_NAME.fullmatch(name):
+            raise BadRequest(f"Not the name of a staging file: {name!r}.")
+        return os.path.join(self._staging, name)
+
+    def discard_staging(self, name: str) -> None:
+        """Remove it; nothing to do where it is gone already."""
+        self._ahead.pop(name, None)
+        with suppress(FileNotFoundError):
+            os.unlink(self.staging_path(name))
+
+    async def sweep(self, keep: Collection[str]) -> list[str]:
+        """At the start: remove from staging all but what belongs to the names in `keep` (`<name>` and `<name>.*`).
+        Returns what was removed."""
+        return await self.disk.run(sweep_folder, self._staging, frozenset(keep))
+
+    # -- the door in -------------------------------------------------------------------------------------------
+    async def hash_ahead(self, staging: str, upto: int, algorithms: Collection[str]) -> None:
+        """Bytes `[0, upto)` of a staging file will not change any more: hash them now, for `ingest` to go on from
+        there. `algorithms` are those of the digests that ingest will be asked to compare. One call at a time a file.
+        """
+        wanted = frozenset(algorithms) | {"sha256"}
+        digester = self._ahead.get(staging)
+        if digester is None or digester.algorithms != wanted:
+            digester = self._ahead[staging] = Digester(wanted)
+        await self.disk.run(advance, self.staging_path(staging), digester, upto)
+
+    async def ingest(self, staging: str, digests: Mapping[str, str]) -> Ingested:
+        """See `ports.Blobs.ingest`. DigestMismatch, StoreFull; OSError where the disk fails: then the staging file is
+        dead and must be discarded, for a second fsync would report success for bytes that the kernel dropped."""
+        expected = check_digests(digests)
+        wanted = frozenset(expected) | {"sha256"}
+        digester = self._ahead.pop(staging, None)
+        if digester is None or digester.algorithms != wanted:
+            digester = Digester(wanted)
+        path = self.staging_path(staging)
+        size = await self.disk.run(advance, path, digester, None)
+        found = digester.hexdigests()
+        for algorithm, digest in expected.items():
+            if found[algorithm] != digest:
+                raise DigestMismatch(
+                    f"The content has the {algorithm} digest {found[algorithm]}, but {digest} was promised."
+                )
+        sha256 = found["sha256"]
+        async with self._door(sha256):
+            self.touch(sha256)  # before it is looked for: gc may not take it between this and the caller's row
+            await self.disk.run(self._place, path, sha256, size)
+        return Ingested(sha256, size, found)
+
+    def _place(self, staging: str, sha256: str, size: int) -> None:
+        """In a disk thread, one at a time for each digest."""
+        target = self.path(sha256)
+        folder = os.path.dirname(target)
+        if regular_size(target) == size:  # the same content again; one of another size is damaged, and replaced
+            os.unlink(staging)
+        else:
+            seal(staging)
+            kill_point("ingest.fsynced")
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            os.rename(staging, target)
+            kill_point("ingest.renamed")
+        # Also for content that was there: the process that placed it may have died before it got here.
+        fsync_dir(folder)
+        if folder not in self._durable_folders:
+            fsync_dir(self._blobs)
+            self._durable_folders.add(folder)
+        kill_point("ingest.placed")
+
+    @asynccontextmanager
+    async def _door(self, sha256: str) -> AsyncIterator[None]:
+        """One at a time for each digest, so that looking and renaming are one step."""
+        lock = self._doors.setdefault(sha256, trio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and not lock.statistics().tasks_waiting:
+                self._doors.pop(sha256, None)
