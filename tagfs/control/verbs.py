@@ -1,0 +1,153 @@
+"""What can be asked of the daemon. This Protocol is the whole interface: names, parameters, answers.
+
+`dispatch` reads it by reflection, so a method added here is callable over the socket as soon as it is implemented
+(tagfs.service). Types are those that `codec` knows. All methods run on the trio thread, each in its own task.
+
+Promises that hold for every verb:
+
+- Writes are durable, and visible on every path of the mount, when the call returns.
+- A call that names several items or tags does all or nothing: the first that cannot be resolved or changed raises
+  VerbError before anything was changed.
+- What the user did wrong raises `VerbError(code, one sentence)`. Anything else that escapes is a bug: it is logged
+  with its traceback and answered as INTERNAL, and the daemon goes on.
+- A verb without `report` runs to its end even when its client is gone; one with `report` is cancelled then, and leaves
+  whole what it had finished.
+
+ITEM references (`Ref`): `id:4711` or `~4711`, else the name of a live item, or `stem~4711.ext`, the name with the id
+that colliding listings show. No item: NOT_FOUND. Several of one name: AMBIGUOUS, the sentence listing their `id:ID`s
+(at most ten). Only `rm` with `forever` and `ls` with `trashed` see the trash, the former by id only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from tagfs.control.views import (
+    ContentView,
+    ImportView,
+    ItemPage,
+    ItemView,
+    StatusView,
+    TagPage,
+    VerifyView,
+    VersionView,
+    WorkView,
+)
+
+Ref = str
+
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Report(Protocol[T_contra]):
+    """Progress of a long call. Never waits: the newest view wins when the client reads slowly. trio thread only."""
+
+    def __call__(self, view: T_contra, /) -> None: ...
+
+
+class Spelling(StrEnum):
+    """How the text of a query is to be read."""
+
+    EXPRESSION = "expression"  # movie and not watched
+    PATH = "path"  # movie/-/watched, as below /tags
+
+
+class Verbs(Protocol):
+    # -- the daemon --------------------------------------------------------------------------------------------
+    async def version(self) -> VersionView:
+        """Also serves as a ping."""
+
+    async def stop(self) -> None:
+        """Begin to unmount and end; returns at once."""
+
+    # -- downloads ---------------------------------------------------------------------------------------------
+    async def add(
+        self,
+        urls: tuple[str, ...],
+        *,
+        tags: tuple[str, ...] = (),
+        name: str | None = None,
+        digests: Mapping[str, str] | None = None,
+        paused: bool = False,
+        options: Mapping[str, str] | None = None,
+    ) -> ItemView:
+        """One download; `urls` are mirrors of one file. `digests` maps algorithm to hex. The item is there, queued
+        or paused, when this returns. BAD_REQUEST for a URL, tag, name or digest that cannot be."""
+
+    async def status(self, *, items: tuple[Ref, ...] = (), limit: int = 100) -> StatusView:
+        """Of all downloads, or of `items` only (also of those that are whole)."""
+
+    async def watch(
+        self, *, items: tuple[Ref, ...] = (), limit: int = 100, interval: float = 0.5, report: Report[StatusView]
+    ) -> StatusView:
+        """Report a status each `interval` seconds (not below 0.1). With `items`: until each of them is whole, failed
+        or paused, or gone. Without: until no download is queued or running. A download that ended while it was
+        watched stays in `downloads` with its new state, so that a follower sees how it ended."""
+
+    async def pause(self, items: tuple[Ref, ...] = (), *, all: bool = False) -> tuple[ItemView, ...]:
+        """The items paused, which leaves out those that were whole or paused before."""
+
+    async def resume(self, items: tuple[Ref, ...] = (), *, all: bool = False) -> tuple[ItemView, ...]:
+        """The items queued again; also retries what failed."""
+
+    # -- items and tags ----------------------------------------------------------------------------------------
+    async def ls(
+        self,
+        query: str | None = None,
+        *,
+        spelling: Spelling = Spelling.EXPRESSION,
+        trashed: bool = False,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> ItemPage:
+        """Topmost live items that match, all without a query, those in the trash with `trashed` (then without a
+        query). Only ids above `after`, at most `limit` (1 to 1,000). BAD_REQUEST with the parser's sentence;
+        NOT_FOUND for an unknown tag."""
+
+    async def show(self, items: tuple[Ref, ...]) -> tuple[ItemView, ...]:
+        """The items that the references name, in their order."""
+
+    async def tag(
+        self, items: tuple[Ref, ...], *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()
+    ) -> tuple[ItemView, ...]:
+        """The items as they are afterwards. Unknown tags in `add` are made, in `remove` they are NOT_FOUND."""
+
+    async def tags(
+        self,
+        query: str | None = None,
+        *,
+        spelling: Spelling = Spelling.EXPRESSION,
+        after: str = "",
+        limit: int = 1000,
+    ) -> TagPage:
+        """All tags with how many live items carry them; with a query, how many of its items, and only those tags
+        that some carry. Names above `after` in code point order."""
+
+    async def tag_create(self, names: tuple[str, ...]) -> None:
+        """EXISTS when one is there already."""
+
+    async def tag_delete(self, names: tuple[str, ...]) -> None:
+        """IN_USE while items carry one, in the trash or not."""
+
+    async def tag_rename(self, old: str, new: str) -> None:
+        """On every item. IN_USE when `new` is carried by items."""
+
+    async def rm(self, items: tuple[Ref, ...], *, forever: bool = False) -> tuple[ItemView, ...]:
+        """To the trash; running downloads stop. With `forever` the items are ended for good, wherever they are."""
+
+    # -- content -----------------------------------------------------------------------------------------------
+    async def import_(
+        self, paths: tuple[str, ...], *, tags: tuple[str, ...] = (), report: Report[WorkView]
+    ) -> ImportView:
+        """Copy files in, directories with all regular files below them, each an item with its own name. `paths` are
+        absolute. Symlinks below a directory, special files, unreadable ones and everything on a tagfs mount are
+        skipped with a reason; a path given that does not exist raises NOT_FOUND before anything was imported."""
+
+    async def locate(self, item: Ref, *, wait: bool = False, report: Report[WorkView]) -> ContentView:
+        """Where the bytes are. An item that is still arriving: with `wait` it is put first and waited for, else
+        FAILED. The file stays readable to whoever has opened it; FAILED for folders, symlinks, failed downloads."""
+
+    async def verify(self, *, data: bool = False, report: Report[WorkView]) -> VerifyView:
+        """Check catalogue and store against each other; with `data` read and hash every blob."""

@@ -1,0 +1,254 @@
+"""All of `Verbs` over a dictionary, and a daemon of it: what the socket and the command line are tested against.
+
+Queries are one tag, or `not TAG`. Downloads stand still unless a test moves them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+import trio
+
+from tagfs.control.errors import Code, VerbError
+from tagfs.control.server import serve
+from tagfs.control.verbs import Report, Spelling
+from tagfs.control.views import (
+    ContentView,
+    DownloadView,
+    FaultView,
+    ImportView,
+    ItemPage,
+    ItemView,
+    SkippedView,
+    StatusView,
+    TagPage,
+    TagView,
+    VerifyView,
+    VersionView,
+    WorkView,
+)
+
+FIRST = 4096
+
+
+class MemoryVerbs:
+    """The state is `items`, by id, and `known` tags. `calls` counts what was asked."""
+
+    def __init__(self, store: str = "/nowhere") -> None:
+        self.items: dict[int, ItemView] = {}
+        self.known: set[str] = set()
+        self.store = store
+        self.calls: list[str] = []
+        self.stopped = trio.Event()
+        self.frames: list[StatusView] = []  # what watch reports, one after the other, before it ends
+        self.faults: tuple[FaultView, ...] = ()
+        self.seen_options: Mapping[str, str] = {}
+        self.seen_digests: Mapping[str, str] = {}
+
+    def put(self, name: str, *, tags: tuple[str, ...] = (), state: str = "complete", **fields: object) -> ItemView:
+        number = FIRST + len(self.items)
+        item = ItemView(
+            id=number, name=name, kind="file", state=state, size=1000, done=1000 if state == "complete" else 250,
+            tags=tuple(sorted(tags)), sha256="ab" * 32 if state == "complete" else None,
+            added="2026-11-23T10:00:00Z", mtime="2026-11-22T10:00:00Z", url=None, error=None,
+        )  # fmt: skip
+        self.items[number] = replace(item, **fields)  # type: ignore[arg-type]  # whatever the test names
+        self.known.update(tags)
+        return self.items[number]
+
+    async def version(self) -> VersionView:
+        return VersionView("0.1.0", os.getpid(), "/mnt", "/state")
+
+    async def stop(self) -> None:
+        self.stopped.set()
+
+    async def add(
+        self,
+        urls: tuple[str, ...],
+        *,
+        tags: tuple[str, ...] = (),
+        name: str | None = None,
+        digests: Mapping[str, str] | None = None,
+        paused: bool = False,
+        options: Mapping[str, str] | None = None,
+    ) -> ItemView:
+        self.calls.append("add")
+        self.seen_options, self.seen_digests = options or {}, digests or {}
+        if not urls[0].startswith(("http://", "https://")):
+            raise VerbError(Code.BAD_REQUEST, f"{urls[0]} is no http or https URL.")
+        state = "paused" if paused else "queued"
+        return self.put(name or urls[0].rpartition("/")[2], tags=tags, state=state, url=urls[0], done=0)
+
+    def _downloads(self, chosen: list[ItemView]) -> tuple[DownloadView, ...]:
+        return tuple(
+            DownloadView(item.id, item.name, item.state, item.done, item.size, 0.0, None, 0, None, item.url, item.error)
+            for item in chosen
+        )
+
+    async def status(self, *, items: tuple[str, ...] = (), limit: int = 100) -> StatusView:
+        arriving = [item for item in self.items.values() if item.state != "complete"]
+        chosen = self._resolve(items) if items else arriving
+        states = {item.state for item in self.items.values()}
+        return StatusView(
+            version="0.1.0", pid=os.getpid(), mountpoint="/mnt", state_dir="/state", uptime=5.0, items=len(self.items),
+            trashed=0, by_state={state: sum(i.state == state for i in self.items.values()) for state in states},
+            downloads=self._downloads(chosen[:limit]), more=max(0, len(chosen) - limit),
+            done=sum(item.done for item in chosen), total=sum(item.size or 0 for item in chosen), speed=0.0,
+        )  # fmt: skip
+
+    async def watch(
+        self, *, items: tuple[str, ...] = (), limit: int = 100, interval: float = 0.5, report: Report[StatusView]
+    ) -> StatusView:
+        for frame in self.frames:
+            report(frame)
+            await trio.sleep(interval)
+        return self.frames[-1] if self.frames else await self.status(items=items, limit=limit)
+
+    async def pause(self, items: tuple[str, ...] = (), *, all: bool = False) -> tuple[ItemView, ...]:
+        return self._set_state(items, all, "paused", ("queued", "downloading"))
+
+    async def resume(self, items: tuple[str, ...] = (), *, all: bool = False) -> tuple[ItemView, ...]:
+        return self._set_state(items, all, "queued", ("paused", "failed"))
+
+    def _set_state(self, refs: tuple[str, ...], all: bool, new: str, old: tuple[str, ...]) -> tuple[ItemView, ...]:
+        chosen = [item for item in (self.items.values() if all else self._resolve(refs)) if item.state in old]
+        return self._update(chosen, lambda item: replace(item, state=new))
+
+    async def ls(
+        self,
+        query: str | None = None,
+        *,
+        spelling: Spelling = Spelling.EXPRESSION,
+        trashed: bool = False,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> ItemPage:
+        self.calls.append(f"ls {query} {spelling} {after}")
+        if query is not None and (tag := query.removeprefix("not ")) not in self.known:
+            raise VerbError(Code.NOT_FOUND, f"There is no tag {tag}.")
+        found = [item for item in self.items.values() if item.id > after and self._matches(item, query, trashed)]
+        page = tuple(found[:limit])
+        return ItemPage(page, page[-1].id if len(found) > limit else None)
+
+    def _matches(self, item: ItemView, query: str | None, trashed: bool) -> bool:
+        if trashed != (item.trashed is not None):
+            return False
+        return query is None or (query.removeprefix("not ") in item.tags) != query.startswith("not ")
+
+    async def show(self, items: tuple[str, ...]) -> tuple[ItemView, ...]:
+        return tuple(self._resolve(items))
+
+    async def tag(
+        self, items: tuple[str, ...], *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()
+    ) -> tuple[ItemView, ...]:
+        if unknown := set(remove) - self.known:
+            raise VerbError(Code.NOT_FOUND, f"There is no tag {min(unknown)}.")
+        self.known.update(add)
+        return self._update(
+            self._resolve(items), lambda item: replace(item, tags=tuple(sorted({*item.tags, *add} - {*remove})))
+        )
+
+    async def tags(
+        self,
+        query: str | None = None,
+        *,
+        spelling: Spelling = Spelling.EXPRESSION,
+        after: str = "",
+        limit: int = 1000,
+    ) -> TagPage:
+        names = sorted(name for name in self.known if name > after)
+        views = [TagView(name, sum(name in item.tags for item in self.items.values())) for name in names[:limit]]
+        return TagPage(tuple(views), names[limit - 1] if len(names) > limit else None)
+
+    async def tag_create(self, names: tuple[str, ...]) -> None:
+        if taken := self.known & set(names):
+            raise VerbError(Code.EXISTS, f"The tag {min(taken)} exists already.")
+        self.known.update(names)
+
+    async def tag_delete(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            if any(name in item.tags for item in self.items.values()):
+                raise VerbError(Code.IN_USE, f"Items carry the tag {name}.")
+        self.known -= set(names)
+
+    async def tag_rename(self, old: str, new: str) -> None:
+        self.known = {new if name == old else name for name in self.known}
+        self._update(
+            list(self.items.values()),
+            lambda item: replace(item, tags=tuple(sorted(new if name == old else name for name in item.tags))),
+        )
+
+    async def rm(self, items: tuple[str, ...], *, forever: bool = False) -> tuple[ItemView, ...]:
+        chosen = self._resolve(items)
+        gone = self._update(chosen, lambda item: replace(item, trashed="2026-11-23T11:00:00Z"))
+        for item in chosen if forever else ():
+            del self.items[item.id]
+        return gone
+
+    async def import_(
+        self, paths: tuple[str, ...], *, tags: tuple[str, ...] = (), report: Report[WorkView]
+    ) -> ImportView:
+        for at, path in enumerate(paths):
+            if not os.path.exists(path):
+                raise VerbError(Code.NOT_FOUND, f"{path} does not exist.")
+            report(WorkView("copying", path, at, len(paths), 10 * at, 10 * len(paths)))
+            self.put(os.path.basename(path), tags=tags)
+        skipped = tuple(SkippedView(path, "It is special.") for path in paths if path.endswith(".sock"))
+        return ImportView(len(paths), 10 * len(paths), 0, skipped, len(skipped))
+
+    async def locate(self, item: str, *, wait: bool = False, report: Report[WorkView]) -> ContentView:
+        (found,) = self._resolve((item,))
+        if found.state != "complete" and not wait:
+            raise VerbError(Code.FAILED, f"id:{found.id} is still arriving.")
+        report(WorkView("waiting", found.name, 0, 1, found.done, 1000))
+        path = os.path.join(self.store, str(found.id))
+        return ContentView(found.id, found.name, path, os.path.getsize(path), 1_700_000_000_123_456_789, 0o644)
+
+    async def verify(self, *, data: bool = False, report: Report[WorkView]) -> VerifyView:
+        report(WorkView("hashing", "a blob", 0, 1, 0, 1000))
+        return VerifyView(len(self.items), len(self.items), 1000 if data else 0, self.faults, len(self.faults))
+
+    def _resolve(self, refs: tuple[str, ...]) -> list[ItemView]:
+        found = []
+        for ref in refs:
+            number = ref.removeprefix("id:").removeprefix("~")
+            wanted = [item for item in self.items.values() if item.name == ref or str(item.id) == number]
+            if not wanted:
+                raise VerbError(Code.NOT_FOUND, f"There is no item {ref}.")
+            if len(wanted) > 1:
+                ids = ", ".join(f"id:{item.id}" for item in wanted)
+                raise VerbError(Code.AMBIGUOUS, f"{len(wanted)} items are called {ref}: {ids}.")
+            found += wanted
+        return found
+
+    def _update(self, chosen: list[ItemView], change: Callable[[ItemView], ItemView]) -> tuple[ItemView, ...]:
+        changed = tuple(change(item) for item in chosen)
+        self.items.update({item.id: item for item in changed})
+        return changed
+
+
+@contextmanager
+def served(path: str, verbs: MemoryVerbs) -> Iterator[None]:
+    """A control server for `verbs` at `path`, on a thread with its own trio, for blocking clients."""
+    ready = threading.Event()
+    scope: list[tuple[trio.lowlevel.TrioToken, trio.CancelScope]] = []
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve, path, verbs)
+            scope.append((trio.lowlevel.current_trio_token(), nursery.cancel_scope))
+            ready.set()
+
+    thread = threading.Thread(target=trio.run, args=(main,))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield
+    finally:
+        token, cancel = scope[0]
+        token.run_sync_soon(cancel.cancel)
+        thread.join(30)
