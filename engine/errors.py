@@ -53,3 +53,7 @@ class StoreFull(EngineError):
 
 class StateInUse(EngineError):
     """Another daemon owns this state directory."""
+
+
+class CatalogueFailed(EngineError):
+    """EIO: the database cannot be written any more. Its service raises this, which ends the daemon."""

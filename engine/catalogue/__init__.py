@@ -1,0 +1,41 @@
+"""The truth about items, tags, blobs and downloads, in one SQLite file. See store for the map."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from engine.catalogue.store import SqliteCatalogue
+
+__all__ = ["SqliteCatalogue", "open_catalogue"]
+
+
+@asynccontextmanager
+async def open_catalogue(path: str, *, clock: Callable[[], int] = time.time_ns) -> AsyncIterator[SqliteCatalogue]:
+    """The catalogue in the file `path`, made or migrated as needed, and its service for as long as the body runs.
+
+    `clock` gives nanoseconds since the epoch. EngineError if the file cannot be used. CatalogueFailed cancels the body
+    and comes out when the database fails. What was submitted before the body ends is committed.
+    """
+    catalogue = SqliteCatalogue(path, clock)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(catalogue.serve)
+            try:
+                yield catalogue
+            finally:
+                catalogue.stop()
+    except BaseExceptionGroup as group:
+        # One error, the body's or the service's, comes out as itself: callers above need no `except*`.
+        raise _single(group) from None
+    finally:
+        catalogue.close()
+
+
+def _single(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,61 @@
+"""Brings an older database up to the newest schema, one durable transaction a step. Imports models; before any service.
+
+`user_version` counts the schema. A new database is created at VERSION at once; an older one climbs there by STEPS:
+STEPS[n] takes version n to n + 1. A test holds both roads to the same schema. To change the schema: change models.py,
+raise VERSION, add the step (playhouse.migrate or SQL) and a database of the old version as a fixture.
+
+Crash safety (R14): a step and its user_version are one transaction under synchronous=FULL, so a step happens as a whole
+or not at all; afterwards the write-ahead log is folded into the file and file and folder are fsynced.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from peewee import SchemaManager, SqliteDatabase
+
+from engine.catalogue.models import MODELS
+from engine.errors import EngineError
+from engine.types import FIRST_ITEM_ID
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[SqliteDatabase], None]
+
+VERSION: Final = 1
+STEPS: Final[Mapping[int, Step]] = {}
+
+# Marks the file as ours to file(1) and to ourselves: "tgfs".
+APPLICATION_ID: Final = 0x74676673
+
+
+def create(database: SqliteDatabase) -> None:
+    """Make the newest schema in an empty database, in one transaction."""
+    with database.atomic("IMMEDIATE"):
+        for model in MODELS:
+            SchemaManager(model, database).create_all(safe=False)
+        # AUTOINCREMENT gives one more than the largest it ever gave; this is where it starts.
+        start = "INSERT INTO sqlite_sequence (name, seq) VALUES ('item', ?)"
+        database.execute_sql(start, (FIRST_ITEM_ID - 1,))  # type: ignore[no-untyped-call]  # by peewee's stubs
+        database.pragma("application_id", APPLICATION_ID)
+        database.pragma("user_version", VERSION)
+
+
+def migrate(database: SqliteDatabase, *, version: int = VERSION, steps: Mapping[int, Step] = STEPS) -> bool:
+    """Climb to `version`; True if anything was done. EngineError for a file that is not ours or from the future."""
+    found, ours = database.pragma("user_version"), database.pragma("application_id")
+    if ours != APPLICATION_ID:
+        raise EngineError("the catalogue is a database of another program; tagfs has not touched it")
+    if found > version:
+        raise EngineError(
+            f"the catalogue was written by a newer tagfs (schema {found}, this one knows {version}); "
+            "update tagfs, it has not touched the file"
+        )
+    for number in range(found, version):
+        log.info("migrating the catalogue from schema %d to %d", number, number + 1)
+        with database.atomic("IMMEDIATE"):
+            steps[number](database)
+            database.pragma("user_version", number + 1)
+    return bool(found < version)

@@ -1,0 +1,162 @@
+"""The tables of the catalogue: what each column means, its sentinels and its invariants. Imports peewee; any thread.
+
+    blob ◀── item ◀──┬── tagging ──▶ tag
+      ▲              ├── xattr
+      └── digest     ├── source
+                     └── download
+
+The models are not bound to a database: a query is built here or in `scans` and executed on the connection of the
+thread that runs it. They are the newest schema; `migrations` brings older files up to it. The tables are STRICT, so a
+column holds its type or NULL and nothing else. docs/on-disk-format.md describes them to people with other tools.
+"""
+
+from __future__ import annotations
+
+from peewee import (
+    SQL,
+    AutoField,
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    Check,
+    CompositeKey,
+    DoubleField,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    TextField,
+)
+
+
+class Table(Model):
+    class Meta:
+        strict_tables = True
+        legacy_table_names = False
+
+
+class Blob(Table):
+    """Content, once. A row implies that the blob store holds the whole file, durably (R1, R2)."""
+
+    id = AutoField(constraints=[SQL("AUTOINCREMENT")])
+    sha256 = TextField(unique=True, constraints=[Check("length(sha256) = 64")])  # lower-case hex, the file's name
+    size = BigIntegerField(constraints=[Check("size >= 0")])  # bytes
+
+
+class Digest(Table):
+    """A further digest that the content of a blob was checked against. SHA-256 itself is in `blob` alone."""
+
+    blob = ForeignKeyField(Blob, column_name="blob", on_delete="CASCADE", index=False)
+    algorithm = TextField()  # lower case: sha512, md5, ...
+    hex = TextField()  # lower case
+
+    class Meta:
+        table_name = "digest"
+        primary_key = CompositeKey("blob", "algorithm")
+        without_rowid = True
+        indexes = ((("algorithm", "hex"), False),)
+
+
+class Item(Table):
+    """A file, folder or symlink. Never deleted but from the trash; identity, name and tags outlive its content."""
+
+    # From FIRST_ITEM_ID to LAST_ITEM_ID, ascending and never reused: it is the inode number, and a bit in bitmaps.
+    id = AutoField(constraints=[SQL("AUTOINCREMENT")])
+    name = BlobField(constraints=[Check("length(name) BETWEEN 1 AND 255")])  # os.fsencode: file names are bytes
+    kind = TextField(constraints=[Check("kind IN ('file', 'folder', 'symlink')")])
+    state = TextField()  # a value of engine.types.State
+    size = BigIntegerField(null=True)  # bytes; NULL while unknown; the blob's own size when there is a blob
+    # NULL until the file is whole. A new content that is on its way leaves the old blob here until it is complete.
+    blob = ForeignKeyField(Blob, column_name="blob", null=True, on_delete="RESTRICT", index=False)
+    mtime_ns = BigIntegerField()  # since the epoch
+    mtime_given = BooleanField(default=False)  # somebody set mtime_ns on purpose; a server's date does not replace it
+    added_ns = BigIntegerField()  # when the row was made; never changes
+    mode = IntegerField(constraints=[Check("mode BETWEEN 0 AND 4095")])  # permission bits
+    target = BlobField(null=True)  # of a symlink, os.fsencode; NULL for the other kinds
+    error = TextField(null=True)  # one sentence for the user; NULL when nothing is wrong
+    trashed_ns = BigIntegerField(null=True)  # NULL: the item is live
+
+    class Meta:
+        constraints = (
+            Check("kind <> 'file' OR state NOT IN ('complete', 'seeding') OR blob IS NOT NULL"),
+            Check("(kind = 'symlink') = (target IS NOT NULL)"),
+        )
+
+
+# Names are looked up among live items or in the trash, never in both.
+Item.add_index(Item.index(Item.name, name="item_live_name", where=SQL("trashed_ns IS NULL")))
+Item.add_index(Item.index(Item.name, name="item_trashed_name", where=SQL("trashed_ns IS NOT NULL")))
+Item.add_index(Item.index(Item.blob, name="item_blob", where=SQL("blob IS NOT NULL")))
+
+
+class Tag(Table):
+    """A plain tag `movie` or a pair `year:2000`. It lives until it is removed by name, carried or not."""
+
+    id = AutoField(constraints=[SQL("AUTOINCREMENT")])  # never reused
+    name = TextField(unique=True)  # NFC, checked by query.names.check_own_tag
+    key = TextField(null=True)  # of a pair: what stands before the first colon; NULL for a plain tag
+    value = TextField(null=True)  # of a pair: the rest
+    value_kind = TextField(null=True)  # of a pair: what the value reads as, a query.values.Kind
+    # Of a pair whose value is no text: query.values' sort key, as a double (exact to 2**53; out of range: infinity).
+    value_number = DoubleField(null=True)
+    items = IntegerField(default=0, constraints=[Check("items >= 0")])  # live items that carry it
+
+
+class Tagging(Table):
+    """An item carries a tag as its own. Kept for trashed items, so that they come back as they were."""
+
+    item = ForeignKeyField(Item, column_name="item", on_delete="CASCADE", index=False)
+    tag = ForeignKeyField(Tag, column_name="tag", on_delete="RESTRICT", index=False)
+
+    class Meta:
+        table_name = "tagging"
+        primary_key = CompositeKey("item", "tag")
+        without_rowid = True
+        indexes = ((("tag", "item"), False),)
+
+
+class Xattr(Table):
+    """An extended attribute that tagfs keeps as it was given."""
+
+    item = ForeignKeyField(Item, column_name="item", on_delete="CASCADE", index=False)
+    name = BlobField()  # os.fsencode
+    value = BlobField()  # to 64 KiB
+
+    class Meta:
+        table_name = "xattr"
+        primary_key = CompositeKey("item", "name")
+        without_rowid = True
+
+
+class Source(Table):
+    """Where the bytes of an item come from. Several http rows are mirrors of one file."""
+
+    item = ForeignKeyField(Item, column_name="item", on_delete="CASCADE", index=False)
+    position = IntegerField()  # mirrors are tried in this order, from 0
+    kind = TextField()  # a value of engine.types.SourceKind
+    url = TextField()  # may hold credentials; empty where there is none
+    public_url = TextField()  # what may be shown
+    host = TextField()  # lower case, without port; empty where there is none
+
+    class Meta:
+        table_name = "source"
+        primary_key = CompositeKey("item", "position")
+        without_rowid = True
+
+
+class Download(Table):
+    """What a restart needs to go on with an item that is not whole. Gone when the item is complete."""
+
+    item = ForeignKeyField(Item, column_name="item", primary_key=True, on_delete="CASCADE")
+    staging = TextField(unique=True)  # file name below the staging folder
+    size = BigIntegerField(null=True)  # bytes, once the server said so
+    etag = TextField(null=True)  # a strong validator, as sent
+    last_modified = TextField(null=True)  # as sent
+    ranges = TextField()  # `0-1048576,2097152-3145728`, end exclusive: bytes that were fsynced (R7: never too many)
+    digests = TextField()  # JSON object: algorithm -> lower-case hex that the content must have
+    name_fixed = BooleanField()  # the user chose the name
+    attempts = IntegerField()  # failures in a row
+    retry_at_ns = BigIntegerField(null=True)  # not before; NULL: at once
+    options = TextField()  # JSON object of settings for this download alone
+
+
+MODELS: tuple[type[Table], ...] = (Blob, Digest, Item, Tag, Tagging, Xattr, Source, Download)

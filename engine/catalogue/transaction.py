@@ -1,0 +1,68 @@
+"""One transaction, as the functions that write see it. Imports points; on the writer thread.
+
+A job is a function of a `Transaction`. It reads and writes through the connection and notes what it did to items and
+tags. The facts before and after come from the database itself, within the transaction, so they are exact. From them
+`seal` keeps `tag.items`, the one number that is stored twice.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from engine.catalogue import points
+from engine.errors import NoSuchItem
+from engine.types import Change, Facts, Item, ItemId, TagChange
+
+ADJUST_COUNT = "UPDATE tag SET items = items + ? WHERE name = ?"
+
+
+@dataclass(slots=True)
+class Transaction:
+    """`clock` gives nanoseconds since the epoch."""
+
+    connection: sqlite3.Connection
+    clock: Callable[[], int]
+    changes: list[Change] = field(default_factory=list)
+    tags: list[TagChange] = field(default_factory=list)
+
+    def item(self, number: int) -> Item:
+        """NoSuchItem if there is none, live or trashed."""
+        item = points.item(self.connection, number)
+        if item is None:
+            raise NoSuchItem(f"there is no item {number}")
+        return item
+
+    def facts(self, number: int) -> Facts:
+        facts = points.facts(self.connection, number)
+        if facts is None:
+            raise NoSuchItem(f"there is no item {number}")
+        return facts
+
+    @contextmanager
+    def changing(self, number: int) -> Iterator[Facts]:
+        """Notes what the body does to item `number`, which exists before and after; gives the facts before."""
+        before = self.facts(number)
+        yield before
+        self.changes.append(Change(ItemId(number), before, self.facts(number)))
+
+    def made(self, number: int) -> None:
+        self.changes.append(Change(ItemId(number), None, self.facts(number)))
+
+    def forgotten(self, number: int, before: Facts) -> None:
+        self.changes.append(Change(ItemId(number), before, None))
+
+    def seal(self) -> None:
+        """The last statement of each job: bring the counts of the tags up to date."""
+        counts: Counter[str] = Counter()
+        for change in self.changes:
+            for facts, step in ((change.before, -1), (change.after, 1)):
+                if facts is not None and not facts.trashed:
+                    for name in facts.tags:
+                        counts[name] += step
+        steps = [(step, name) for name, step in counts.items() if step]
+        if steps:
+            self.connection.executemany(ADJUST_COUNT, steps)

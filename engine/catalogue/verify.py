@@ -1,0 +1,76 @@
+"""What `check` looks at: SQLite's own checks, then the rules that no constraint can say. On a reader thread.
+
+Each rule is a query that finds the offenders, and the sentence about one of them. All run in one read transaction, so
+that a commit in between cannot make them disagree.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from peewee import SqliteDatabase
+
+from engine.catalogue.database import raw
+from engine.types import FIRST_ITEM_ID, LAST_ITEM_ID
+
+# A broken database has one fault or a million; a person reads the first few of each kind.
+SHOWN: Final = 20
+
+WRONG_NUMBER: Final = "SELECT id FROM item WHERE id NOT BETWEEN ? AND ?"
+WRONG_SIZE: Final = (
+    "SELECT i.id, i.size, b.size FROM item i JOIN blob b ON b.id = i.blob"
+    " WHERE i.state IN ('complete', 'seeding') AND i.size IS NOT b.size"
+)
+NEEDLESS_DOWNLOAD: Final = (
+    "SELECT i.id, i.state FROM item i JOIN download d ON d.item = i.id WHERE i.state IN ('complete', 'seeding')"
+)
+WRONG_NAME: Final = (
+    "SELECT id FROM item WHERE name IN (x'2e', x'2e2e') OR instr(name, x'2f') > 0 OR instr(name, x'00') > 0"
+)
+WRONG_COUNT: Final = (
+    "SELECT g.name, g.items, (SELECT count(*) FROM tagging t JOIN item i ON i.id = t.item"
+    " WHERE t.tag = g.id AND i.trashed_ns IS NULL) AS live FROM tag g WHERE g.items <> live"
+)
+WRONG_PAIR: Final = (
+    "SELECT name FROM tag WHERE (key IS NULL AND instr(name, ':') > 0)"
+    " OR (key IS NOT NULL AND (value IS NULL OR instr(key, ':') > 0 OR name <> key || ':' || value))"
+)
+WRONG_HASH: Final = "SELECT sha256 FROM blob WHERE length(sha256) <> 64 OR sha256 GLOB '*[^0-9a-f]*'"
+
+# (query, its parameters, the sentence with a place for each column)
+RULES: Final[tuple[tuple[str, tuple[int, ...], str], ...]] = (
+    (WRONG_NUMBER, (FIRST_ITEM_ID, LAST_ITEM_ID), "item {} is outside of the range of item numbers"),
+    (WRONG_SIZE, (), "item {} has {} bytes but its blob has {}"),
+    (NEEDLESS_DOWNLOAD, (), "item {} is {} but still has a download"),
+    (WRONG_NAME, (), "item {} has a name that no file can have"),
+    (WRONG_COUNT, (), "tag {!r} counts {} live items and has {}"),
+    (WRONG_PAIR, (), "tag {!r} is not the pair of its key and value"),
+    (WRONG_HASH, (), "blob {!r} is not named by the lower-case hex of a SHA-256"),
+)
+
+
+def check(database: SqliteDatabase) -> list[str]:
+    """One sentence a fault, empty when sound."""
+    connection = raw(database)
+    try:
+        connection.execute("BEGIN")
+        try:
+            return _faults(connection)
+        finally:
+            connection.execute("ROLLBACK")
+    except sqlite3.DatabaseError as error:
+        return [f"the database cannot be read: {error}"]
+
+
+def _faults(connection: sqlite3.Connection) -> list[str]:
+    faults = [
+        f"integrity_check: {text}"
+        for (text,) in connection.execute("PRAGMA integrity_check(20)").fetchall()
+        if text != "ok"
+    ]
+    for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(SHOWN):
+        faults.append(f"foreign_key_check: row {rowid} of {table} points to a row of {parent} that does not exist")
+    for query, parameters, sentence in RULES:
+        faults += [sentence.format(*row) for row in connection.execute(query, parameters).fetchmany(SHOWN)]
+    return faults

@@ -1,0 +1,149 @@
+"""The one thread that writes: takes jobs, commits them in groups. Imports transaction; `run` and below on that thread.
+
+    loop thread     submit ──▶ queue ──────────────┐                    ┌──▶ delivery (apply, settle, wake the callers)
+    writer thread                        take all ─┴─▶ BEGIN            │
+                                                       SAVEPOINT job 1  │
+                                                       SAVEPOINT job 2  │  a job that fails takes only itself back
+                                                       ...              │
+                                                       COMMIT = fsync ──┘  meanwhile the queue fills for the next group
+
+With 64 callers and 8 ms an fsync one commit a call makes 106 calls a second, groups make 1,901.
+
+State: the queue is the only thing that both threads touch. Between `submit` and `deliver` a job belongs to this thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+import trio
+from peewee import DatabaseError
+
+from engine.catalogue.database import open_writer, raw, translate
+from engine.catalogue.transaction import Transaction
+from engine.errors import BadRequest, CatalogueFailed, EngineError
+from engine.types import Change, TagChange
+from query.errors import show
+
+log = logging.getLogger(__name__)
+
+# Bounds what one commit holds in memory, and how long the first caller of a group waits for the last.
+GROUP_LIMIT: Final = 1_000
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One transaction somebody waits for. After delivery it has a result or an error."""
+
+    function: Callable[[Transaction], Any]
+    result: Any = None
+    error: BaseException | None = None
+    changes: Sequence[Change] = ()
+    tags: Sequence[TagChange] = ()
+    done: trio.Event = field(default_factory=trio.Event)
+
+
+class Writer:
+    """`clock` gives nanoseconds since the epoch; `deliver` is called on the writer thread, a group at a time."""
+
+    def __init__(self, path: str, clock: Callable[[], int], deliver: Callable[[list[Job]], None]) -> None:
+        self._path = path
+        self._clock = clock
+        self._deliver = deliver
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+
+    def submit(self, job: Job) -> None:
+        self._queue.put(job)
+
+    def stop(self) -> None:
+        """What was submitted until now is still committed."""
+        self._queue.put(None)
+
+    def left_over(self) -> list[Job]:
+        """Jobs that nobody will commit, once `run` has ended."""
+        jobs: list[Job] = []
+        while True:
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                return jobs
+            if job is not None:
+                jobs.append(job)
+
+    def run(self) -> None:
+        """Until `stop`. CatalogueFailed when the database fails, after that group was delivered as failed."""
+        database = open_writer(self._path)
+        try:
+            connection = raw(database)
+            while jobs := self._take():
+                failure = self._commit(connection, jobs)
+                self._deliver(jobs)
+                if failure is not None:
+                    raise failure
+        finally:
+            database.close()
+
+    def _take(self) -> list[Job]:
+        """Waits for a job, then takes what else has come; empty at the end."""
+        job = self._queue.get()
+        jobs: list[Job] = []
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) == GROUP_LIMIT:
+                return jobs
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                return jobs
+        if jobs:
+            self.stop()  # once more, for the next turn
+        return jobs
+
+    def _commit(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> CatalogueFailed | None:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                _perform(connection, job, self._clock)
+            connection.execute("COMMIT")
+        except (sqlite3.Error, DatabaseError) as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            failure = translate(error) or CatalogueFailed(f"the catalogue failed: {error}")
+            log.error("a group of %d transactions was not committed: %s", len(jobs), error)
+            for job in jobs:
+                job.error = job.error or failure
+                job.changes, job.tags = (), ()
+            return failure if isinstance(failure, CatalogueFailed) else None
+        return None
+
+
+def _perform(connection: sqlite3.Connection, job: Job, clock: Callable[[], int]) -> None:
+    """Run one job inside the group. Raises only what concerns the whole group."""
+    transaction = Transaction(connection, clock)
+    connection.execute("SAVEPOINT job")
+    try:
+        job.result = job.function(transaction)
+        transaction.seal()
+    except Exception as error:  # the caller's, whatever it is: it travels to the caller
+        job.error = _explain(error)
+        # A full disk and the like make SQLite roll back the whole transaction by itself.
+        if not connection.in_transaction or isinstance(job.error, CatalogueFailed):
+            raise
+        connection.execute("ROLLBACK TO job")
+    else:
+        job.changes, job.tags = transaction.changes, transaction.tags
+    connection.execute("RELEASE job")
+
+
+def _explain(error: Exception) -> Exception:
+    if isinstance(error, UnicodeEncodeError):
+        return BadRequest(f"{show(error.object)} is not UTF-8 and cannot be stored as text")
+    if isinstance(error, sqlite3.Error | DatabaseError):
+        known: EngineError | None = translate(error)
+        return error if known is None else known
+    return error

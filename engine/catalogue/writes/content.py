@@ -1,0 +1,118 @@
+"""Content: blob rows, their digests, and the download that brings them. On the writer thread, within a transaction.
+
+The order that makes I1 hold lies with the caller: the blob is whole and durable in the store before any function here
+names it (R2). Here only rows are made, and a row that nobody needs is dropped by `forget_blob` alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from engine.catalogue import checks, points
+from engine.catalogue.transaction import Transaction
+from engine.errors import BadRequest, NoSuchItem
+from engine.ports import NewDownload
+from engine.types import BlobId, Download, Item, ItemId, Kind, State
+
+INSERT_BLOB: Final = "INSERT INTO blob (sha256, size) VALUES (?, ?)"
+INSERT_DIGEST: Final = "INSERT INTO digest (blob, algorithm, hex) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+FORGET_BLOB: Final = "DELETE FROM blob WHERE sha256 = ? AND NOT EXISTS (SELECT 1 FROM item WHERE item.blob = blob.id)"
+COMPLETE: Final = (
+    "UPDATE item SET state = 'complete', blob = ?, size = ?, error = NULL, mtime_ns = coalesce(?, mtime_ns),"
+    " mtime_given = mtime_given OR ? WHERE id = ?"
+)
+KEEP_OLD: Final = (
+    "INSERT INTO item (name, kind, state, size, blob, mtime_ns, mtime_given, added_ns, mode, trashed_ns)"
+    " SELECT name, kind, 'complete', blob.size, blob, mtime_ns, mtime_given, added_ns, mode, ?"
+    " FROM item JOIN blob ON blob.id = item.blob WHERE item.id = ?"
+)
+KEEP_OLD_TAGS: Final = "INSERT INTO tagging (item, tag) SELECT ?, tag FROM tagging WHERE item = ?"
+DROP_DOWNLOAD: Final = "DELETE FROM download WHERE item = ?"
+PUT_DOWNLOAD: Final = (
+    "INSERT INTO download (item, staging, size, etag, last_modified, ranges, digests, name_fixed, attempts,"
+    " retry_at_ns, options) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (item) DO UPDATE SET staging = excluded.staging, size = excluded.size, etag = excluded.etag,"
+    " last_modified = excluded.last_modified, ranges = excluded.ranges, digests = excluded.digests,"
+    " name_fixed = excluded.name_fixed, attempts = excluded.attempts, retry_at_ns = excluded.retry_at_ns,"
+    " options = excluded.options"
+)
+
+
+def complete(
+    transaction: Transaction,
+    item: int,
+    sha256: str,
+    size: int,
+    *,
+    digests: Mapping[str, str],
+    mtime_ns: int | None,
+    keep_old: bool,
+) -> Item:
+    """See ports.Catalogue.complete. `mtime_ns` of None leaves the item's own."""
+    old = transaction.item(item)
+    if old.kind is not Kind.FILE:
+        raise BadRequest(f"item {item} is no file and has no content")
+    blob = blob_to_use(transaction, sha256, size, digests)
+    if keep_old and old.blob is not None and old.blob != blob:
+        _keep_old(transaction, old)
+    with transaction.changing(item):
+        transaction.connection.execute(COMPLETE, (blob, size, mtime_ns, mtime_ns is not None, item))
+        transaction.connection.execute(DROP_DOWNLOAD, (item,))
+    return transaction.item(item)
+
+
+def blob_to_use(transaction: Transaction, sha256: str, size: int, digests: Mapping[str, str]) -> BlobId:
+    """The id of the blob row, which is made if there is none. BadRequest if it has another size (R13)."""
+    found = points.blob(transaction.connection, checks.sha256_hex(sha256))
+    if found is None:
+        number = transaction.connection.execute(INSERT_BLOB, (sha256, size)).lastrowid
+        assert number is not None
+        blob = BlobId(number)
+    elif found.size == size:
+        blob = found.id
+    else:
+        raise BadRequest(f"the blob {sha256} has {found.size} bytes, not {size}")
+    rows = [(blob, algorithm, digest) for algorithm, digest in digests.items() if algorithm != "sha256"]
+    transaction.connection.executemany(INSERT_DIGEST, rows)
+    return blob
+
+
+def forget_blob(transaction: Transaction, sha256: str) -> bool:
+    transaction.connection.execute(FORGET_BLOB, (sha256,))
+    return points.blob(transaction.connection, sha256) is None
+
+
+def start_download(transaction: Transaction, item: int, new: NewDownload, size: int | None) -> None:
+    download = Download(
+        ItemId(item), new.staging, size, None, None, "", new.digests, new.name_fixed, 0, None, new.options
+    )
+    _put_download(transaction, download)
+
+
+def update_download(transaction: Transaction, download: Download) -> None:
+    """Store the row as given. It may have gone meanwhile only because the item is complete or gone: NoSuchItem."""
+    if transaction.item(download.item).state in (State.COMPLETE, State.SEEDING):
+        raise NoSuchItem(f"item {download.item} is complete and has no download")
+    _put_download(transaction, download)
+
+
+def _put_download(transaction: Transaction, download: Download) -> None:
+    transaction.connection.execute(
+        PUT_DOWNLOAD,
+        (
+            download.item, download.staging, download.size, download.etag, download.last_modified, download.ranges,
+            json.dumps(dict(download.digests)), download.name_fixed, download.attempts, download.retry_at_ns,
+            json.dumps(dict(download.options)),
+        ),
+    )  # fmt: skip
+
+
+def _keep_old(transaction: Transaction, old: Item) -> None:
+    """What the item held until now becomes an item of its own in the trash, unless it was empty."""
+    connection = transaction.connection
+    number = connection.execute(KEEP_OLD, (transaction.clock(), old.id)).lastrowid
+    assert number is not None
+    connection.execute(KEEP_OLD_TAGS, (number, old.id))
+    transaction.made(number)

@@ -1,0 +1,312 @@
+"""What ports.Catalogue promises, held against the real thing: an SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from engine.catalogue import open_catalogue
+from engine.errors import (
+    AttributeExists,
+    AttributeMissing,
+    BadRequest,
+    NameTaken,
+    NoSuchItem,
+    NoSuchTag,
+    TagInUse,
+)
+from engine.ports import Catalogue, Edit, NewDownload, NewItem
+from engine.types import FIRST_ITEM_ID, ItemId, Kind, State, TagChange, TagEvent
+from tests.support.catalogue import Recorder, sha, whole
+
+
+@pytest.fixture
+async def catalogue(tmp_path: Path) -> AsyncIterator[Catalogue]:
+    async with open_catalogue(str(tmp_path / "catalogue.db")) as opened:
+        yield opened
+        assert await opened.check() == []
+
+
+@pytest.fixture
+def seen(catalogue: Catalogue) -> Recorder:
+    recorder = Recorder()
+    catalogue.observe(recorder)
+    return recorder
+
+
+def arriving(name: str, *tags: str, staging: str = "s1") -> NewItem:
+    return NewItem(name, state=State.QUEUED, tags=tags, download=NewDownload(staging))
+
+
+async def test_what_was_added_can_be_read(catalogue: Catalogue) -> None:
+    item = await catalogue.add(whole("film.mkv", "movie", "year:2000"))
+    assert item.id >= FIRST_ITEM_ID
+    assert catalogue.item(item.id) == item
+    assert (item.name, item.kind, item.state, item.size, item.sha256) == (
+        "film.mkv", Kind.FILE, State.COMPLETE, 8, sha("film.mkv"),
+    )  # fmt: skip
+    assert item.tag_count == 2
+    assert catalogue.tags(item.id) == ("movie", "year:2000")
+    assert catalogue.named("film.mkv") == [item.id]
+    assert [source.host for source in catalogue.sources(item.id)] == ["example.org"]
+    blob = catalogue.blob(sha("film.mkv"))
+    assert blob is not None
+    assert blob.id == item.blob
+    facts = catalogue.facts(item.id)
+    assert facts is not None
+    assert facts.tags == {"movie", "year:2000"}
+    assert facts.hosts == {"example.org"}
+    assert not facts.trashed
+
+
+async def test_reads_of_what_does_not_exist(catalogue: Catalogue) -> None:
+    nobody = ItemId(999_999)
+    assert catalogue.item(nobody) is None
+    assert catalogue.facts(nobody) is None
+    assert catalogue.download(nobody) is None
+    assert catalogue.blob(sha("x")) is None
+    assert (catalogue.named("x"), catalogue.tags(nobody), catalogue.xattrs(nobody)) == ([], (), {})
+
+
+@pytest.mark.parametrize("name", ["\udcff\udc80.bin", "new\nline", "e\u0301", "é", " ", "...", "-rf", "~", "a" * 255])
+async def test_any_file_name_survives(catalogue: Catalogue, name: str) -> None:
+    item = await catalogue.add(whole("x"))
+    assert (await catalogue.edit(item.id, Edit(name=name))).name == name
+    assert catalogue.named(name) == [item.id]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\0b", "a" * 256, "\ud800"])
+async def test_names_that_no_file_can_have_are_refused(catalogue: Catalogue, seen: Recorder, name: str) -> None:
+    with pytest.raises(BadRequest):
+        await catalogue.add(NewItem(name, kind=Kind.FOLDER))
+    item = await catalogue.add(whole("x"))
+    with pytest.raises(BadRequest):
+        await catalogue.edit(item.id, Edit(name=name, add=["movie"]))
+    assert catalogue.item(item.id) == item
+    assert len(seen.changes) == 1
+
+
+@pytest.mark.parametrize(
+    "tag", ["", "a/b", "a,b", "+a", "~a", ".a", "a\nb", "state:paused", ":x", "a:", "\udcff", "a" * 256]
+)
+async def test_bad_tags_are_refused_and_nothing_changes(catalogue: Catalogue, tag: str) -> None:
+    item = await catalogue.add(whole("x", "movie"))
+    for edit in (Edit(add=["good", tag]), Edit(tags=["good", tag])):
+        with pytest.raises(BadRequest):
+            await catalogue.edit(item.id, edit)
+    with pytest.raises(BadRequest):
+        await catalogue.create_tag(tag)
+    assert catalogue.tags(item.id) == ("movie",)
+
+
+async def test_items_of_one_name_are_listed_oldest_first(catalogue: Catalogue) -> None:
+    first, second = [await catalogue.add(whole("same", content=text)) for text in "ab"]
+    assert catalogue.named("same") == [first.id, second.id]
+    await catalogue.trash(first.id)
+    assert catalogue.named("same") == [second.id]
+    assert catalogue.trashed("same") == [first.id]
+
+
+async def test_items_share_a_blob_but_not_their_names(catalogue: Catalogue) -> None:
+    one, two = await catalogue.add_many([whole("a", content="same"), whole("b", content="same")])
+    assert one.blob == two.blob
+    assert (one.name, two.name) == ("a", "b")
+    assert len(await catalogue.blobs()) == 1
+
+
+async def test_a_whole_file_must_name_its_blob(catalogue: Catalogue) -> None:
+    with pytest.raises(BadRequest):
+        await catalogue.add(NewItem("x", size=1))
+    with pytest.raises(BadRequest):
+        await catalogue.add(NewItem("x", size=1, sha256="ABC"))
+    await catalogue.add(whole("x", content="1"))
+    with pytest.raises(BadRequest):
+        await catalogue.add(NewItem("y", size=2, sha256=sha("1")))
+
+
+async def test_tag_edits(catalogue: Catalogue, seen: Recorder) -> None:
+    item = await catalogue.add(whole("x", "a"))
+    edited = await catalogue.edit(item.id, Edit(add=["b", "year:2000", "year:2001", "e\u0301"], remove=["a", "never"]))
+    assert catalogue.tags(item.id) == ("b", "year:2000", "year:2001", "é")
+    assert edited.tag_count == 4
+    await catalogue.edit(item.id, Edit(tags=["c", "year:2000"], add=["d"], remove=["year:2000"]))
+    assert catalogue.tags(item.id) == ("c", "d")
+    assert [change.after.tags for change in seen.changes if change.after] == [
+        {"a"}, {"b", "year:2000", "year:2001", "é"}, {"c", "d"},
+    ]  # fmt: skip
+    assert seen.changes[1].before == seen.changes[0].after
+
+
+async def test_an_edit_is_all_or_nothing(catalogue: Catalogue) -> None:
+    item = await catalogue.add(whole("x", "a"))
+    edit = Edit(name="y", add=["b"], mode=0o600, remove_xattrs=["user.none"])
+    with pytest.raises(AttributeMissing):
+        await catalogue.edit(item.id, edit)
+    with pytest.raises(NoSuchItem):
+        await catalogue.edit_many([(item.id, Edit(name="z")), (ItemId(999_999), Edit(name="z"))])
+    assert catalogue.item(item.id) == item
+    assert catalogue.tags(item.id) == ("a",)
+
+
+async def test_xattrs(catalogue: Catalogue) -> None:
+    item = await catalogue.add(whole("x"))
+    await catalogue.edit(item.id, Edit(set_xattrs={"user.a": b"1", "user.\udcff": b"\0\xff"}, must_create=True))
+    assert catalogue.xattrs(item.id) == {"user.a": b"1", "user.\udcff": b"\0\xff"}
+    with pytest.raises(AttributeExists):
+        await catalogue.edit(item.id, Edit(set_xattrs={"user.a": b"2"}, must_create=True))
+    with pytest.raises(AttributeMissing):
+        await catalogue.edit(item.id, Edit(set_xattrs={"user.b": b"2"}, must_replace=True))
+    await catalogue.edit(item.id, Edit(set_xattrs={"user.a": b"x" * 65_536}, must_replace=True))
+    with pytest.raises(BadRequest):
+        await catalogue.edit(item.id, Edit(set_xattrs={"user.a": b"x" * 65_537}))
+    await catalogue.edit(item.id, Edit(remove_xattrs=["user.\udcff"]))
+    assert catalogue.xattrs(item.id) == {"user.a": b"x" * 65_536}
+
+
+async def test_a_date_that_somebody_chose_is_not_replaced_by_a_default(catalogue: Catalogue) -> None:
+    item = await catalogue.add(arriving("x"))
+    assert (await catalogue.edit(item.id, Edit(mtime_if_unset=5))).mtime_ns == 5
+    assert (await catalogue.edit(item.id, Edit(mtime_ns=7))).mtime_ns == 7
+    assert (await catalogue.edit(item.id, Edit(mtime_if_unset=9))).mtime_ns == 7
+    done = await catalogue.complete(item.id, sha("x"), 1, digests={}, mtime_ns=None, keep_old=False)
+    assert done.mtime_ns == 7
+
+
+async def test_a_download_becomes_a_file(catalogue: Catalogue, seen: Recorder) -> None:
+    item = await catalogue.add(arriving("x", "iso"))
+    row = catalogue.download(item.id)
+    assert row is not None
+    assert (row.staging, row.ranges, row.attempts) == ("s1", "", 0)
+    assert await catalogue.downloads() == [row]
+    await catalogue.edit(item.id, Edit(state=State.FAILED, error="no route to \udcff", size=3))
+    failed = catalogue.item(item.id)
+    assert failed is not None
+    assert (failed.state, failed.error, failed.size) == (State.FAILED, "no route to \\udcff", 3)
+
+    done = await catalogue.complete(item.id, sha("x"), 3, digests={"md5": "0f"}, mtime_ns=4, keep_old=True)
+    assert (done.state, done.sha256, done.size, done.error, done.mtime_ns) == (State.COMPLETE, sha("x"), 3, None, 4)
+    assert catalogue.download(item.id) is None
+    assert await catalogue.downloads() == []
+    assert catalogue.blob_by_digest("md5", "0f") == catalogue.blob(sha("x")) is not None
+    assert catalogue.blob_by_digest("sha256", sha("x")) == catalogue.blob(sha("x"))
+    assert [change.after.state for change in seen.changes if change.after] == ["queued", "failed", "complete"]
+    with pytest.raises(NoSuchItem):
+        await catalogue.update_download(row)
+
+
+async def test_downloads_are_stored_as_given(catalogue: Catalogue) -> None:
+    item = await catalogue.add(arriving("x"))
+    row = catalogue.download(item.id)
+    assert row is not None
+    from dataclasses import replace
+
+    newer = replace(
+        row, size=9, etag='"e"', ranges="0-4", digests={"md5": "aa"}, attempts=2, retry_at_ns=5, options={"proxy": ""}
+    )  # fmt: skip
+    await catalogue.update_download(newer)
+    assert catalogue.download(item.id) == newer
+
+
+async def test_new_content_sends_the_old_to_the_trash(catalogue: Catalogue, seen: Recorder) -> None:
+    item = await catalogue.add(whole("doc", "work", content="old"))
+    done = await catalogue.complete(item.id, sha("new"), 3, digests={}, mtime_ns=None, keep_old=True)
+    assert (done.id, done.sha256) == (item.id, sha("new"))
+    (old,) = await catalogue.trash_list()
+    assert (old.name, old.sha256, catalogue.tags(old.id)) == ("doc", sha("old"), ("work",))
+    assert {(change.item, change.before is None) for change in seen.changes[1:]} == {(old.id, True), (item.id, False)}
+    again = await catalogue.complete(item.id, sha("new"), 3, digests={}, mtime_ns=None, keep_old=True)
+    assert again == done
+    assert len(await catalogue.trash_list()) == 1
+
+
+async def test_trash_and_back(catalogue: Catalogue, seen: Recorder) -> None:
+    item = await catalogue.add(whole("x", "a"))
+    trashed = await catalogue.trash(item.id)
+    assert trashed.trashed_ns is not None
+    assert await catalogue.trash(item.id) == trashed
+    assert catalogue.item(item.id) == trashed
+    assert await catalogue.trash_list() == [trashed]
+    with pytest.raises(TagInUse):
+        await catalogue.remove_tag("a")
+    back = await catalogue.restore(item.id, "y")
+    assert (back.trashed_ns, back.name, catalogue.tags(item.id)) == (None, "y", ("a",))
+    assert [change.after.trashed for change in seen.changes if change.after] == [False, True, False]
+
+
+async def test_purge_forgets_what_is_in_the_trash_only(catalogue: Catalogue, seen: Recorder) -> None:
+    live, gone = await catalogue.add_many([whole("live"), whole("gone", "a")])
+    await catalogue.trash(gone.id)
+    with pytest.raises(BadRequest):
+        await catalogue.purge([live.id, gone.id])
+    await catalogue.purge([gone.id, ItemId(999_999)])
+    assert catalogue.item(gone.id) is None
+    assert seen.changes[-1].after is None
+    assert [blob.sha256 for blob in await catalogue.unreferenced_blobs()] == [sha("gone")]
+    assert await catalogue.forget_blob(sha("gone"))
+    assert not await catalogue.forget_blob(sha("live"))
+    assert [blob.sha256 for blob in await catalogue.blobs()] == [sha("live")]
+    newer = await catalogue.add(whole("newer"))
+    assert newer.id > gone.id
+
+
+async def test_discard_is_for_what_never_had_content(catalogue: Catalogue) -> None:
+    draft = await catalogue.add(NewItem("draft", state=State.WRITING, tags=["a"]))
+    await catalogue.discard(draft.id)
+    assert catalogue.item(draft.id) is None
+    item = await catalogue.add(whole("x"))
+    with pytest.raises(BadRequest):
+        await catalogue.discard(item.id)
+
+
+async def test_a_file_without_content_cannot_be_complete(catalogue: Catalogue) -> None:
+    draft = await catalogue.add(NewItem("draft", state=State.WRITING))
+    with pytest.raises(BadRequest):
+        await catalogue.edit(draft.id, Edit(state=State.COMPLETE))
+
+
+async def test_tags_have_a_life_of_their_own(catalogue: Catalogue, seen: Recorder) -> None:
+    await catalogue.create_tag("a")
+    with pytest.raises(NameTaken):
+        await catalogue.create_tag("a")
+    with pytest.raises(NoSuchTag):
+        await catalogue.remove_tag("b")
+    with pytest.raises(NoSuchTag):
+        await catalogue.rename_tag("b", "c")
+    await catalogue.rename_tag("a", "b")
+    await catalogue.remove_tag("b")
+    assert seen.tag_changes == [
+        TagChange(TagEvent.CREATED, "a"), TagChange(TagEvent.RENAMED, "a", "b"), TagChange(TagEvent.REMOVED, "b"),
+    ]  # fmt: skip
+
+
+async def test_a_renamed_tag_is_renamed_everywhere(catalogue: Catalogue, seen: Recorder) -> None:
+    items = await catalogue.add_many([whole(name, "year:2000") for name in "xyz"])
+    await catalogue.create_tag("jahr:2000")
+    await catalogue.rename_tag("year:2000", "jahr:2000")
+    assert {catalogue.tags(item.id) for item in items} == {("jahr:2000",)}
+    assert seen.tag_changes[-2:] == [
+        TagChange(TagEvent.REMOVED, "jahr:2000"), TagChange(TagEvent.RENAMED, "year:2000", "jahr:2000"),
+    ]  # fmt: skip
+    await catalogue.edit(items[0].id, Edit(add=["movie"]))
+    with pytest.raises(TagInUse):
+        await catalogue.rename_tag("movie", "jahr:2000")
+
+
+async def test_items_come_in_order_without_those_that_do_not_exist(catalogue: Catalogue) -> None:
+    made = await catalogue.add_many([whole(f"f{number}", "a") for number in range(200)])
+    wanted = [made[150].id, 999_999, made[3].id, made[3].id]
+    assert await catalogue.items(wanted) == [made[3], made[150]]
+    assert await catalogue.items([item.id for item in reversed(made)]) == made
+    assert await catalogue.items([]) == []
+
+
+async def test_an_observer_can_leave(catalogue: Catalogue) -> None:
+    recorder = Recorder()
+    leave = catalogue.observe(recorder)
+    await catalogue.create_tag("a")
+    leave()
+    await catalogue.create_tag("b")
+    assert [tag.name for tag in recorder.tag_changes] == ["a"]
+    assert recorder.settled == recorder.applied
