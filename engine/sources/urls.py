@@ -1,0 +1,102 @@
+"""URLs as users type and servers send them: checked, stripped of secrets, named. Pure."""
+
+from __future__ import annotations
+
+import os
+import re
+from base64 import b64encode
+from typing import Final
+from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit, urlunsplit
+
+from engine.errors import BadRequest
+from engine.safe_names import safe_name
+from engine.types import Source, SourceKind
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+MASK: Final = "***"
+
+_SECRET = re.compile("token|sig|key|pass|pwd|secret|auth|cred|session|jwt|ticket", re.IGNORECASE)
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+
+
+def check_url(url: str) -> str:
+    """`url` without surrounding blanks. BadRequest, with a sentence, for what no HTTP client could fetch."""
+    url = url.strip()
+    shown = url if len(url) <= 100 else url[:100] + "…"
+    if _CONTROL.search(url):
+        raise BadRequest("A URL cannot hold control characters.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadRequest(f"{shown!r} is not a URL: {error}.") from error
+    if parts.scheme not in DEFAULT_PORTS:
+        scheme = f"not {parts.scheme}" if parts.scheme else "and this has none"
+        raise BadRequest(f"Only http:// and https:// URLs can be downloaded, {scheme}: {_hidden(shown, parts)!r}.")
+    if not parts.hostname:
+        raise BadRequest(f"This URL names no host: {shown!r}.")
+    if port == 0:
+        raise BadRequest(f"This URL names port 0, where no server can be: {_hidden(shown, parts)!r}.")
+    try:
+        parts.hostname.encode("ascii")
+    except UnicodeEncodeError:
+        try:
+            parts.hostname.encode("idna")
+        except UnicodeError as error:
+            raise BadRequest(f"The host in {shown!r} is not a host name.") from error
+    return url
+
+
+def _hidden(shown: str, parts: SplitResult) -> str:
+    """What was typed, for an error message, without a login."""
+    return shown.replace(parts.netloc, parts.netloc.rpartition("@")[2]) if "@" in parts.netloc else shown
+
+
+def host_of(url: str) -> str:
+    """Lower case, without port."""
+    return urlsplit(url).hostname or ""
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """(scheme, host, port): what a header meant for one server may be sent to."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
+
+
+def source_of(url: str) -> Source:
+    """The row of a checked `url`."""
+    return Source(SourceKind.HTTP, url, public_url(url), host_of(url))
+
+
+def public_url(url: str) -> str:
+    """`url` without userinfo and fragment, and with the values of query parameters that are named like secrets
+    masked: fit for status lines, logs and `user.xdg.origin.url`."""
+    parts = urlsplit(url)
+    query = "&".join(_masked(pair) for pair in parts.query.split("&")) if parts.query else ""
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+
+
+def _masked(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    return f"{name}={MASK}" if equals and _SECRET.search(unquote(name)) else pair
+
+
+def without_login(url: str) -> tuple[str, str | None]:
+    """`url` without userinfo and fragment, and the value of an Authorization header for the userinfo it had."""
+    parts = urlsplit(url)
+    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+    if parts.username is None and parts.password is None:
+        return bare, None
+    return bare, basic(unquote_to_bytes(parts.username or ""), unquote_to_bytes(parts.password or ""))
+
+
+def basic(user: bytes, password: bytes) -> str:
+    """The value of an Authorization header, RFC 7617."""
+    return "Basic " + b64encode(user + b":" + password).decode("ascii")
+
+
+def name_of(url: str) -> str:
+    """A safe file name: the last segment of the path, percent-decoded; the host where the path ends with a slash."""
+    parts = urlsplit(url)
+    segment = os.fsdecode(unquote_to_bytes(parts.path.rpartition("/")[2]))
+    return safe_name(segment, safe_name(parts.hostname or ""))

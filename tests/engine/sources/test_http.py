@@ -1,0 +1,318 @@
+"""The HTTP source against servers that are real, on loopback, and often wrong."""
+
+import os
+import ssl
+
+import pytest
+import trio
+import trustme
+
+from engine.errors import BadRequest
+from engine.sources.config import HttpConfig
+from engine.sources.http import BUFFER, DIRECT_FROM, HttpSource
+from engine.sources.stream import Ask, Fault, FetchFailed, Framing
+from tests.support.faultserver import CloseConnection, Resource, fault_server, respond, send_head
+
+QUICK = HttpConfig(connect_timeout=0.2, head_timeout=0.1, read_timeout=0.3)
+
+
+@pytest.fixture
+async def server():
+    async with fault_server() as server:
+        yield server
+
+
+async def fetch(url, config=None, **ask):
+    """(head, body) of one request."""
+    async with HttpSource(config) as source, source.open(Ask(url, **ask)) as body:
+        parts = []
+        while data := await body.receive():
+            parts.append(bytes(data))
+        assert await body.receive() == b""
+        return body.head, b"".join(parts)
+
+
+async def test_a_plain_fetch(server):
+    head, body = await fetch(server.add("/x", Resource(b"hello")))
+    assert body == b"hello"
+    assert (head.status, head.length, head.framing, head.etag, head.ranges) == (200, 5, Framing.LENGTH, '"v1"', True)
+    assert server.requests[0].headers["accept-encoding"] == "identity"
+    assert "range" not in server.requests[0].headers
+    assert "cookie" not in server.requests[0].headers
+
+
+@pytest.mark.parametrize("size", [0, 1, DIRECT_FROM - 1, DIRECT_FROM + 1, DIRECT_FROM + 3 * BUFFER])
+@pytest.mark.parametrize("framing", [{}, {"chunked": True}, {"close": True}])
+async def test_bodies_of_every_framing_and_size(server, size, framing):
+    content = os.urandom(size)
+    head, body = await fetch(server.add("/x", Resource(content, **framing)))
+    assert body == content
+    expected = Framing.CHUNKED if "chunked" in framing else Framing.CLOSE if "close" in framing else Framing.LENGTH
+    assert head.framing is expected
+
+
+async def test_a_range(server):
+    url = server.add("/x", Resource(b"0123456789"))
+    head, body = await fetch(url, start=2, end=5, if_range='"v1"')
+    assert (head.status, body) == (206, b"234")
+    assert (head.content_range.start, head.content_range.end, head.content_range.total) == (2, 5, 10)
+    head, body = await fetch(url, start=2, if_range='"v0"')
+    assert (head.status, body) == (200, b"0123456789")
+    head, body = await fetch(url, start=7)
+    assert body == b"789"
+
+
+async def test_connections_are_used_again_after_a_whole_body(server):
+    url = server.add("/x", Resource(b"hello"))
+    async with HttpSource() as source:
+        for _ in range(5):
+            async with source.open(Ask(url)) as body:
+                while await body.receive():
+                    pass
+        assert len(source._anywhere._transport._pool.connections) == 1
+
+
+@pytest.mark.parametrize("size", [200_000, 20_000_000])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_leaving_in_the_middle_closes_the_connection(server, size, chunked):
+    url = server.add("/x", Resource(bytes(size), chunked=chunked))
+    async with HttpSource() as source:
+        for reads in (0, 1, 3):
+            async with source.open(Ask(url)) as body:
+                for _ in range(reads):
+                    assert await body.receive()
+        assert source._anywhere._transport._pool.connections == []
+
+
+@pytest.mark.parametrize("framing", [{}, {"chunked": True}])
+@pytest.mark.parametrize("size", [1000, DIRECT_FROM * 2])
+async def test_a_cut_body_is_a_passing_fault(server, framing, size):
+    url = server.add("/x", Resource(bytes(size), cut_at=[size - 300], **framing))
+    with pytest.raises(FetchFailed, match=r"closed the connection early|broke") as caught:
+        await fetch(url)
+    assert caught.value.fault is Fault.PASSING
+
+
+async def test_a_body_that_stalls_times_out(server):
+    url = server.add("/x", Resource(bytes(1000), hold_at=500))
+    with pytest.raises(FetchFailed, match="in time") as caught:
+        await fetch(url, QUICK)
+    assert caught.value.fault is Fault.PASSING
+
+
+@pytest.mark.parametrize("drip", [False, True])
+async def test_a_head_that_hangs_or_drips_times_out(server, drip):
+    async def handler(request, stream):
+        await stream.send_all(b"HTTP/1.1 200 OK\r\n")
+        while drip:
+            await stream.send_all(b"X-A: b\r\n")
+            await trio.sleep(0.01)
+        await trio.sleep_forever()
+
+    with pytest.raises(FetchFailed, match="in time"):
+        await fetch(server.add("/x", handler), QUICK)
+
+
+async def test_endless_informational_answers_time_out(server):
+    async def handler(request, stream):
+        while True:
+            await stream.send_all(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+
+    with pytest.raises(FetchFailed):
+        await fetch(server.add("/x", handler), QUICK)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello",
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + b"X: y\r\n" * 300 + b"\r\n",
+    ],
+)
+async def test_what_is_no_http_is_a_stubborn_fault(server, garbage):
+    async def handler(request, stream):
+        await stream.send_all(garbage)
+        raise CloseConnection
+
+    with pytest.raises(FetchFailed) as caught:
+        await fetch(server.add("/x", handler))
+    assert caught.value.fault is Fault.STUBBORN
+
+
+async def test_nobody_there():
+    listener = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener[0].socket.getsockname()[1]
+    await listener[0].aclose()
+    with pytest.raises(FetchFailed, match="could not be reached") as caught:
+        await fetch(f"http://127.0.0.1:{port}/x")
+    assert caught.value.fault is Fault.PASSING
+
+
+async def test_a_closed_connection_instead_of_an_answer(server):
+    async def handler(request, stream):
+        raise CloseConnection
+
+    with pytest.raises(FetchFailed, match="early"):
+        await fetch(server.add("/x", handler))
+
+
+def redirect(location, status=302, headers=()):
+    async def handler(request, stream):
+        await respond(stream, status, {"Location": location, **dict(headers)}, b"")
+
+    return handler
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_followed(server, status):
+    server.add("/a", redirect("/b?x=1", status))
+    server.add("/b", Resource(b"here"))
+    head, body = await fetch(server.url("/a"))
+    assert (body, head.url) == (b"here", server.url("/b?x=1"))
+
+
+async def test_a_redirect_loop_ends(server):
+    server.add("/a", redirect("/a"))
+    with pytest.raises(FetchFailed, match="more than 10 times"):
+        await fetch(server.url("/a"))
+    assert len(server.requests) == 11
+
+
+async def test_a_redirect_without_location_is_an_answer(server):
+    async def handler(request, stream):
+        await respond(stream, 302, {}, b"nowhere")
+
+    head, _ = await fetch(server.add("/a", handler))
+    assert head.status == 302
+
+
+async def test_a_redirect_to_a_file_is_refused(server):
+    server.add("/a", redirect("file:///etc/passwd"))
+    with pytest.raises(FetchFailed) as caught:
+        await fetch(server.url("/a"))
+    assert caught.value.fault is Fault.FINAL
+
+
+async def test_headers_logins_and_cookies_stay_with_their_origin(server):
+    async with fault_server() as other:
+        other.add("/x", Resource(b"x"))
+        server.add("/a", redirect(other.url("/x"), headers={"Set-Cookie": "a=1"}))
+        url = server.url("/a").replace("http://", "http://me:pw@")
+        await fetch(url, headers={"X-Api-Key": "secret"})
+        first, second = server.requests[0].headers, other.requests[0].headers
+    assert first["authorization"].startswith("Basic ")
+    assert first["x-api-key"] == "secret"
+    assert not {"authorization", "x-api-key"} & second.keys()
+
+
+async def test_cookies_live_for_one_chain(server):
+    server.add("/a", redirect("/b", headers={"Set-Cookie": "a=1; Path=/"}))
+    server.add("/b", Resource(b"x"))
+    async with HttpSource() as source:
+        for _ in range(2):
+            async with source.open(Ask(server.url("/a"))):
+                pass
+    assert [request.headers.get("cookie") for request in server.requests] == [None, "a=1", None, "a=1"]
+
+
+async def test_cookies_netrc_and_headers_of_the_config(server, tmp_path):
+    (tmp_path / "cookies").write_text(
+        "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t4000000000\tsid\tabc\n"
+        "example.org\tFALSE\t/\tFALSE\t4000000000\tother\tno\n"
+    )
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password pw\n")
+    (tmp_path / "netrc").chmod(0o600)
+    config = HttpConfig(
+        user_agent="mine/1",
+        headers={"X-A": "b"},
+        cookies=str(tmp_path / "cookies"),
+        netrc=str(tmp_path / "netrc"),
+    )
+    await fetch(server.add("/x", Resource(b"x")), config)
+    headers = server.requests[0].headers
+    assert (headers["user-agent"], headers["x-a"], headers["cookie"]) == ("mine/1", "b", "sid=abc")
+    assert headers["authorization"] == "Basic bWU6cHc="
+
+
+@pytest.mark.parametrize(
+    "config",
+    [HttpConfig(netrc="/missing"), HttpConfig(cookies="/missing"), HttpConfig(ca_file="/missing"), HttpConfig(proxy="ftp://x")],
+)  # fmt: skip
+def test_settings_that_cannot_be_used_are_a_sentence(config):
+    with pytest.raises(BadRequest):
+        HttpSource(config)
+
+
+async def test_a_proxy_is_used(server):
+    async def handler(request, stream):
+        await respond(stream, 200, {}, b"through the proxy")
+
+    server.add("http://elsewhere.example/x", handler)
+    _, body = await fetch("http://elsewhere.example/x", HttpConfig(proxy=f"http://me:pw@127.0.0.1:{server.port}"))
+    assert body == b"through the proxy"
+    assert server.requests[0].headers["proxy-authorization"] == "Basic bWU6cHc="
+
+
+@pytest.mark.parametrize("target", ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]"])
+async def test_a_chain_out_of_the_public_never_reaches_a_private_address(server, monkeypatch, target):
+    """The first server stands in for one on the internet: its own address counts as public, all others as they are."""
+    import engine.sources.http as http
+
+    monkeypatch.setattr(http, "is_public", lambda address: True)
+    server.add("/a", redirect(f"http://{target}:{server.port}/secret"))
+    server.add("/secret", Resource(b"secret"))
+    with pytest.raises(FetchFailed) as caught:
+        await fetch(server.url("/a"))
+    assert "private address" in str(caught.value) or "could not be reached" in str(caught.value)
+    assert [request.target for request in server.requests] == ["/a"]
+    if target == "127.0.0.1":
+        _, body = await fetch(server.url("/a"), HttpConfig(private_redirects=True))
+        assert body == b"secret"
+
+
+async def test_among_private_addresses_redirects_are_fine(server):
+    server.add("/a", redirect(f"http://127.0.0.1:{server.port}/b"))
+    server.add("/b", Resource(b"here"))
+    _, body = await fetch(server.url("/a"))
+    assert body == b"here"
+
+
+async def test_a_compressed_answer_is_passed_on_raw_and_said_so(server):
+    head, body = await fetch(server.add("/x", Resource(b"\x1f\x8bnot really", headers={"Content-Encoding": "gzip"})))
+    assert head.encoded
+    assert body == b"\x1f\x8bnot really"
+
+
+async def test_tls_is_verified(tmp_path):
+    ca = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    content = os.urandom(DIRECT_FROM * 2)
+    async with fault_server(context) as server:
+        url = server.add("/x", Resource(content))
+        with pytest.raises(FetchFailed, match="certificate") as caught:
+            await fetch(url)
+        assert caught.value.fault is Fault.STUBBORN
+        _, body = await fetch(url, HttpConfig(ca_file=str(tmp_path / "ca.pem")))
+        assert body == content
+        with pytest.raises(FetchFailed, match="certificate"):
+            await fetch(server.url("/x", "localhost"), HttpConfig(ca_file=str(tmp_path / "ca.pem")))
+
+
+async def test_headers_that_no_request_can_carry(server):
+    with pytest.raises(FetchFailed) as caught:
+        await fetch(server.add("/x", Resource(b"x")), headers={"X-A": "b\r\nX-B: c"})
+    assert caught.value.fault is Fault.FINAL
+
+
+async def test_unknown_status_and_name(server):
+    async def handler(request, stream):
+        await send_head(stream, 299, [("Content-Length", "0"), ("Content-Disposition", 'attachment; filename="../x"')])
+
+    head, _ = await fetch(server.add("/y", handler))
+    assert (head.status, head.name) == (299, "x")

@@ -1,0 +1,139 @@
+"""URLs, addresses and where redirects may lead."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import BadRequest
+from engine.safe_names import is_safe
+from engine.sources.addresses import is_public
+from engine.sources.redirects import Hop, first_hop, follow
+from engine.sources.stream import FetchFailed
+from engine.sources.urls import check_url, name_of, public_url, source_of, without_login
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h/x", "https://user:pw@h:8443/x?y#z", " http://h ", "http://[::1]/", "http://ü.example/"]
+)
+def test_what_can_be_fetched(url):
+    assert check_url(url) == url.strip()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "ftp://h/x", "file:///etc/passwd", "magnet:?xt=urn:btih:x", "/tmp/x", "http:///x", "http://h:99999/", "http://[::1/",
+     "http://h/\nx", "javascript:alert(1)", "http://h:0/", "http://" + "ü" * 80 + "/"],
+)  # fmt: skip
+def test_what_cannot_is_refused_with_a_sentence(url):
+    with pytest.raises(BadRequest) as caught:
+        check_url(url)
+    assert str(caught.value).endswith(".")
+
+
+def test_refusals_do_not_repeat_passwords():
+    with pytest.raises(BadRequest) as caught:
+        check_url("ftp://me:hunter2@h/x")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:pw@h.example:81/a/b?x=1#frag", "https://h.example:81/a/b?x=1"),
+        ("https://h/a?token=abc&x=1", "https://h/a?token=***&x=1"),
+        ("https://h/a?X-Amz-Signature=abc&X-Amz-Credential=k&X-Amz-Date=2", "https://h/a?X-Amz-Signature=***&X-Amz-Credential=***&X-Amz-Date=2"),
+        ("https://h/a?api_key=1&passwd=2&%74oken=3", "https://h/a?api_key=***&passwd=***&%74oken=***"),
+        ("https://h/a?", "https://h/a"),
+    ],
+)  # fmt: skip
+def test_what_is_shown_holds_no_secret(url, shown):
+    assert public_url(url) == shown
+
+
+def test_a_source_row():
+    source = source_of("HTTP://me@H.Example:81/x")
+    assert (source.host, source.public_url, source.url) == (
+        "h.example",
+        "http://H.Example:81/x",
+        "HTTP://me@H.Example:81/x",
+    )
+
+
+def test_login_becomes_a_header():
+    assert without_login("http://me:p%40ss@h/x#f") == ("http://h/x", "Basic bWU6cEBzcw==")
+    assert without_login("http://h/x") == ("http://h/x", None)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://h/a/b.iso?x=/y", "b.iso"),
+        ("http://h/a%20b.iso", "a b.iso"),
+        ("http://h/a%2Fb", "a_b"),
+        ("http://h/caf%E9", "caf\udce9"),
+        ("http://h/", "h"),
+        ("http://h", "h"),
+        ("http://h/..", "h"),
+        ("http://h/a/", "h"),
+    ],
+)
+def test_names_from_urls(url, name):
+    assert name_of(url) == name
+
+
+@given(st.text(max_size=80))
+def test_any_url_that_passes_has_a_safe_name_and_a_public_form(tail):
+    try:
+        url = check_url("http://h.example/" + tail)
+    except BadRequest:
+        return
+    assert is_safe(name_of(url))
+    assert public_url(public_url(url)) == public_url(url)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "::1", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1",
+     "2002:7f00:1::", "64:ff9b::7f00:1", "0.0.0.0", "224.0.0.1", "100.64.0.1", "240.0.0.1", "h", ""],
+)  # fmt: skip
+def test_private_addresses(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"])
+def test_public_addresses(address):
+    assert is_public(address)
+
+
+def go(hop, location, **options):
+    return follow(hop, location, **{"from_public": False, "allow_downgrade": False, "allow_private": False, **options})
+
+
+def test_headers_and_login_stay_with_their_origin():
+    hop = first_hop("https://me:pw@h/x", {"X-Api-Key": "k"})
+    assert hop == Hop("https://h/x", {"X-Api-Key": "k", "Authorization": "Basic bWU6cHc="})
+    assert go(hop, "/y?z#f") == Hop("https://h/y?z", hop.headers)
+    for location in ("https://other/x", "https://h:444/x"):
+        assert go(hop, location).headers == {}
+    assert go(hop, "//me:pw2@other/x") == Hop("https://other/x")
+
+
+def test_a_redirect_out_of_tls_is_refused_unless_allowed():
+    hop = Hop("https://h/x")
+    with pytest.raises(FetchFailed, match="https to http"):
+        go(hop, "http://h/x")
+    assert go(hop, "http://h/x", allow_downgrade=True).url == "http://h/x"
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://h/x", "javascript:1", "http://["])
+def test_a_redirect_to_another_scheme_is_refused(location):
+    with pytest.raises(FetchFailed, match="cannot be fetched"):
+        go(Hop("http://h/x"), location)
+
+
+def test_once_out_in_public_there_is_no_way_back():
+    hop = go(Hop("http://h/x"), "http://i/x", from_public=True)
+    assert hop.public_only
+    assert go(hop, "http://j/x", from_public=False).public_only
+    assert not go(Hop("http://10.0.0.1/x"), "http://10.0.0.2/x").public_only
+    assert not go(Hop("http://h/x"), "http://10.0.0.2/x", from_public=True, allow_private=True).public_only
