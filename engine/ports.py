@@ -7,6 +7,7 @@ applied them and every observer has settled: nobody can see a stale answer after
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,7 +15,7 @@ from typing import Protocol
 from pyroaring import BitMap
 
 from engine.types import Blob, Change, Download, Facts, Item, ItemId, Kind, Source, State, TagChange, TagCount
-from query.ast import Expr
+from query.ast import Compare, Expr, Range
 
 
 class Observer(Protocol):
@@ -158,6 +159,40 @@ class Catalogue(Protocol):
         """Add an observer; the function returned removes it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where an index starts: live items by state, and all tags, at one point in the order of commits."""
+
+    states: Mapping[str, BitMap]
+    tags: Sequence[tuple[int, str, int]]  # id, name, live items that carry it
+
+
+class Feed(Protocol):
+    """What an index loads from whoever holds the truth. The scans run on reader threads.
+
+    A scan sees the commits that `apply` has told of so far, and it may see some that `apply` is about to tell of. So the
+    index notes what it is told during a scan and does it again afterwards, and sets membership rather than toggling it.
+    """
+
+    async def follow(self, observer: Observer, start: Callable[[Opening], None]) -> Callable[[], None]:
+        """Calls `start`, and from then on the observer with each later commit: none is missed, none comes twice.
+
+        The function returned ends it."""
+
+    def facts(self, item: ItemId) -> Facts | None: ...
+    async def tagged(self, tags: Collection[int]) -> Mapping[int, BitMap]:
+        """By tag id: the items, trashed ones too, that carry the tag. Every id asked for is there."""
+
+    async def valued(self, key: str) -> Mapping[str, BitMap]:
+        """Live items by value of one of the built-in keys that have few values: type ext source host is."""
+
+    async def ordered(self, key: str) -> tuple[array[int], array[int]]:
+        """(values, ids), both in ascending order of (value, id), of live items: `size` in bytes, `added` in seconds."""
+
+    async def search(self, leaf: Compare | Range) -> BitMap:
+        """Live items that match a comparison of name, sha256, size or added (without ages), by looking at each."""
+
+
 class Index(Protocol):
     """Membership. All answers are about live items, as of the last commit."""
 
@@ -171,7 +206,10 @@ class Index(Protocol):
         """Keys of own key:value tags in use, sorted (not the built-in ones)."""
 
     def values(self, key: str) -> Sequence[TagCount]:
-        """Values in use of an own or built-in key (name = the value alone), sorted as values compare."""
+        """Values in use of an own or built-in key (name = the value alone), sorted as values compare.
+
+        Those of type, ext, source and host are known once an expression that names the key was prepared; size, added,
+        name and sha256 have about as many values as there are items, and list none."""
 
     def unknown(self, expr: Expr) -> str | None:
         """The first tag or key that `expr` names and that does not exist (built-in keys always do), else None."""

@@ -53,6 +53,8 @@ class Delivery:
                         job.done.set()
 
     def _apply(self, job: Job) -> None:
+        if job.arrived is not None and job.error is None:
+            job.arrived(job.result)
         if job.changes or job.tags:
             for observer in self._observers:
                 observer.apply(job.changes, job.tags)

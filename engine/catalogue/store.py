@@ -9,13 +9,15 @@ State: which connections are open, and whether the service still runs. All else 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
 import trio
 from peewee import SqliteDatabase
+from pyroaring import BitMap
 
-from engine.catalogue import points, scans, verify
+from engine.catalogue import feed, points, scans, verify
 from engine.catalogue.database import open_reader, prepare, raw
 from engine.catalogue.delivery import Delivery
 from engine.catalogue.readers import Readers
@@ -23,8 +25,9 @@ from engine.catalogue.transaction import Transaction
 from engine.catalogue.writer import Job, Writer
 from engine.catalogue.writes import content, edits, items, tagging
 from engine.errors import CatalogueFailed
-from engine.ports import Edit, NewItem, Observer
+from engine.ports import Edit, NewItem, Observer, Opening
 from engine.types import Blob, Download, Facts, Item, ItemId, Source
+from query.ast import Compare, Range
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,16 +82,19 @@ class SqliteCatalogue:
         self._token.run_sync_soon(self._delivery.deliver, group)
 
     async def _write(self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        job = Job(lambda transaction: verb(transaction, *args, **kwargs))
+        await self._perform(job)
+        result: T = job.result
+        return result
+
+    async def _perform(self, job: Job) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._ended is not None:
             raise self._ended
-        job = Job(lambda transaction: verb(transaction, *args, **kwargs))
         self._writer.submit(job)
         await job.done.wait()
         if job.error is not None:
             raise job.error
-        result: T = job.result
-        return result
 
     # -- point reads -----------------------------------------------------------------------------------------------
     def item(self, item: ItemId) -> Item | None:
@@ -193,3 +199,30 @@ class SqliteCatalogue:
     # -- observers -------------------------------------------------------------------------------------------------
     def observe(self, observer: Observer) -> Callable[[], None]:
         return self._delivery.observe(observer)
+
+    # -- feed of the index -----------------------------------------------------------------------------------------
+    async def follow(self, observer: Observer, start: Callable[[Opening], None]) -> Callable[[], None]:
+        def arrived(opening: Opening) -> None:
+            start(opening)
+            leave.append(self.observe(observer))
+
+        leave: list[Callable[[], None]] = []
+        job = Job(feed.opening, arrived)
+        try:
+            await self._perform(job)
+        except trio.Cancelled:
+            job.arrived = None  # nobody would ever call `leave`
+            raise
+        return leave[0]
+
+    async def tagged(self, tags: Collection[int]) -> Mapping[int, BitMap]:
+        return await self._readers.run(lambda database: feed.tagged(database, tags))
+
+    async def valued(self, key: str) -> Mapping[str, BitMap]:
+        return await self._readers.run(lambda database: feed.valued(database, key))
+
+    async def ordered(self, key: str) -> tuple[array[int], array[int]]:
+        return await self._readers.run(lambda database: feed.ordered(database, key))
+
+    async def search(self, leaf: Compare | Range) -> BitMap:
+        return await self._readers.run(lambda database: feed.search(database, leaf))

@@ -41,6 +41,8 @@ class Job:
     """One transaction somebody waits for. After delivery it has a result or an error."""
 
     function: Callable[[Transaction], Any]
+    # Called with the result on the trio thread, when observers have heard of all earlier jobs and of no later one.
+    arrived: Callable[[Any], None] | None = None
     result: Any = None
     error: BaseException | None = None
     changes: Sequence[Change] = ()

@@ -1,0 +1,197 @@
+"""Membership by roaring bitmaps: ports.Index, kept true by being an observer. On the trio thread.
+
+    leaf of a query          answered from                    loaded
+    movie                    the tag's bitmap                 on first use                      (tags, entry)
+    year:2000, year:2000..   the bitmaps of its pairs         on first use                      (pairs)
+    state: type: ext: ...    a bitmap a value                 state at the start, else on use   (builtin_keys)
+    size: added:             ids in order of the value        on first use                      (ordered_ids)
+    name: sha256:            a look at each item, kept        each time it is new               (searches)
+
+Everything is about live items: a trashed one leaves all bitmaps and comes back to them when it is restored.
+
+State: `_live` here, the rest in the parts named above. All change in `apply` alone, in the order of commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import trio
+from pyroaring import BitMap
+
+from engine.index import algebra
+from engine.index.builtin_keys import BuiltinKeys
+from engine.index.entry import Entry, put, union
+from engine.index.needs import own, parts, searched, settled_leaves
+from engine.index.searches import Searches
+from engine.index.tags import Tags
+from engine.ports import Feed, Opening
+from engine.types import Change, Facts, ItemId, TagChange, TagCount
+from query.ages import resolve
+from query.ast import Compare, Expr, Leaf, Range, Tag
+from query.builtin import BUILTIN_KEYS
+from query.evaluate import leaves, matches
+
+# Tags that are intersected before other tasks get a turn: about 1 ms.
+NARROWED_AT_ONCE = 256
+
+# Bitmaps that `contains` looks into before the item's facts are the quicker way.
+FEW = 64
+
+
+class NotPrepared(RuntimeError):
+    """`evaluate` was called without `prepare` just before it: a mistake of the caller."""
+
+
+class BitmapIndex:
+    """Made by `open`; follows the catalogue until `close`."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._leave: Callable[[], None] | None = None
+        self._start(Opening({}, ()))
+
+    @classmethod
+    async def open(cls, feed: Feed) -> BitmapIndex:
+        index = cls(feed)
+        index._leave = await feed.follow(index, index._start)
+        return index
+
+    def close(self) -> None:
+        """Follow no longer. Without it the index lives as long as the catalogue."""
+        if self._leave is not None:
+            self._leave()
+
+    def _start(self, opening: Opening) -> None:
+        self._live = BitMap.union(BitMap(), *opening.states.values())
+        self._tags = Tags(self._feed, opening.tags)
+        self._keys = BuiltinKeys(self._feed, opening.states)
+        self._searches = Searches(self._feed)
+
+    # -- what is there -----------------------------------------------------------------------------------------------
+    @property
+    def live(self) -> BitMap:
+        """The index's own: read it, do not change it, and copy what must outlast an `await`."""
+        return self._live
+
+    def has_tag(self, name: str) -> bool:
+        return name in self._tags
+
+    def tag_list(self) -> Sequence[TagCount]:
+        return self._tags.counts()
+
+    def keys_in_use(self) -> Sequence[str]:
+        return self._tags.keys_in_use()
+
+    def values(self, key: str) -> Sequence[TagCount]:
+        return self._keys.values(key, self._live) if key in BUILTIN_KEYS else self._tags.values(key)
+
+    def unknown(self, expr: Expr) -> str | None:
+        for leaf in leaves(expr):
+            match leaf:
+                case Tag(name) if name not in self._tags:
+                    return name
+                case Compare(key) | Range(key) if key not in BUILTIN_KEYS and not self._tags.has_key(key):
+                    return key
+        return None
+
+    # -- membership --------------------------------------------------------------------------------------------------
+    async def prepare(self, expr: Expr) -> None:
+        wanted = settled_leaves(expr)
+        # While one part loads, a rename may bring a tag that is not loaded into a range: look again until all is there.
+        while not all(map(self._is_ready, wanted)):
+            entries = [entry for leaf in wanted if own(leaf) for entry in self._entries(leaf)]
+            await self._tags.load(entries, self._live)
+            builtin = [leaf for leaf in wanted if not isinstance(leaf, Tag) and not own(leaf)]
+            await self._keys.load([leaf.key for leaf in builtin if not searched(leaf)])
+            await self._searches.load([leaf for leaf in builtin if searched(leaf)])
+
+    def evaluate(self, expr: Expr, *, now: float) -> BitMap:
+        return algebra.evaluate(resolve(expr, now=now), self._live, self._select)
+
+    def contains(self, expr: Expr, item: ItemId, *, now: float) -> bool:
+        if item not in self._live:
+            return False
+        asked = Asked(self._feed, item)
+        return algebra.holds(expr, lambda leaf: self._test(leaf, asked, now))
+
+    async def narrowing(self, expr: Expr, *, now: float) -> list[TagCount]:
+        await self._tags.load(self._tags.in_use(), self._live)
+        await self.prepare(expr)
+        found = self.evaluate(expr, now=now)
+        total, counts = len(found), []
+        for number, entry in enumerate(self._tags.in_use()):
+            if number % NARROWED_AT_ONCE == NARROWED_AT_ONCE - 1:
+                await trio.lowlevel.checkpoint()
+            if entry.bitmap is not None and 0 < (left := found.intersection_cardinality(entry.bitmap)) < total:
+                counts.append(TagCount(entry.name, left))
+        return sorted(counts, key=lambda count: count.name)
+
+    # -- commits -----------------------------------------------------------------------------------------------------
+    def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+        for tag in tags:
+            self._tags.change(tag)
+        for change in changes:
+            before, after = _if_live(change.before), _if_live(change.after)
+            put(self._live, change.item, after is not None)
+            self._tags.put(change.item, before.tags if before else (), after.tags if after else ())
+            self._keys.put(change.item, before, after)
+            self._searches.put(change.item, before, after)
+
+    async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+        """Nothing outside depends on the index alone."""
+
+    # -- leaves ------------------------------------------------------------------------------------------------------
+    def _entries(self, leaf: Leaf) -> Sequence[Entry]:
+        """The tags that a leaf about own tags stands for."""
+        return self._tags.named(leaf.name) if isinstance(leaf, Tag) else self._tags.matching(leaf)
+
+    def _part(self, leaf: Compare | Range) -> Searches | BuiltinKeys:
+        return self._searches if searched(leaf) else self._keys
+
+    def _is_ready(self, leaf: Leaf) -> bool:
+        if isinstance(leaf, Tag) or own(leaf):
+            return all(entry.bitmap is not None for entry in self._entries(leaf))
+        return leaf in self._part(leaf)
+
+    def _select(self, leaf: Leaf) -> BitMap:
+        """`leaf` has no ages. What comes back may be a bitmap of the index itself."""
+        first, *rest = parts(leaf)
+        found = self._select_part(first)
+        for part in rest:
+            found = found & self._select_part(part)
+        return found
+
+    def _select_part(self, leaf: Leaf) -> BitMap:
+        if not self._is_ready(leaf):
+            raise NotPrepared(leaf)
+        if isinstance(leaf, Tag) or own(leaf):
+            return union(self._entries(leaf))
+        return self._part(leaf).matching(leaf)
+
+    def _test(self, leaf: Leaf, asked: Asked, now: float) -> bool:
+        """By bitmaps where a few are at hand, else by the item's facts."""
+        if own(leaf):
+            entries = self._entries(leaf)
+            if len(entries) <= FEW:
+                bitmaps = [entry.bitmap for entry in entries if entry.bitmap is not None]
+                if len(bitmaps) == len(entries):
+                    return any(asked.item in bitmap for bitmap in bitmaps)
+        return asked.facts is not None and matches(leaf, asked.facts, now=now)
+
+
+class Asked:
+    """One item, whose facts are read when a leaf first needs them (25 µs)."""
+
+    def __init__(self, feed: Feed, item: ItemId) -> None:
+        self.item = item
+        self._feed = feed
+
+    @cached_property
+    def facts(self) -> Facts | None:
+        return self._feed.facts(self.item)
+
+
+def _if_live(facts: Facts | None) -> Facts | None:
+    return None if facts is None or facts.trashed else facts

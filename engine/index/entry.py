@@ -1,0 +1,56 @@
+"""One tag and the items that carry it. Imports types; on the trio thread.
+
+    not loaded ──expect──▶ loading ──install──▶ loaded
+        ▲                     │
+        └──── load failed ────┘
+
+What commits say while it is loading is kept in `pending` and said again on top of what was loaded: the scan may have
+seen some of it already, and setting a bit twice does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pyroaring import BitMap
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """`id` is the catalogue's; None for a tag that was made after the start, which is loaded from birth."""
+
+    name: str
+    id: int | None
+    items: int  # live items that carry it
+    bitmap: BitMap | None = None  # live items that carry it, once loaded
+    pending: list[tuple[int, bool]] | None = None  # (item, carried) in order of commits; None unless loading
+
+    def put(self, item: int, *, carried: bool) -> None:
+        """From a commit: the item carries the tag from now on, or carries it no more."""
+        self.items += 1 if carried else -1
+        if self.bitmap is not None:
+            put(self.bitmap, item, carried)
+        elif self.pending is not None:
+            self.pending.append((item, carried))
+
+    def expect(self) -> None:
+        self.pending = []
+
+    def install(self, bitmap: BitMap) -> None:
+        for item, carried in self.pending or ():
+            put(bitmap, item, carried)
+        self.bitmap, self.pending = bitmap, None
+
+
+def put(bitmap: BitMap, item: int, present: bool) -> None:
+    if present:
+        bitmap.add(item)
+    else:
+        bitmap.discard(item)
+
+
+def union(entries: Iterable[Entry]) -> BitMap:
+    """Of loaded entries. For one entry its own bitmap, which is not to be changed."""
+    bitmaps = [entry.bitmap for entry in entries if entry.bitmap is not None]
+    return bitmaps[0] if len(bitmaps) == 1 else BitMap.union(BitMap(), *bitmaps)
