@@ -1,0 +1,60 @@
+"""Attr -> pyfuse3.EntryAttributes, and how long the kernel may keep it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Final
+
+import pyfuse3
+
+from tagfs.vfs.attr import Attr
+
+# The kernel is the cache: what it holds is invalidated when it changes, so it may keep it for long. A day, not for
+# ever, since a kernel bug or a lost message would otherwise never heal.
+LONG: Final = 86_400.0
+
+
+class Answers:
+    """`umask` hides permission bits of items; all belong to the user who mounted."""
+
+    def __init__(self, *, umask: int, uid: int | None = None, gid: int | None = None) -> None:
+        self._uid = os.getuid() if uid is None else uid
+        self._gid = os.getgid() if gid is None else gid
+        self._mask = ~umask
+
+    def entry(self, number: int, attr: Attr, *, keep: bool = True) -> pyfuse3.EntryAttributes:
+        """The answer to lookup and readdir for node id `number`.
+
+        A directory whose number differs from its node id (another path to an equal query) has its attributes asked
+        for at once, since only the answer to getattr can show a number that is not the node id."""
+        entry = self._fill(attr)
+        entry.st_ino = pyfuse3.InodeT(number)
+        if not keep:
+            entry.entry_timeout = 0
+            entry.attr_timeout = 0
+        elif attr.ino != number:
+            entry.attr_timeout = 0
+        return entry
+
+    def attributes(self, attr: Attr) -> pyfuse3.EntryAttributes:
+        """The answer to getattr and setattr."""
+        entry = self._fill(attr)
+        entry.st_ino = pyfuse3.InodeT(attr.ino)
+        return entry
+
+    def _fill(self, attr: Attr) -> pyfuse3.EntryAttributes:
+        entry = pyfuse3.EntryAttributes()
+        entry.entry_timeout = LONG
+        entry.attr_timeout = 0 if attr.changing else LONG
+        mode = attr.mode if stat.S_ISLNK(attr.mode) else attr.mode & (self._mask | ~0o777)
+        entry.st_mode = pyfuse3.ModeT(mode)
+        entry.st_nlink = attr.nlink
+        entry.st_uid = self._uid
+        entry.st_gid = self._gid
+        entry.st_size = attr.size
+        entry.st_blocks = attr.blocks
+        entry.st_mtime_ns = attr.mtime_ns
+        entry.st_atime_ns = attr.mtime_ns
+        entry.st_ctime_ns = attr.ctime_ns
+        return entry

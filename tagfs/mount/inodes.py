@@ -1,0 +1,132 @@
+"""Node ids that the kernel holds: which node each stands for, and how often it was handed out. Single owner of both.
+
+Items, blobs and fixed directories have numbers of their own and need no table (`tagfs.vfs.numbers`). Query
+directories and links are remembered by path from their first lookup until the kernel forgets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import TypeAlias
+
+from engine.types import Blob
+from tagfs.vfs import numbers
+from tagfs.vfs.context import Context
+from tagfs.vfs.nodes.query import QueryDirectory
+from tagfs.vfs.nodes.tags import TagsRoot
+from tagfs.vfs.nodes.unfinished import UnfinishedDirectory
+from tagfs.vfs.tree import BlobNode, Directory, ItemNode, LinkNode, Node, TextNode
+
+Remembered: TypeAlias = Directory | LinkNode
+
+
+class Inodes:
+    def __init__(self, context: Context, tags: TagsRoot) -> None:
+        self._context = context
+        self._tags = tags
+        self._nodes: dict[int, Remembered] = {}
+        self._ids: dict[Hashable, int] = {}
+        self._counts: dict[int, int] = {}
+        self._blobs: dict[int, tuple[Blob, int]] = {}
+        self._next_alias = numbers.ALIAS_BASE
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def node(self, number: int) -> Node | None:
+        """What the kernel means by a node id; None for one that it should not know."""
+        item = numbers.item_of(number)
+        if item is not None:
+            return ItemNode(item)
+        fixed = self._context.nodes.get(number)
+        if fixed is not None:
+            return fixed
+        blob = self._blobs.get(number)
+        return BlobNode(blob[0]) if blob is not None else self._nodes.get(number)
+
+    def hand_out(self, node: Node) -> int:
+        """The node id for an answer to lookup or readdir, which the kernel will forget once for each time."""
+        match node:
+            case ItemNode(item):
+                return item
+            case TextNode():
+                return node.number
+            case BlobNode(blob):
+                number = numbers.of_blob(blob.id)
+                self._blobs[number] = (blob, self._blobs.get(number, (blob, 0))[1] + 1)
+                return number
+            case Directory() if node.number in self._context.nodes:
+                return node.number
+            case Directory() | LinkNode():
+                return self._remember(node)
+
+    def number_of(self, link: LinkNode) -> int:
+        """The node id that a link was handed out with."""
+        return self._ids[link.key]
+
+    def forget(self, number: int, count: int) -> None:
+        if number in self._blobs:
+            blob, known = self._blobs[number]
+            if known <= count:
+                del self._blobs[number]
+            else:
+                self._blobs[number] = (blob, known - count)
+        if number not in self._counts:
+            return
+        self._counts[number] -= count
+        if self._counts[number] <= 0:
+            node = self._nodes.pop(number)
+            del self._counts[number], self._ids[_key(node)]
+            self._detach(node, number)
+
+    def renamed(self, old: str, new: str) -> None:
+        """The tag /tags/`old` is /tags/`new` now: the kernel keeps the node ids, the directories below move along."""
+        moved = [(n, d) for n, d in self._directories() if d.location[:2] == ("tags", old)]
+        for number, directory in moved:
+            self._detach(directory, number)
+            self._ids.pop(_key(directory), None)
+        for number, directory in moved:
+            again = self._tags.directory((new, *directory.location[2:]))
+            self._nodes[number] = again if again is not None else directory
+            self._ids[_key(self._nodes[number])] = number
+            self._attach(self._nodes[number], number)
+
+    def _directories(self) -> Iterator[tuple[int, Directory]]:
+        for number, node in self._nodes.items():
+            if isinstance(node, Directory):
+                yield number, node
+
+    def _remember(self, node: Remembered) -> int:
+        key = _key(node)
+        number = self._ids.get(key)
+        if number is None:
+            number = self._free_number(node)
+            self._ids[key] = number
+            self._counts[number] = 0
+            self._nodes[number] = node
+            self._attach(node, number)
+        self._counts[number] += 1
+        return number
+
+    def _free_number(self, node: Remembered) -> int:
+        """The number of the query itself where no other path holds it: then listings show what stat shows."""
+        if isinstance(node, Directory) and node.number not in self._nodes:
+            return node.number
+        self._next_alias += 1
+        return self._next_alias
+
+    def _attach(self, node: Remembered, number: int) -> None:
+        if isinstance(node, QueryDirectory):
+            self._context.views.attach(node.view, number)
+        elif isinstance(node, UnfinishedDirectory):
+            self._context.views.attach_unfinished(number)
+
+    def _detach(self, node: Remembered, number: int) -> None:
+        if isinstance(node, QueryDirectory):
+            self._context.views.detach(node.view, number)
+        elif isinstance(node, UnfinishedDirectory):
+            self._context.views.detach_unfinished(number)
+
+
+def _key(node: Remembered) -> Hashable:
+    return node.key if isinstance(node, LinkNode) else node.location

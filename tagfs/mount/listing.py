@@ -1,0 +1,68 @@
+"""readdir: from a snapshot to what the kernel takes, entry by entry. Trio thread.
+
+The kernel keeps each entry with its attributes (readdirplus), so that `ls -l` asks for nothing more. A snapshot that
+something has overtaken is still shown to its reader, but the kernel is told to keep nothing of it.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import pyfuse3
+
+from tagfs.mount.answers import Answers
+from tagfs.mount.inodes import Inodes
+from tagfs.vfs.tree import Directory, Entry, ItemNode, Snapshot
+
+
+class Listings:
+    """The entries of a snapshot as the kernel takes them are made once and kept as long as the snapshot is cached."""
+
+    def __init__(self, inodes: Inodes, answers: Answers) -> None:
+        self._inodes = inodes
+        self._answers = answers
+        self._items: WeakKeyDictionary[Snapshot, list[tuple[bytes, pyfuse3.EntryAttributes] | None]] = (
+            WeakKeyDictionary()
+        )
+
+    def reply(self, snapshot: Snapshot, start: int, token: pyfuse3.ReaddirToken) -> None:
+        """Entries from number `start` on, as many as the kernel has room for."""
+        entries = snapshot.entries
+        keep = not snapshot.stale()
+        made = self._items.setdefault(snapshot, [None] * len(entries))
+        for number in range(start, len(entries)):
+            entry = entries[number]
+            if isinstance(entry.node, ItemNode):
+                ready = made[number]
+                if ready is None:
+                    ready = made[number] = (_bytes(entry.name), self._answers.entry(entry.node.item, entry.attr))
+                if not keep:
+                    ready[1].entry_timeout = 0
+                    ready[1].attr_timeout = 0
+                if not pyfuse3.readdir_reply(token, pyfuse3.FileNameT(ready[0]), ready[1], number + 1):
+                    return
+            elif not self._reply_other(entry, number, token, keep=keep):
+                return
+
+    def _reply_other(self, entry: Entry, number: int, token: pyfuse3.ReaddirToken, *, keep: bool) -> bool:
+        """A directory, link, text or blob: its node id counts as handed out only once the kernel has taken it."""
+        node_id = self._inodes.hand_out(entry.node)
+        answer = self._answers.entry(node_id, entry.attr, keep=keep)
+        taken = bool(pyfuse3.readdir_reply(token, pyfuse3.FileNameT(_bytes(entry.name)), answer, number + 1))
+        if not taken:
+            self._inodes.forget(node_id, 1)
+        return taken
+
+
+class OpenDirectory:
+    """`snapshot` is made by the first read, and again after a rewind."""
+
+    __slots__ = ("directory", "snapshot")
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self.snapshot: Snapshot | None = None
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")

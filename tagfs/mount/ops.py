@@ -1,0 +1,399 @@
+"""The operations of the mount: node ids and bytes of the kernel to nodes and texts of the vfs, and back. Trio thread.
+
+Each method is guarded: what goes wrong is an errno for one caller, never the end of the mount.
+What an answer says is computed after its last await, so that an invalidation sent later comes later.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyfuse3
+
+from engine.ports import Edit
+from engine.types import Item, ItemId, Kind, State
+from tagfs.mount.answers import Answers
+from tagfs.mount.guard import guarded
+from tagfs.mount.handles import Handles
+from tagfs.mount.inodes import Inodes
+from tagfs.mount.invalidate import Invalidator
+from tagfs.mount.listing import Listings, OpenDirectory
+from tagfs.vfs import attr, edits, numbers
+from tagfs.vfs.attr import Attr
+from tagfs.vfs.content import ArrivingFile, BlobFile, DraftFile, OpenFile, TextFile
+from tagfs.vfs.context import Context
+from tagfs.vfs.names import NAME_MAX
+from tagfs.vfs.nodes.items import item_attr
+from tagfs.vfs.nodes.tags import TagsRoot
+from tagfs.vfs.tree import BlobNode, Directory, ItemNode, LinkNode, Node, TextNode
+from tagfs.vfs.xattrs import Xattrs, check_namespace
+
+if TYPE_CHECKING:
+    from pyfuse3 import (
+        EntryAttributes,
+        FileHandleT,
+        FileInfo,
+        FileNameT,
+        FlagT,
+        InodeT,
+        ModeT,
+        RequestContext,
+        SetattrFields,
+        StatvfsData,
+        XAttrNameT,
+    )
+
+_WRITE = os.O_WRONLY | os.O_RDWR
+
+
+class Operations(pyfuse3.Operations):
+    supports_dot_lookup = False
+    enable_writeback_cache = False
+    enable_acl = False
+
+    def __init__(self, context: Context, tags: TagsRoot, kernel: Invalidator, answers: Answers) -> None:
+        super().__init__()
+        self.faults = context.faults
+        self.inodes = Inodes(context, tags)
+        self.files: Handles[OpenFile] = Handles()
+        self._context = context
+        self._kernel = kernel
+        self._answers = answers
+        self._directories: Handles[OpenDirectory] = Handles()
+        self._listings = Listings(self.inodes, answers)
+        self._xattrs = Xattrs(context)
+
+    # -- names -------------------------------------------------------------------------------------------------
+
+    @guarded
+    async def lookup(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> EntryAttributes:
+        node = await self._directory(parent_inode).lookup(_text(name))
+        return self._answer(node)
+
+    async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
+        for inode, count in inode_list:
+            self.inodes.forget(inode, count)
+
+    @guarded
+    async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
+        return self._answers.attributes(self._attr(self._node(inode)))
+
+    @guarded
+    async def setattr(
+        self, inode: InodeT, attr: EntryAttributes, fields: SetattrFields, fh: FileHandleT | None, ctx: RequestContext
+    ) -> EntryAttributes:
+        node = self._node(inode)
+        if not isinstance(node, ItemNode):
+            raise OSError(errno.EPERM, "only items have attributes that can be changed")
+        item = self._item(node.item)
+        if (fields.update_uid and attr.st_uid != os.getuid()) or (fields.update_gid and attr.st_gid != os.getgid()):
+            raise OSError(errno.EPERM, "all items belong to the user who mounted")
+        draft = self._context.drafts.get(item.id)
+        if fields.update_size:
+            if draft is None:
+                raise _read_only(item)
+            self._context.drafts.truncate(draft, attr.st_size)
+        if fields.update_mtime and draft is not None:
+            draft.mtime_ns = attr.st_mtime_ns
+        if fields.update_mtime or fields.update_mode:
+            await self._context.catalogue.edit(
+                item.id,
+                Edit(
+                    mtime_ns=attr.st_mtime_ns if fields.update_mtime else None,
+                    mode=stat.S_IMODE(attr.st_mode) & 0o777 if fields.update_mode else None,
+                ),
+            )
+        return self._answers.attributes(self._attr(node))
+
+    @guarded
+    async def readlink(self, inode: InodeT, ctx: RequestContext) -> FileNameT:
+        node = self._node(inode)
+        if isinstance(node, LinkNode):
+            return _name(node.target)
+        if isinstance(node, ItemNode):
+            item = self._item(node.item)
+            if item.kind is Kind.SYMLINK and item.target is not None:
+                return _name(item.target)
+        raise OSError(errno.EINVAL, "this is no symlink")
+
+    # -- directories -------------------------------------------------------------------------------------------
+
+    @guarded
+    async def opendir(self, inode: InodeT, ctx: RequestContext) -> FileHandleT:
+        return pyfuse3.FileHandleT(self._directories.add(OpenDirectory(self._directory(inode))))
+
+    @guarded
+    async def readdir(self, fh: FileHandleT, start_id: int, token: pyfuse3.ReaddirToken) -> None:
+        opened = self._directories[fh]
+        if opened.snapshot is None or start_id == 0:
+            opened.snapshot = await opened.directory.snapshot()
+        self._listings.reply(opened.snapshot, start_id, token)
+
+    async def releasedir(self, fh: FileHandleT) -> None:
+        self._directories.pop(fh)
+
+    async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
+        """Every change is durable before its call returns."""
+
+    @guarded
+    async def mkdir(self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext) -> EntryAttributes:
+        with self._kernel.holding(parent_inode):
+            return self._answer(await self._directory(parent_inode).mkdir(_text(name)))
+
+    @guarded
+    async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
+        with self._kernel.holding(parent_inode):
+            directory = self._directory(parent_inode)
+            if not isinstance(await directory.lookup(_text(name)), Directory):
+                raise OSError(errno.ENOTDIR, "this is no directory")
+            await directory.rmdir(_text(name))
+
+    # -- items -------------------------------------------------------------------------------------------------
+
+    @guarded
+    async def create(
+        self, parent_inode: InodeT, name: FileNameT, mode: ModeT, flags: FlagT, ctx: RequestContext
+    ) -> tuple[FileInfo, EntryAttributes]:
+        with self._kernel.holding(parent_inode):
+            item = await edits.create(self._context, self._directory(parent_inode), _text(name), mode)
+            opened = self._opened(self._open_draft(item.id, writing=True))
+            return opened, self._answer(ItemNode(item.id))
+
+    @guarded
+    async def mknod(
+        self, parent_inode: InodeT, name: FileNameT, mode: ModeT, rdev: int, ctx: RequestContext
+    ) -> EntryAttributes:
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EPERM, "only regular files, symlinks and tags can be made")
+        with self._kernel.holding(parent_inode):
+            item = await edits.create(self._context, self._directory(parent_inode), _text(name), mode)
+            await self._open_draft(item.id, writing=True).close()
+            return self._answer(ItemNode(item.id))
+
+    @guarded
+    async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
+        with self._kernel.holding(parent_inode):
+            await edits.unlink(self._context, self._directory(parent_inode), _text(name))
+
+    @guarded
+    async def rename(  # noqa: PLR0917 - pyfuse3 calls it with these
+        self,
+        parent_inode_old: InodeT,
+        name_old: FileNameT,
+        parent_inode_new: InodeT,
+        name_new: FileNameT,
+        flags: FlagT,
+        ctx: RequestContext,
+    ) -> None:
+        if flags & pyfuse3.RENAME_EXCHANGE:
+            raise OSError(errno.EINVAL, "two items cannot be exchanged")
+        source, target = self._directory(parent_inode_old), self._directory(parent_inode_new)
+        old, new = _text(name_old), _text(name_new)
+        with self._kernel.holding(*{parent_inode_old, parent_inode_new}):
+            if isinstance(source, TagsRoot) and isinstance(target, TagsRoot):
+                await source.rename(old, new)
+                self.inodes.renamed(old, new)
+            else:
+                await edits.rename(self._context, source, old, target, new)
+
+    @guarded
+    async def link(
+        self, inode: InodeT, new_parent_inode: InodeT, new_name: FileNameT, ctx: RequestContext
+    ) -> EntryAttributes:
+        node = self._node(inode)
+        if not isinstance(node, ItemNode):
+            raise OSError(errno.EPERM, "only items can be linked")
+        with self._kernel.holding(new_parent_inode):
+            await edits.link(self._context, node.item, self._directory(new_parent_inode), _text(new_name))
+            return self._answer(node)
+
+    @guarded
+    async def symlink(
+        self, parent_inode: InodeT, name: FileNameT, target: FileNameT, ctx: RequestContext
+    ) -> EntryAttributes:
+        """The kernel wants to see a symlink; where the name stands for a file (a download, a tagged item), what it
+        sees is a node of its own that it may not keep: its next lookup finds the file."""
+        text = target.decode("utf-8", "surrogateescape")
+        with self._kernel.holding(parent_inode):
+            item_id = await edits.symlink(self._context, self._directory(parent_inode), _text(name), text)
+            item = self._item(item_id)
+            if item.kind is Kind.SYMLINK:
+                return self._answer(ItemNode(item_id))
+            shown = LinkNode(("symlink", parent_inode, item_id), text)
+            number = self.inodes.hand_out(shown)
+            return self._answers.entry(number, attr.of_link(number, text, item.added_ns), keep=False)
+
+    # -- content -----------------------------------------------------------------------------------------------
+
+    @guarded
+    async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:
+        node = self._node(inode)
+        match node:
+            case TextNode():
+                return self._opened(TextFile(node.render()))
+            case BlobNode(blob):
+                return self._opened(BlobFile(self._context, blob.sha256))
+            case ItemNode(item):
+                return self._opened(self._open_item(self._item(item), flags))
+            case _:
+                raise OSError(errno.EISDIR, "this is a directory")
+
+    @guarded
+    async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
+        return await self.files[fh].read(off, size)
+
+    @guarded
+    async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
+        return await self.files[fh].write(off, buf)
+
+    async def flush(self, fh: FileHandleT) -> None:
+        """Closing waits for nothing: hashing begins after the last release."""
+
+    @guarded
+    async def fsync(self, fh: FileHandleT, datasync: bool) -> None:
+        await self.files[fh].fsync(data_only=datasync)
+
+    @guarded
+    async def release(self, fh: FileHandleT) -> None:
+        opened = self.files.pop(fh)
+        if opened is not None:
+            await opened.close()
+
+    @guarded
+    async def statfs(self, ctx: RequestContext) -> StatvfsData:
+        found = os.statvfs(self._context.store)
+        answer = pyfuse3.StatvfsData()
+        answer.f_bsize, answer.f_frsize = found.f_bsize, found.f_frsize
+        answer.f_blocks, answer.f_bfree, answer.f_bavail = found.f_blocks, found.f_bfree, found.f_bavail
+        answer.f_files = answer.f_ffree = answer.f_favail = found.f_favail
+        answer.f_namemax = NAME_MAX
+        return answer
+
+    async def access(self, inode: InodeT, mode: ModeT, ctx: RequestContext) -> bool:
+        """Never asked: the kernel checks the modes itself (default_permissions)."""
+        return True
+
+    # -- extended attributes -----------------------------------------------------------------------------------
+
+    @guarded
+    async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
+        node, key = self._node(inode), _attribute(name)
+        if isinstance(node, ItemNode):
+            return self._xattrs.get(node.item, key)
+        raise OSError(errno.ENODATA, f"there is no attribute {key}")
+
+    @guarded
+    async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:
+        node = self._node(inode)
+        names = self._xattrs.list(node.item) if isinstance(node, ItemNode) else []
+        return [pyfuse3.XAttrNameT(name.encode("utf-8", "surrogateescape")) for name in names]
+
+    @guarded
+    async def setxattr(self, inode: InodeT, name: XAttrNameT, value: bytes, ctx: RequestContext) -> None:
+        node, key = self._node(inode), _attribute(name)
+        if not isinstance(node, ItemNode):
+            raise OSError(errno.EPERM, "only items have attributes")
+        await self._xattrs.set(node.item, key, value)
+
+    @guarded
+    async def removexattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> None:
+        node, key = self._node(inode), _attribute(name)
+        if not isinstance(node, ItemNode):
+            raise OSError(errno.ENODATA, f"there is no attribute {key}")
+        await self._xattrs.remove(node.item, key)
+
+    # -- in between --------------------------------------------------------------------------------------------
+
+    def _node(self, inode: int) -> Node:
+        node = self.inodes.node(inode)
+        if node is None:
+            raise OSError(errno.ESTALE, f"node {inode} is not known any more")
+        return node
+
+    def _directory(self, inode: int) -> Directory:
+        node = self._node(inode)
+        if not isinstance(node, Directory):
+            raise OSError(errno.ENOTDIR, "this is no directory")
+        return node
+
+    def _item(self, item: ItemId) -> Item:
+        row = self._context.catalogue.item(item)
+        if row is None:
+            raise OSError(errno.ENOENT, f"item {item} is gone")
+        return row
+
+    def _attr(self, node: Node) -> Attr:
+        match node:
+            case ItemNode(item):
+                return item_attr(self._context, self._item(item))
+            case BlobNode(blob):
+                return attr.of_blob(numbers.of_blob(blob.id), blob.size, self._context.started_ns)
+            case TextNode(number):
+                return attr.of_text(number, self._context.started_ns)
+            case LinkNode(_, target):
+                return attr.of_link(self.inodes.number_of(node), target, self._context.started_ns)
+            case Directory():
+                return node.attr()
+
+    def _answer(self, node: Node) -> EntryAttributes:
+        """Compute first, hand out last: a node id that was handed out must reach the kernel."""
+        if isinstance(node, LinkNode):
+            number = self.inodes.hand_out(node)
+            return self._answers.entry(number, attr.of_link(number, node.target, self._context.started_ns))
+        found = self._attr(node)
+        return self._answers.entry(self.inodes.hand_out(node), found)
+
+    def _opened(self, opened: OpenFile) -> FileInfo:
+        handle = pyfuse3.FileHandleT(self.files.add(opened))
+        return pyfuse3.FileInfo(fh=handle, direct_io=opened.direct_io, keep_cache=opened.keep_cache)
+
+    def _open_item(self, item: Item, flags: int) -> OpenFile:
+        draft = self._context.drafts.get(item.id)
+        if draft is not None and not draft.sealed.is_set():
+            opened = self._open_draft(item.id, writing=bool(flags & _WRITE))
+            if flags & os.O_TRUNC and flags & _WRITE:
+                self._context.drafts.truncate(draft, 0)
+            return opened
+        if flags & _WRITE:
+            raise _read_only(item)
+        if item.state.whole and item.sha256 is not None:
+            return BlobFile(self._context, item.sha256)
+        if draft is not None:
+            return self._open_draft(item.id, writing=False)
+        if item.state in (State.MISSING, State.WRITING):
+            raise OSError(errno.EIO, f"item {item.id}: {item.error or 'its content is missing'}")
+        reader = self._context.transfers.reader(item.id)
+        return ArrivingFile(
+            self._context, item.id, reader, wait=not flags & os.O_NONBLOCK, fetch=not flags & os.O_NOATIME
+        )
+
+    def _open_draft(self, item: ItemId, *, writing: bool) -> OpenFile:
+        draft = self._context.drafts.get(item)
+        if draft is None:
+            raise OSError(errno.ESTALE, f"item {item} is not being written any more")
+        return DraftFile(self._context.drafts, draft, writing=writing)
+
+
+def _text(name: bytes) -> str:
+    if len(name) > NAME_MAX:
+        raise OSError(errno.ENAMETOOLONG, f"a name has at most {NAME_MAX} bytes")
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _name(text: str) -> FileNameT:
+    return pyfuse3.FileNameT(text.encode("utf-8", "surrogateescape"))
+
+
+def _attribute(name: bytes) -> str:
+    """Checked before anything else, so that `ls -l` costs no look at the item."""
+    text = name.decode("utf-8", "surrogateescape")
+    check_namespace(text)
+    return text
+
+
+def _read_only(item: Item) -> OSError:
+    return OSError(errno.EPERM, f"{item.name!r} has its content: changing it in place is not possible yet")

@@ -1,0 +1,88 @@
+"""What stat shows, as plain values. Pure."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+
+from engine.types import Item, Kind
+from tagfs.vfs import numbers
+
+BLOCK = 512  # st_blocks counts these, whatever st_blksize says (stat(2))
+
+
+@dataclass(frozen=True, slots=True)
+class Attr:
+    """`changing`: the kernel must ask again each time, since it changes without a commit (progress, growing files)."""
+
+    ino: int
+    mode: int
+    size: int
+    blocks: int
+    nlink: int
+    mtime_ns: int
+    ctime_ns: int
+    changing: bool = False
+
+
+def of_directory(ino: int, changed_ns: int, *, writable: bool) -> Attr:
+    """nlink 1 says "number of subdirectories unknown" (as btrfs does), so that find looks at each entry."""
+    mode = stat.S_IFDIR | (0o755 if writable else 0o555)
+    return Attr(ino=ino, mode=mode, size=0, blocks=0, nlink=1, mtime_ns=changed_ns, ctime_ns=changed_ns)
+
+
+def of_text(ino: int, now_ns: int) -> Attr:
+    """Size 0 and read directly, as procfs does."""
+    return Attr(
+        ino=ino, mode=stat.S_IFREG | 0o444, size=0, blocks=0, nlink=1, mtime_ns=now_ns, ctime_ns=now_ns, changing=True
+    )
+
+
+def of_link(ino: int, target: str, changed_ns: int) -> Attr:
+    mode = stat.S_IFLNK | 0o777
+    size = len(target.encode("utf-8", "surrogateescape"))
+    return Attr(ino=ino, mode=mode, size=size, blocks=0, nlink=1, mtime_ns=changed_ns, ctime_ns=changed_ns)
+
+
+def of_blob(ino: int, size: int, mtime_ns: int) -> Attr:
+    return Attr(
+        ino=ino,
+        mode=stat.S_IFREG | 0o440,
+        size=size,
+        blocks=_blocks(size),
+        nlink=1,
+        mtime_ns=mtime_ns,
+        ctime_ns=mtime_ns,
+    )
+
+
+def of_item(item: Item, *, size: int | None = None, present: int | None = None) -> Attr:
+    """`size` and `present` (bytes) are what is known of an arriving item beyond its row.
+
+    nlink counts the paths: /files and one a tag. More than one makes du count the item once a run.
+    """
+    ctime_ns = max(item.mtime_ns, item.added_ns)
+    nlink = 1 + item.tag_count
+    if item.kind is Kind.SYMLINK:
+        link = of_link(item.id, item.target or "", item.mtime_ns)
+        return Attr(link.ino, link.mode, link.size, 0, nlink, item.mtime_ns, ctime_ns)
+    full = size if size is not None else item.size or 0
+    here = full if present is None else present
+    return Attr(
+        ino=item.id,
+        mode=stat.S_IFREG | item.mode,
+        size=full,
+        blocks=_blocks(here),
+        nlink=nlink,
+        mtime_ns=item.mtime_ns,
+        ctime_ns=ctime_ns,
+        changing=not item.state.whole,
+    )
+
+
+def _blocks(size: int) -> int:
+    return -(-size // BLOCK)
+
+
+def is_item(attr: Attr) -> bool:
+    return numbers.item_of(attr.ino) is not None

@@ -1,0 +1,188 @@
+"""Open files. One class a kind of content; the mount only knows `OpenFile`. Trio thread, unless a method says
+otherwise."""
+
+from __future__ import annotations
+
+import errno
+import os
+from abc import ABC, abstractmethod
+
+import trio
+
+from engine.errors import NotReady, SourceFailed
+from engine.ports import RangeReader
+from engine.types import ItemId, State
+from tagfs.vfs.context import Context
+from tagfs.vfs.drafts import Draft, Drafts
+
+
+class OpenFile(ABC):
+    """`direct_io`: the kernel keeps no pages (the size is not known); `keep_cache`: pages from before are still
+    right."""
+
+    direct_io = False
+    keep_cache = False
+
+    @abstractmethod
+    async def read(self, offset: int, size: int) -> bytes:
+        """Exactly what was asked for, shorter only at the end of the file."""
+
+    async def write(self, offset: int, data: bytes) -> int:
+        raise OSError(errno.EBADF, "this file is not open for writing")
+
+    async def fsync(self, *, data_only: bool) -> None:  # noqa: B027 - nothing written, nothing to do
+        """What was written so far survives a power cut."""
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+
+class BlobFile(OpenFile):
+    """Whole content. It never changes, so the kernel may keep every page."""
+
+    keep_cache = True
+
+    def __init__(self, context: Context, sha256: str) -> None:
+        self._blobs = context.blobs
+        self._sha256 = sha256
+        self._fd = context.blobs.open(sha256)
+        context.blobs.hold(sha256)
+
+    async def read(self, offset: int, size: int) -> bytes:
+        return await read_local(self._fd, offset, size)
+
+    async def close(self) -> None:
+        os.close(self._fd)
+        self._blobs.release(self._sha256)
+
+
+class ArrivingFile(OpenFile):
+    """What is here is served, the rest is waited for; once the item is whole, its blob serves.
+
+    `wait`: False for O_NONBLOCK; `fetch`: False for O_NOATIME, whose openers (thumbnailers, indexers) start nothing.
+    """
+
+    def __init__(self, context: Context, item: ItemId, reader: RangeReader | None, *, wait: bool, fetch: bool) -> None:
+        self._context = context
+        self._item = item
+        self._reader = reader
+        self._wait = wait
+        self._fetch = fetch
+        self._whole: BlobFile | None = None
+        self.direct_io = reader is None or reader.size is None
+
+    async def read(self, offset: int, size: int) -> bytes:
+        if self._whole is None:
+            row = self._context.catalogue.item(self._item)
+            if row is not None and row.state.whole and row.sha256 is not None:
+                self._whole = BlobFile(self._context, row.sha256)
+        if self._whole is not None:
+            return await self._whole.read(offset, size)
+        return await self._read_arriving(offset, size)
+
+    async def _read_arriving(self, offset: int, size: int) -> bytes:
+        reader = self._reader or self._context.transfers.reader(self._item)
+        if reader is None:
+            raise self._not_arriving()
+        self._reader = reader
+        here = reader.have(offset, size)
+        if not here and not (self._wait and self._fetch):
+            raise OSError(errno.EAGAIN, "this part is not here yet")
+        if not here:
+            reader.hint(offset, size)
+        patience = trio.current_time() + self._context.read_patience
+        try:
+            return await reader.pread(offset, size, patience)
+        except NotReady as error:
+            raise OSError(errno.EAGAIN, f"item {self._item}: {error}") from error
+        except SourceFailed as error:
+            row = self._context.catalogue.item(self._item)
+            failed = row is not None and row.state is State.FAILED
+            raise OSError(errno.EAGAIN if failed else errno.EIO, f"item {self._item}: {error}") from error
+
+    def _not_arriving(self) -> OSError:
+        row = self._context.catalogue.item(self._item)
+        if row is None or row.trashed_ns is not None:
+            return OSError(errno.EIO, f"item {self._item} was removed while it was read")
+        if row.state is State.MISSING:
+            return OSError(errno.EIO, f"item {self._item}: {row.error or 'its content is missing'}")
+        return OSError(errno.EAGAIN, f"item {self._item} is {row.state.value}: {row.error or 'it is not fetched now'}")
+
+    async def close(self) -> None:
+        if self._whole is not None:
+            await self._whole.close()
+
+
+class DraftFile(OpenFile):
+    """A file being written, seen by its writers and by those who read it before it is sealed."""
+
+    def __init__(self, drafts: Drafts, draft: Draft, *, writing: bool) -> None:
+        self._drafts = drafts
+        self._draft = draft
+        self._writing = writing
+        self._fd = drafts.open_writer(draft) if writing else os.dup(draft.fd)
+
+    async def read(self, offset: int, size: int) -> bytes:
+        return await read_local(self._fd, offset, size)
+
+    async def write(self, offset: int, data: bytes) -> int:
+        """Into the page cache, on the loop: a thread for each write costs more (docs/performance.md)."""
+        if not self._writing:
+            return await super().write(offset, data)
+        self._draft.mtime_ns = None
+        written = 0
+        while written < len(data):
+            written += os.pwrite(self._fd, data[written:] if written else data, offset + written)
+        return written
+
+    async def fsync(self, *, data_only: bool) -> None:
+        await trio.to_thread.run_sync(os.fdatasync if data_only else os.fsync, self._fd)
+
+    async def close(self) -> None:
+        os.close(self._fd)
+        if self._writing:
+            self._drafts.close_writer(self._draft)
+
+
+class TextFile(OpenFile):
+    """A text as of the open."""
+
+    direct_io = True
+
+    def __init__(self, text: str) -> None:
+        self._data = text.encode("utf-8", "backslashreplace")
+
+    async def read(self, offset: int, size: int) -> bytes:
+        return self._data[offset : offset + size]
+
+    async def close(self) -> None:
+        self._data = b""
+
+
+async def read_local(fd: int, offset: int, size: int) -> bytes:
+    """`size` bytes at `offset`, fewer only at the end of the file. What is in the page cache is read on the loop (31 µs
+    for 128 KiB), what is not, in a thread."""
+    buffer = bytearray(size)
+    try:
+        got = os.preadv(fd, [buffer], offset, os.RWF_NOWAIT)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
+            raise
+        got = 0
+    if got < size and offset + got < os.fstat(fd).st_size:
+        rest = await trio.to_thread.run_sync(_read_fully, fd, offset + got, size - got)
+        return bytes(buffer[:got]) + rest
+    return bytes(buffer if got == size else buffer[:got])
+
+
+def _read_fully(fd: int, offset: int, size: int) -> bytes:
+    """In a worker thread. A short read in the middle of a file would be silent truncation, so go on until the end."""
+    parts: list[bytes] = []
+    while size > 0:
+        part = os.pread(fd, size, offset)
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+        size -= len(part)
+    return b"".join(parts)

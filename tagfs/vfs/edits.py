@@ -1,0 +1,184 @@
+"""What create, rm, mv, ln and ln -s mean, by the places that they happen at. Trio thread; each is one transaction.
+
+A path states tags; an edit changes exactly the tags that the path states. Nothing done below /tags destroys content.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Collection
+from urllib.parse import unquote, urlsplit
+
+from engine.ports import AddRequest, Edit, NewItem
+from engine.types import Item, ItemId, Kind, State
+from query.names import split_pair
+from query.values import compare
+from tagfs.vfs.context import Context
+from tagfs.vfs.names import NAME_MAX, is_tilde_name
+from tagfs.vfs.tree import Closed, Directory, Everything, ItemNode, Node, Place, Stated, Trash
+from tagfs.vfs.walk import inside_mount, walk
+
+URL_SCHEMES = frozenset({"http", "https"})
+LATER_SCHEMES = frozenset({"ftp", "ftps", "sftp", "magnet"})
+
+
+async def create(context: Context, directory: Directory, name: str, mode: int) -> Item:
+    """A new empty item, to be written."""
+    return await context.drafts.create(_new_name(name), _tags_to_put(directory.place), mode & 0o777)
+
+
+async def unlink(context: Context, directory: Directory, name: str) -> None:
+    item = await _item_in(context, directory, name)
+    match directory.place:
+        case Stated(tags):
+            await context.catalogue.edit(item.id, Edit(remove=_own_tags(context, item.id, tags)))
+        case Everything():
+            await trash(context, item)
+        case Trash():
+            await context.catalogue.purge([item.id])
+        case Closed() as closed:
+            raise OSError(closed.errno, closed.why)
+
+
+async def trash(context: Context, item: Item) -> None:
+    """To /trash. A download stops first, so that nothing writes to what was removed."""
+    if not item.state.whole and item.state is not State.WRITING:
+        await context.transfers.stop(item.id)
+    await context.catalogue.trash(item.id)
+
+
+async def restore(context: Context, item: ItemId, edit: Edit) -> None:
+    """Out of /trash, with its tags and those of `edit`; a download that was not done goes on."""
+    restored = await context.catalogue.restore(item, edit.name)
+    if edit.add:
+        await context.catalogue.edit(item, Edit(add=edit.add))
+    if restored.state in (State.QUEUED, State.DOWNLOADING):
+        await context.transfers.resume(item)
+
+
+async def rename(context: Context, source: Directory, name: str, target: Directory, new_name: str) -> None:
+    """`mv`: takes off what the source states, puts on what the target states; other tags stay."""
+    item = await _item_in(context, source, name)
+    for place in (source.place, target.place):
+        if isinstance(place, Closed):
+            raise OSError(place.errno, place.why)
+    there = await _maybe_item_in(context, target, new_name)
+    if there is not None and there.id != item.id:
+        raise OSError(errno.EEXIST, f"{new_name!r} is there already: replacing a file by mv is not possible yet")
+    kept_name = new_name == item.name or is_tilde_name(new_name, item.name, item.id)
+    edit = Edit(
+        name=None if kept_name else _new_name(new_name),
+        add=_tags_of(target.place),
+        remove=_own_tags(context, item.id, set(_tags_of(source.place)) - set(_tags_of(target.place))),
+    )
+    match source.place, target.place:
+        case Trash(), Trash():
+            raise OSError(errno.EPERM, "what is in the trash keeps its name until it is taken out")
+        case Trash(), _:
+            await restore(context, item.id, edit)
+        case Stated(), Trash():
+            raise OSError(errno.EPERM, "remove it from /files to move it to the trash")
+        case _, Trash():
+            await trash(context, item)
+        case _:
+            await context.catalogue.edit(item.id, edit)
+
+
+async def link(context: Context, item: ItemId, directory: Directory, name: str) -> None:
+    """`ln`: puts the tags of the path on the item, which has one name."""
+    row = context.catalogue.item(item)
+    if row is None or row.trashed_ns is not None:
+        raise OSError(errno.EPERM, "what is in the trash cannot be tagged: take it out first")
+    tags = _tags_to_put(directory.place)
+    if name != row.name and not is_tilde_name(name, row.name, item):
+        raise OSError(errno.EPERM, f"an item has one name: link it as {row.name!r}, or rename it with mv")
+    if isinstance(directory.place, Everything):
+        raise OSError(errno.EEXIST, "every item is in /files already")
+    await context.catalogue.edit(item, Edit(add=tags))
+
+
+async def symlink(context: Context, directory: Directory, name: str, target: str) -> ItemId:
+    """`ln -s`: a URL is a download, a path in this mount puts tags on that item, any other path is a symlink item."""
+    tags = _tags_to_put(directory.place)
+    scheme = target.partition(":")[0].lower()
+    if scheme in LATER_SCHEMES:
+        raise OSError(errno.EOPNOTSUPP, f"downloads by {scheme} are not possible yet: {scheme}")
+    if scheme in URL_SCHEMES:
+        item = await context.transfers.add(AddRequest([target], name=_name_for_url(name, target), tags=tags))
+        return item.id
+    inside = inside_mount(context.mountpoint, directory, target)
+    if inside is not None:
+        node = await walk(context, inside)
+        if not isinstance(node, ItemNode):
+            raise OSError(errno.EPERM, f"only items can be tagged, and {target!r} is none")
+        await link(context, node.item, directory, name)
+        return node.item
+    new = NewItem(name=_new_name(name), kind=Kind.SYMLINK, state=State.COMPLETE, tags=tags, target=target)
+    return (await context.catalogue.add(new)).id
+
+
+def _name_for_url(name: str, url: str) -> str:
+    """The name that `ln -s URL DIR/` makes is the URL's last component: then without its query, percent-decoded.
+
+    A name that the user gave stays as it is; either way it is the name from now on, since it was answered for."""
+    if name != url.rstrip("/").rpartition("/")[2]:
+        return _new_name(name)
+    plain = unquote(urlsplit(url).path.rpartition("/")[2], errors="surrogateescape")
+    safe = plain.replace("/", "_").replace("\0", "_")
+    return _new_name(safe if safe and safe not in (".", "..") else name)
+
+
+def _new_name(name: str) -> str:
+    if len(os.fsencode(name)) > NAME_MAX:
+        raise OSError(errno.ENAMETOOLONG, f"a name has at most {NAME_MAX} bytes")
+    return name
+
+
+def _tags_of(place: Place) -> Collection[str]:
+    return place.tags if isinstance(place, Stated) else ()
+
+
+def _tags_to_put(place: Place) -> Collection[str]:
+    match place:
+        case Stated(tags):
+            return tags
+        case Everything():
+            return ()
+        case Trash():
+            raise OSError(errno.EPERM, "nothing is made in the trash")
+        case Closed() as closed:
+            raise OSError(closed.errno, closed.why)
+
+
+def _own_tags(context: Context, item: ItemId, stated: Collection[str]) -> set[str]:
+    """The item's own tags that `stated` means: `year:2000` also means an own `year:2000.0`."""
+    own = context.catalogue.tags(item)
+    return {tag for tag in own for wanted in stated if tag == wanted or _equal_pairs(context, tag, wanted)}
+
+
+def _equal_pairs(context: Context, tag: str, wanted: str) -> bool:
+    mine, theirs = split_pair(tag), split_pair(wanted)
+    if mine is None or theirs is None or mine[0] != theirs[0]:
+        return False
+    return compare(mine[1], theirs[1], now=context.clock()) == 0
+
+
+async def _maybe_item_in(context: Context, directory: Directory, name: str) -> Item | None:
+    try:
+        return await _item_in(context, directory, name)
+    except FileNotFoundError:
+        return None
+
+
+async def _item_in(context: Context, directory: Directory, name: str) -> Item:
+    node: Node = await directory.lookup(name)
+    if isinstance(node, ItemNode):
+        row = context.catalogue.item(node.item)
+        if row is not None:
+            return row
+    if isinstance(node, Directory):
+        raise OSError(errno.EISDIR, f"{name!r} is a directory")
+    if isinstance(directory.place, Closed):
+        raise OSError(directory.place.errno, directory.place.why)
+    raise OSError(errno.EPERM, f"{name!r} is no item")

@@ -1,0 +1,64 @@
+"""How items are named in a listing, and how a name leads back. Pure.
+
+The oldest item of a name shows it plainly, the others as `stem~ID.ext`. So does an item whose plain name means
+something else in that directory (an operator, a tag). Should an item literally be called `stem~ID.ext`, one more `~`
+follows the ID.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from engine.types import Item, ItemId
+
+NAME_MAX = 255  # bytes
+_TILDE = re.compile(r"~(\d{1,10})(~*)(?=\.[^.]*\Z|\Z)", re.ASCII)
+
+
+def tilde_name(name: str, item: ItemId, extra: int = 0) -> str:
+    """`film.mkv`, 4711 -> `film~4711.mkv`. The stem is cut where the whole would pass 255 bytes."""
+    stem, ext = os.path.splitext(name)
+    tail = os.fsencode(f"~{item}{'~' * extra}{ext}")
+    if len(tail) > NAME_MAX - 1:  # an "extension" that leaves no room is no extension
+        stem, tail = name, os.fsencode(f"~{item}{'~' * extra}")
+    raw = os.fsencode(stem)[: NAME_MAX - len(tail)]
+    while raw and stem.isprintable() and not _decodes(raw):
+        raw = raw[:-1]  # not in the middle of a character
+    return os.fsdecode(raw + tail)
+
+
+def _decodes(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def tilde_ids(name: str) -> Iterator[tuple[ItemId, int]]:
+    """The (item, extra) pairs that `name` may stand for, as `tilde_name` spells them."""
+    for found in _TILDE.finditer(name):
+        yield ItemId(int(found[1])), len(found[2])
+
+
+def is_tilde_name(shown: str, name: str, item: ItemId) -> bool:
+    """Whether `shown` is `stem~ID.ext` of this item."""
+    return any(found == item and tilde_name(name, item, extra) == shown for found, extra in tilde_ids(shown))
+
+
+def show(items: Iterable[Item], hidden: Callable[[str], bool]) -> Iterator[tuple[str, Item]]:
+    """Names for a listing of `items`, oldest first. `hidden`: whether a plain name means something else here."""
+    rows = list(items)
+    plain = {item.name for item in rows}
+    seen: set[str] = set()
+    for item in rows:
+        if item.name in seen or hidden(item.name):
+            extra = 0
+            while (shown := tilde_name(item.name, item.id, extra)) in plain:
+                extra += 1
+            yield shown, item
+        else:
+            seen.add(item.name)
+            yield item.name, item

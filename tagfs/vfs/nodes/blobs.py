@@ -1,0 +1,35 @@
+"""/blobs: content by its SHA-256, read-only."""
+
+from __future__ import annotations
+
+from tagfs.vfs import attr, numbers
+from tagfs.vfs.attr import Attr
+from tagfs.vfs.context import Context
+from tagfs.vfs.tree import BlobNode, Closed, Directory, Entry, Fixed, Node, Place, Snapshot, no_entry
+
+
+class BlobsDirectory(Directory):
+    location = ("blobs",)
+    number = numbers.BLOBS
+    place: Place = Closed("blobs are named by their content: nothing can be put here or taken away")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def attr(self) -> Attr:
+        return attr.of_directory(self.number, self._context.views.changed_ns, writable=False)
+
+    async def lookup(self, name: str) -> Node:
+        blob = self._context.catalogue.blob(name)
+        if blob is None or blob.sha256 != name:
+            raise no_entry(name)
+        return BlobNode(blob)
+
+    async def snapshot(self) -> Snapshot:
+        started = self._context.started_ns
+        return Fixed(
+            [
+                Entry(blob.sha256, BlobNode(blob), attr.of_blob(numbers.of_blob(blob.id), blob.size, started))
+                for blob in await self._context.catalogue.blobs()
+            ]
+        )

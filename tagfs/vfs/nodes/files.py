@@ -1,0 +1,48 @@
+"""/files: every item once."""
+
+from __future__ import annotations
+
+from engine.types import ItemId
+from tagfs.vfs import attr, numbers
+from tagfs.vfs.attr import Attr
+from tagfs.vfs.context import Context
+from tagfs.vfs.nodes.items import entries, find
+from tagfs.vfs.tree import Directory, Entry, Everything, ItemNode, Node, Place, Snapshot, no_entry
+
+
+class Versioned(Snapshot):
+    """A listing that any change of any item makes stale."""
+
+    def __init__(self, context: Context, found: list[Entry], version: int) -> None:
+        self.entries = found
+        self._context = context
+        self._version = version
+
+    def stale(self) -> bool:
+        return self._version != self._context.views.version
+
+
+class FilesDirectory(Directory):
+    location = ("files",)
+    number = numbers.FILES
+    place: Place = Everything()
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def attr(self) -> Attr:
+        return attr.of_directory(self.number, self._context.views.changed_ns, writable=True)
+
+    async def lookup(self, name: str) -> Node:
+        item = find(self._context, name, self._context.catalogue.named(name), self._live)
+        if item is None:
+            raise no_entry(name)
+        return ItemNode(item)
+
+    async def snapshot(self) -> Snapshot:
+        version = self._context.views.version
+        rows = await self._context.catalogue.items(list(self._context.index.live))
+        return Versioned(self._context, entries(self._context, rows, hidden=lambda _name: False), version)
+
+    def _live(self, item: ItemId) -> bool:
+        return item in self._context.index.live

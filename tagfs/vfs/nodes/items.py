@@ -1,0 +1,49 @@
+"""What all directories of items share: a name to an item and back, attributes, listings. Trio thread."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterable, Sequence
+
+from engine.types import Item, ItemId, Kind, State
+from tagfs.vfs import attr
+from tagfs.vfs.attr import Attr
+from tagfs.vfs.context import Context
+from tagfs.vfs.names import show, tilde_ids, tilde_name
+from tagfs.vfs.tree import Entry, ItemNode
+
+
+def find(context: Context, name: str, same_name: Sequence[ItemId], member: Callable[[ItemId], bool]) -> ItemId | None:
+    """The item that `name` means: the oldest member of that name, else `stem~ID.ext` of a member. Instant."""
+    for item in same_name:
+        if member(item):
+            return item
+    for item, extra in tilde_ids(name):
+        row = context.catalogue.item(item)
+        if row is not None and tilde_name(row.name, item, extra) == name and member(item):
+            return item
+    return None
+
+
+def item_attr(context: Context, item: Item) -> Attr:
+    """Of a whole item from its row; of an arriving one from its transfer, of one being written from its file."""
+    if item.state.whole or item.kind is not Kind.FILE:
+        return attr.of_item(item)
+    if item.state is State.WRITING:
+        size = context.drafts.size(item.id)
+        return attr.of_item(item, size=size)
+    reader = context.transfers.reader(item.id)
+    if reader is None:
+        return attr.of_item(item, present=0)
+    size = reader.size if reader.size is not None else item.size
+    present = reader.present
+    return attr.of_item(item, size=present if size is None else size, present=present)
+
+
+def entries(context: Context, items: Iterable[Item], hidden: Callable[[str], bool]) -> list[Entry]:
+    """A listing of `items`, which come oldest first."""
+    return [Entry(name, ItemNode(item.id), item_attr(context, item)) for name, item in show(items, hidden)]
+
+
+def is_regular(found: Attr) -> bool:
+    return stat.S_ISREG(found.mode)

@@ -1,0 +1,116 @@
+"""A query directory: /tags/a/+/b, /queries/<expression>. Lists the items that match, and nothing else.
+
+A name in it resolves as: operator, then tag or term, then item (`Steps` decides the first two).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyroaring import BitMap
+
+from engine.types import ItemId
+from query.ast import End, Query
+from query.errors import QueryError
+from query.normalise import normalise_expr
+from query.stated import stated
+from tagfs.vfs import attr, numbers
+from tagfs.vfs.attr import Attr
+from tagfs.vfs.context import Context
+from tagfs.vfs.nodes.items import entries, find
+from tagfs.vfs.tree import Closed, Directory, Entry, ItemNode, Node, Place, Snapshot, Stated, malformed, no_entry
+from tagfs.vfs.views import Listing
+
+if TYPE_CHECKING:
+    from tagfs.vfs.nodes.steps import Steps
+
+NARROWING = ".tags"
+_ATTEMPTS = 3  # a listing that changes while it is read is read again
+
+
+class QueryDirectory(Directory):
+    """`steps` is None for /queries/<expression>: below it there are only items. `path` are the components."""
+
+    def __init__(self, context: Context, path: tuple[str, ...], query: Query, steps: Steps | None) -> None:
+        self.location = ("tags" if steps else "queries", *path)
+        self.path = path
+        self.expr = normalise_expr(query.expr)
+        self.number = numbers.of_query(f"{self.expr!r} {query.end.value}")
+        self.place = _place(query) if steps else Closed("a query by expression takes no items: use a path below /tags")
+        self.view = context.views.view(self.expr)
+        self._context = context
+        self._steps = steps if query.end is End.OPEN else None
+
+    def attr(self) -> Attr:
+        writable = isinstance(self.place, Stated)
+        return attr.of_directory(self.number, self.view.changed_ns, writable=writable)
+
+    async def lookup(self, name: str) -> Node:
+        problem: QueryError | None = None
+        if self._steps is not None:
+            if name == NARROWING:
+                return self._steps.narrowing(self.path, self.expr)
+            try:
+                child = self._steps.step(self.path, name)
+            except QueryError as error:
+                problem = error
+            else:
+                if child is not None:
+                    return child
+        await self._context.index.prepare(self.expr)
+        item = find(self._context, name, self._context.catalogue.named(name), self.member)
+        if item is not None:
+            return ItemNode(item)
+        if problem is not None:
+            raise malformed(problem)
+        raise no_entry(name)
+
+    def member(self, item: ItemId) -> bool:
+        """Whether the item matches now; the query must be prepared."""
+        return self._context.index.contains(self.expr, item, now=self._context.clock())
+
+    async def snapshot(self) -> Snapshot:
+        """From the cache, or as of one moment if at all possible (a listing that keeps changing is never cached)."""
+        views = self._context.views
+        cached = views.cached(self.view, items_only=self._steps is None)
+        if cached is not None:
+            return cached if self._steps is None or not self._context.facets else await self._with_facets(cached)
+        for _ in range(_ATTEMPTS):
+            version = self.view.version
+            members = await self.members()
+            rows = await self._context.catalogue.items(list(members))
+            if version == self.view.version:
+                break
+        listing = Listing(self.view, entries(self._context, rows, self._hidden), members, version)
+        if self._steps is not None and self._context.facets:
+            return await self._with_facets(listing)
+        views.cache(self.view, listing, items_only=self._steps is None)
+        return listing
+
+    async def members(self) -> BitMap:
+        await self._context.index.prepare(self.expr)
+        return self._context.index.evaluate(self.expr, now=self._context.clock())
+
+    def _hidden(self, name: str) -> bool:
+        """Whether a plain name means something else here. In a listing below `@` nothing is hidden."""
+        return self._steps is not None and (name == NARROWING or self._steps.is_step(self.path, name))
+
+    async def _with_facets(self, listing: Listing) -> Snapshot:
+        """Mount option `facets`: the narrowing tags as directories beside the items."""
+        assert self._steps is not None
+        found = await self._context.index.narrowing(self.expr, now=self._context.clock())
+        facets: list[Entry] = []
+        for tag in found:
+            child = self._steps.step(self.path, tag.name)
+            if child is not None:
+                facets.append(Entry(tag.name, child, child.attr()))
+        return Listing(self.view, [*facets, *listing.entries], listing.members, self.view.version - 1)
+
+
+def _place(query: Query) -> Place:
+    tags = stated(query)
+    if tags is None:
+        return Closed("this path does not state which tags to put on or take off: use one of plain tags only")
+    if not tags:
+        return Closed("this path states no tag to put on or take off")
+    return Stated(tags)

@@ -1,0 +1,35 @@
+"""The top of the mount. The only place that knows all kinds of directories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tagfs.vfs import numbers
+from tagfs.vfs.context import Context
+from tagfs.vfs.nodes.blobs import BlobsDirectory
+from tagfs.vfs.nodes.files import FilesDirectory
+from tagfs.vfs.nodes.fixed import FixedDirectory
+from tagfs.vfs.nodes.queries import QueriesDirectory
+from tagfs.vfs.nodes.tags import TagsRoot
+from tagfs.vfs.nodes.trash import TrashDirectory
+from tagfs.vfs.tree import Directory, TextNode
+
+
+def build(context: Context, *, status: Callable[[], str], version: str) -> dict[int, Directory | TextNode]:
+    """All nodes with a fixed inode number."""
+    texts = {
+        "status": TextNode(numbers.STATUS, status),
+        "errors": TextNode(numbers.ERRORS, context.faults.text),
+        "version": TextNode(numbers.VERSION, lambda: f"{version}\n"),
+    }
+    listed: dict[str, Directory] = {
+        "blobs": BlobsDirectory(context),
+        "files": FilesDirectory(context),
+        "queries": QueriesDirectory(context),
+        "tags": TagsRoot(context),
+        "trash": TrashDirectory(context),
+    }
+    dot = FixedDirectory(numbers.DOT, (".tagfs",), context.started_ns, texts)
+    root = FixedDirectory(numbers.ROOT, (), context.started_ns, listed, unlisted={".tagfs": dot})
+    directories: list[Directory] = [root, dot, *listed.values()]
+    return {d.number: d for d in directories} | {text.number: text for text in texts.values()}

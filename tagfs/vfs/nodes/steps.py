@@ -1,0 +1,61 @@
+"""How a path below /tags grows by one component: operator, tag or term. The only user of the path grammar. Trio
+thread."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from query.ast import Expr
+from query.builtin import BUILTIN_KEYS
+from query.errors import QueryError
+from query.parse import Complete, parse_path
+from tagfs.vfs.context import Context
+from tagfs.vfs.nodes.narrowing import NarrowingDirectory
+from tagfs.vfs.nodes.query import QueryDirectory
+from tagfs.vfs.nodes.unfinished import UnfinishedDirectory
+from tagfs.vfs.tree import Directory
+
+OPERATORS = frozenset({"+", "-", "{", "}", "@", "@@"})
+
+
+class Steps:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def step(self, path: tuple[str, ...], name: str) -> Directory | None:
+        """The directory that `name` leads to from `path`; None when it names no known tag or key.
+
+        Raises QueryError when it reads as part of a query, but as a wrong one."""
+        if not self._may_be_step(path, name):
+            return None
+        parsed = parse_path((*path, name))
+        if isinstance(parsed, Complete):
+            if self._context.index.unknown(parsed.query.expr) is not None:
+                return None
+            return QueryDirectory(self._context, (*path, name), parsed.query, self)
+        if parsed.before is not None and self._context.index.unknown(parsed.before) is not None:
+            return None
+        if parsed.key is not None and not self._knows_key(parsed.key):
+            return None
+        return UnfinishedDirectory(self._context, (*path, name), parsed, self)
+
+    def is_step(self, path: tuple[str, ...], name: str) -> bool:
+        """Whether an item of this name would be hidden in the directory of `path`."""
+        try:
+            return self.step(path, name) is not None
+        except QueryError:
+            return False
+
+    def narrowing(self, path: tuple[str, ...], expr: Expr) -> Directory:
+        return NarrowingDirectory(self._context, path, expr)
+
+    def _may_be_step(self, path: tuple[str, ...], name: str) -> bool:
+        """A quick no for most item names: a parse takes longer than a look at the name."""
+        if name in OPERATORS or name.startswith("-") or ":" in name or "," in name:
+            return True
+        if path and path[-1].endswith((":", "eq", "ne", "lt", "le", "gt", "ge", "has")):
+            return True  # maybe the value of year:/2000 or year:/gt/2000
+        return self._context.index.has_tag(name if name.isascii() else unicodedata.normalize("NFC", name))
+
+    def _knows_key(self, key: str) -> bool:
+        return key in BUILTIN_KEYS or key in self._context.index.keys_in_use()

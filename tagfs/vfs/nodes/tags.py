@@ -1,0 +1,59 @@
+"""/tags: every tag is a directory; made by mkdir, removed by rmdir, renamed by mv."""
+
+from __future__ import annotations
+
+import errno
+
+from query.builtin import BUILTIN_KEYS
+from query.errors import BadName
+from query.names import check_own_tag
+from query.parse import Unfinished, parse_path
+from tagfs.vfs import attr, numbers
+from tagfs.vfs.attr import Attr
+from tagfs.vfs.context import Context
+from tagfs.vfs.nodes.steps import Steps
+from tagfs.vfs.nodes.unfinished import UnfinishedDirectory
+from tagfs.vfs.tree import Closed, Directory, Place
+
+
+class TagsRoot(UnfinishedDirectory):
+    place: Place = Closed("no tag is stated here: put it below a tag, or into /files")
+
+    def __init__(self, context: Context) -> None:
+        empty = parse_path(())
+        assert isinstance(empty, Unfinished)
+        super().__init__(context, (), empty, Steps(context))
+        self.number = numbers.TAGS
+
+    def attr(self) -> Attr:
+        return attr.of_directory(self.number, self._context.views.tags_changed_ns, writable=True)
+
+    def directory(self, path: tuple[str, ...]) -> Directory | None:
+        """The directory at `path` below /tags; None when it names no known tag any more."""
+        return self._steps.step(path[:-1], path[-1])
+
+    async def mkdir(self, name: str) -> Directory:
+        await self._context.catalogue.create_tag(_tag(name))
+        made = self._steps.step((), name)
+        assert made is not None
+        return made
+
+    async def rmdir(self, name: str) -> None:
+        if name.endswith(":"):
+            raise OSError(errno.EPERM, f"{name} is a key: remove its values one by one, as in {name}/VALUE")
+        await self._context.catalogue.remove_tag(_tag(name))
+
+    async def rename(self, old: str, new: str) -> None:
+        """Everywhere, at once. Onto a tag in use: ENOTEMPTY."""
+        await self._context.catalogue.rename_tag(_tag(old), _tag(new))
+
+
+def _tag(name: str) -> str:
+    try:
+        tag = check_own_tag(name)
+    except BadName as error:
+        raise OSError(errno.EINVAL, str(error)) from error
+    if tag != name:
+        raise OSError(errno.EINVAL, f"a tag name is written in Unicode NFC: {tag}")
+    assert tag.partition(":")[0] not in BUILTIN_KEYS or ":" not in tag
+    return tag

@@ -1,0 +1,221 @@
+"""Extended attributes of items: tags, what is known of a download, and whatever a user stores. Trio thread.
+
+`LISTED` and `WRITABLE` are the table that docs and tests are held to.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+
+from engine.ports import Edit
+from engine.types import Item, ItemId, State, timestamp
+from query.errors import BadName
+from query.names import check_own_tag
+from tagfs.vfs.context import Context
+
+XDG_TAGS = "user.xdg.tags"
+TAGS = "user.tags"
+TAG_PREFIX = "user.tag."
+ORIGIN = "user.xdg.origin.url"
+REFERRER = "user.xdg.referrer.url"
+RATING = "user.baloo.rating"
+STATE = "user.tagfs.state"
+OWN_PREFIX = "user.tagfs."
+VALUE_MAX = 65536
+LIST_MAX = 65536  # the kernel's limit for all names of a file together
+READ_ONLY = frozenset(
+    OWN_PREFIX + name for name in ("id", "progress", "speed", "eta", "error", "sha256", "btroot", "sources", "added")
+)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _missing(name: str) -> OSError:
+    return OSError(errno.ENODATA, f"there is no attribute {name}")
+
+
+class Xattrs:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._computed: dict[str, Callable[[Item], str | None]] = {
+            XDG_TAGS: self._tags,
+            ORIGIN: self._origin,
+            STATE: lambda item: item.state.value,
+            OWN_PREFIX + "id": lambda item: str(item.id),
+            OWN_PREFIX + "progress": self._progress,
+            OWN_PREFIX + "speed": self._speed,
+            OWN_PREFIX + "eta": self._eta,
+            OWN_PREFIX + "error": lambda item: item.error,
+            OWN_PREFIX + "sha256": lambda item: item.sha256,
+            OWN_PREFIX + "sources": self._sources,
+            OWN_PREFIX + "added": lambda item: timestamp(item.added_ns),
+        }
+
+    def list(self, item: ItemId) -> list[str]:
+        row = self._row(item)
+        names = [name for name, value in self._computed.items() if value(row) is not None]
+        names += [name for name in self._context.catalogue.xattrs(item) if name not in self._computed]
+        if sum(len(os.fsencode(name)) + 1 for name in names) > LIST_MAX:
+            raise OSError(errno.E2BIG, f"item {item} has more attributes than can be listed")
+        return names
+
+    def get(self, item: ItemId, name: str) -> bytes:
+        check_namespace(name)
+        row = self._row(item)
+        if name in self._computed:
+            value = self._computed[name](row)
+            if value is None:
+                raise _missing(name)
+            return _bytes(value)
+        if name == TAGS:
+            return _bytes(self._tags(row) or "")
+        if name.startswith(TAG_PREFIX):
+            return self._tag_value(item, name.removeprefix(TAG_PREFIX))
+        try:
+            return self._context.catalogue.xattrs(item)[name]
+        except KeyError:
+            raise _missing(name) from None
+
+    async def set(self, item: ItemId, name: str, value: bytes) -> None:
+        check_namespace(name)
+        row = self._row(item)
+        if len(value) > VALUE_MAX:
+            raise OSError(errno.E2BIG, f"an attribute has at most {VALUE_MAX} bytes")
+        if row.trashed_ns is not None:
+            raise OSError(errno.EPERM, "what is in the trash cannot be changed: take it out first")
+        if name in (XDG_TAGS, TAGS):
+            await self._edit(item, tags_edit(_text(value)))
+        elif name.startswith(TAG_PREFIX):
+            tag = name.removeprefix(TAG_PREFIX)
+            await self._edit(item, Edit(add=[_tag(f"{tag}:{_text(value)}" if value else tag)]))
+        elif name == STATE:
+            await self._set_state(item, _text(value))
+        elif name == RATING:
+            await self._set_rating(item, value)
+        elif name in self._computed or name.startswith(OWN_PREFIX):
+            raise OSError(errno.EPERM, f"{name} is read-only")
+        else:
+            await self._edit(item, Edit(set_xattrs={name: value}))
+
+    async def remove(self, item: ItemId, name: str) -> None:
+        check_namespace(name)
+        self.get(item, name)  # ENODATA for what is not there
+        own = self._context.catalogue.tags(item)
+        if name in (XDG_TAGS, TAGS):
+            await self._edit(item, Edit(tags=()))
+        elif name.startswith(TAG_PREFIX):
+            tag = name.removeprefix(TAG_PREFIX)
+            await self._edit(item, Edit(remove=[t for t in own if t == tag or t.startswith(f"{tag}:")]))
+        elif name == RATING:
+            await self._edit(item, Edit(remove=_ratings(own), remove_xattrs=[name]))
+        elif name in self._computed:
+            raise OSError(errno.EPERM, f"{name} is read-only")
+        else:
+            await self._edit(item, Edit(remove_xattrs=[name]))
+
+    # -- what is computed --------------------------------------------------------------------------------------
+
+    def _tags(self, item: Item) -> str | None:
+        return ",".join(self._context.catalogue.tags(item.id)) or None
+
+    def _origin(self, item: Item) -> str | None:
+        stored = self._context.catalogue.xattrs(item.id).get(ORIGIN)
+        if stored is not None:
+            return os.fsdecode(stored)
+        return next((s.public_url for s in self._context.catalogue.sources(item.id) if s.public_url), None)
+
+    def _sources(self, item: Item) -> str | None:
+        return "\n".join(s.public_url or s.kind.value for s in self._context.catalogue.sources(item.id)) or None
+
+    def _progress(self, item: Item) -> str | None:
+        if item.state.whole:
+            return "1"
+        progress = self._context.transfers.progress(item.id)
+        if progress is None or not progress.total:
+            return "0"
+        return f"{progress.done / progress.total:.4f}".rstrip("0").rstrip(".")
+
+    def _speed(self, item: Item) -> str | None:
+        progress = self._context.transfers.progress(item.id)
+        return None if progress is None or item.state.whole else f"{progress.speed:.0f}"
+
+    def _eta(self, item: Item) -> str | None:
+        progress = self._context.transfers.progress(item.id)
+        return None if progress is None or progress.eta is None or item.state.whole else f"{progress.eta:.0f}"
+
+    def _tag_value(self, item: ItemId, tag: str) -> bytes:
+        for own in self._context.catalogue.tags(item):
+            if own == tag:
+                return b""
+            if own.startswith(f"{tag}:"):
+                return _bytes(own.removeprefix(f"{tag}:"))
+        raise _missing(TAG_PREFIX + tag)
+
+    # -- what can be set ---------------------------------------------------------------------------------------
+
+    async def _set_state(self, item: ItemId, state: str) -> None:
+        if state == State.PAUSED:
+            await self._context.transfers.pause(item)
+        elif state == State.QUEUED:
+            await self._context.transfers.resume(item)
+        else:
+            raise OSError(errno.EINVAL, f"{STATE} can be set to paused or queued, not to {state!r}")
+
+    async def _set_rating(self, item: ItemId, value: bytes) -> None:
+        """Stored as given, and also the tag rating:N."""
+        own = self._context.catalogue.tags(item)
+        await self._edit(
+            item, Edit(remove=_ratings(own), add=[_tag(f"rating:{_text(value)}")], set_xattrs={RATING: value})
+        )
+
+    async def _edit(self, item: ItemId, edit: Edit) -> None:
+        await self._context.catalogue.edit(item, edit)
+
+    def _row(self, item: ItemId) -> Item:
+        row = self._context.catalogue.item(item)
+        if row is None:
+            raise OSError(errno.ENOENT, f"there is no item {item}")
+        return row
+
+
+def tags_edit(text: str) -> Edit:
+    """`a,b` replaces the own tags; `+a,-b` adds and removes. One kind only: a mixture is EINVAL."""
+    words = [word for word in (part.strip() for part in text.split(",")) if word]
+    signed = [word for word in words if word[0] in "+-"]
+    if not signed:
+        return Edit(tags=[_tag(word) for word in words])
+    if len(signed) != len(words):
+        raise OSError(errno.EINVAL, "write either a list of tags or only +additions and -removals")
+    return Edit(
+        add=[_tag(word[1:]) for word in words if word[0] == "+"],
+        remove=[_tag(word[1:]) for word in words if word[0] == "-"],
+    )
+
+
+def _ratings(own: tuple[str, ...]) -> list[str]:
+    return [tag for tag in own if tag.startswith("rating:")]
+
+
+def _tag(text: str) -> str:
+    try:
+        return check_own_tag(text)
+    except BadName as error:
+        raise OSError(errno.EINVAL, str(error)) from error
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.rstrip(b"\0").decode()
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EINVAL, "a tag is written in UTF-8") from error
+
+
+def check_namespace(name: str) -> None:
+    if not name.startswith("user."):
+        raise OSError(errno.EOPNOTSUPP, f"only user.* attributes are kept, not {name}")
+    if name == "user.":
+        raise OSError(errno.EINVAL, "an attribute needs a name")

@@ -1,0 +1,179 @@
+"""A real mount in a process of its own, driven through the kernel like any user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+START = 30.0
+
+
+class Mount:
+    """A daemon on `state`, mounted at `top`. A warning in its log fails the test, unless `expect_warnings`."""
+
+    def __init__(self, folder: Path, options: str = "") -> None:
+        self.state = folder / "state"
+        self.top = folder / "mnt"
+        self.log = folder / "log"
+        self.options = options
+        self.expect_warnings = False
+        self.process: subprocess.Popen[bytes] | None = None
+        self.config = folder / "config.toml"
+        self.top.mkdir(exist_ok=True)
+
+    def __truediv__(self, path: str) -> Path:
+        return self.top / path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        environ = {**os.environ, "TAGFS_STATE": str(self.state), "TAGFS_CONFIG": str(self.config)}
+        environ.pop("XDG_RUNTIME_DIR", None)
+        return environ
+
+    def start(self) -> None:
+        self.config.touch()
+        command = [sys.executable, "-m", "tagfs.cli.main", "mount", str(self.top), "-f"]
+        if self.options:
+            command += ["-o", self.options]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, env=self.environ, stdout=log, stderr=log)
+        self._wait_until_mounted()
+
+    def _wait_until_mounted(self) -> None:
+        assert self.process is not None
+        for _ in range(int(START / 0.05)):
+            if self.process.poll() is not None:
+                raise AssertionError(f"the daemon ended with {self.process.returncode}: {self.log.read_text()}")
+            if (self.top / "tags").is_dir():
+                return
+            try:
+                self.process.wait(0.05)
+            except subprocess.TimeoutExpired:
+                continue
+        raise AssertionError(f"no mount after {START} s: {self.log.read_text()}")
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+    def kill(self) -> None:
+        """kill -9, as a crash; the mount stays, dead."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def tagfs(self, *words: str, check: bool = True, input: str | None = None) -> str:
+        """Run the command line against this daemon; its standard output."""
+        command = [sys.executable, "-m", "tagfs.cli.main", *words]
+        done = subprocess.run(command, env=self.environ, input=input, capture_output=True, text=True, timeout=120)
+        if check:
+            assert done.returncode == 0, (words, done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+    def json(self, *words: str) -> object:
+        return json.loads(self.tagfs(*words, "--json"))
+
+    def sh(self, script: str, *, check: bool = True) -> str:
+        """Run a shell script in the mount; its standard output."""
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=self.top, env=self.environ, capture_output=True, text=True, timeout=120
+        )
+        if check:
+            assert done.returncode == 0, (script, done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+    def names(self, path: str) -> list[str]:
+        return sorted(os.listdir(self.top / path))
+
+    def put(self, path: str, content: bytes | str = b"") -> Path:
+        """A new file, whole (sealed) when this returns."""
+        file = self.top / path
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        self.settle(file)
+        return file
+
+    def settle(self, file: Path) -> None:
+        """Wait until what was written has become a blob."""
+        self.wait_for(lambda: os.getxattr(file, "user.tagfs.state") == b"complete")
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+        """Poll, since what is waited for happens in another process; each round asks that process."""
+        assert self.process is not None
+        for _ in range(int(seconds / 0.01)):
+            if condition():
+                return
+            try:
+                self.process.wait(0.01)
+            except subprocess.TimeoutExpired:
+                continue
+            raise AssertionError(f"the daemon ended: {self.log.read_text()}")
+        raise AssertionError("it did not happen in time")
+
+    def errors(self) -> str:
+        return (self.top / ".tagfs/errors").read_text()
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if os.path.ismount(self.top) or _is_dead(self.top):
+            subprocess.run(["fusermount3", "-u", "-z", str(self.top)], check=False)
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        if not self.expect_warnings:
+            bad = [
+                line
+                for line in text.splitlines()
+                if any(w in line for w in ("WARNING", "ERROR", "CRITICAL", "Traceback"))
+            ]
+            assert not bad, text
+
+
+def _is_dead(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:
+        return True
+    return False
+
+
+@pytest.fixture
+def new_mount(tmp_path: Path) -> Iterator[Callable[..., Mount]]:
+    """Make further mounts, each below a folder of its own."""
+    made: list[Mount] = []
+
+    def make(name: str = "one", options: str = "") -> Mount:
+        folder = tmp_path / name
+        folder.mkdir()
+        made.append(Mount(folder, options))
+        return made[-1]
+
+    yield make
+    for mount in made:
+        mount.close()
+
+
+@pytest.fixture
+def mount(new_mount: Callable[..., Mount]) -> Mount:
+    """A fresh, empty mount."""
+    fresh = new_mount()
+    fresh.start()
+    return fresh
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tools() -> None:
+    missing = [tool for tool in ("fusermount3", "setfattr", "getfattr", "rsync") if shutil.which(tool) is None]
+    assert not missing, f"install {missing}: make test does"
