@@ -1,0 +1,114 @@
+"""The composition root: the only place that knows all parts and puts them together. Trio thread.
+
+    catalogue ◀─ index, views (observers)      blobs ◀─ collector
+        ▲            ▲                            ▲
+        └── transfers, drafts ────────────────────┘
+                     ▲
+        context ─▶ nodes ─▶ mount (kernel)         service ─▶ control (socket)
+
+Recovery is the normal start: sweep staging, seal what was being written, queue what was being fetched.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+import trio
+from engine.transfer.manager import TransferManager
+
+from engine.blobs import BlobStore
+from engine.blobs.gc import Collector
+from engine.catalogue import open_catalogue
+from engine.index import BitmapIndex
+from tagfs import __version__
+from tagfs.config.mount_options import MountOptions
+from tagfs.config.paths import socket_path
+from tagfs.config.settings import Config
+from tagfs.config.transfer import transfer_config
+from tagfs.control.server import serve as serve_control
+from tagfs.mount.session import Session
+from tagfs.service.status_text import render
+from tagfs.service.verbs import Service
+from tagfs.vfs.context import Context
+from tagfs.vfs.drafts import Drafts
+from tagfs.vfs.nodes import root
+from tagfs.vfs.views import Views
+
+log = logging.getLogger(__name__)
+
+CATALOGUE = "catalogue.sqlite"
+
+
+async def run_daemon(settings: Config, mountpoint: str, mount_options: MountOptions, ready: Callable[[], None]) -> None:
+    """Mount and serve until somebody unmounts, asks to stop, or this is cancelled. `settings.paths` are absolute, and
+    so is `mountpoint`, without symlinks.
+
+    A service that fails ends everything with its exception, and leaves the mountpoint dead rather than empty.
+    """
+    session = Session()
+    try:
+        await _run(settings, mountpoint, mount_options, ready, session)
+    finally:
+        failed = _is_failure(sys.exc_info()[1])
+        if failed:
+            log.critical("a service failed: the mount at %s is left dead", mountpoint)
+        session.close(unmount=not failed)
+
+
+async def _run(
+    settings: Config, mountpoint: str, mount_options: MountOptions, ready: Callable[[], None], session: Session
+) -> None:
+    state = settings.paths.state
+    async with open_catalogue(os.path.join(state, CATALOGUE)) as catalogue:
+        index = await BitmapIndex.open(catalogue)
+        store = BlobStore(state)
+        await store.sweep([download.staging for download in await catalogue.downloads()])
+        transfers = TransferManager(catalogue, store, transfer_config(settings.transfer))
+        views = Views(catalogue)
+        catalogue.observe(views)
+        drafts = Drafts(catalogue, store)
+        context = Context(
+            catalogue=catalogue,
+            index=index,
+            transfers=transfers,
+            blobs=store,
+            views=views,
+            drafts=drafts,
+            store=state,
+            mountpoint=mountpoint,
+            read_patience=settings.transfer.read_patience,
+            facets=mount_options.facets,
+        )
+        context.nodes.update(root.build(context, status=lambda: render(context), version=__version__))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(drafts.run)
+            await nursery.start(transfers.run)
+            await nursery.start(Collector(catalogue, store).run)
+            service = Service(context, store, end=nursery.cancel_scope.cancel)
+            socket = socket_path(state, settings.paths.runtime)
+            await nursery.start(lambda task_status: serve_control(socket, service, task_status=task_status))
+            await session.serve(context, fuse_options(mount_options), umask=mount_options.umask, ready=ready)
+            nursery.cancel_scope.cancel()
+
+
+def fuse_options(options: MountOptions) -> frozenset[str]:
+    """What libfuse is told. default_permissions always: the kernel checks modes, so that allow_other cannot open more
+    than they say. No auto_unmount: after a crash a dead mount is safer than an empty directory."""
+    chosen = {"fsname=tagfs", "subtype=tagfs", "default_permissions", "nosuid", "nodev", "noatime"}
+    if options.allow_other:
+        chosen.add("allow_other")
+    if options.read_only:
+        chosen.add("ro")
+    if options.noexec:
+        chosen.add("noexec")
+    return frozenset(chosen)
+
+
+def _is_failure(error: BaseException | None) -> bool:
+    """Whether there is more to `error` than that we were told to stop."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_is_failure, error.exceptions))
+    return error is not None and not isinstance(error, (trio.Cancelled, KeyboardInterrupt, SystemExit))

@@ -1,0 +1,118 @@
+"""What all groups of verbs share: the parts of the engine, errors in the socket's terms, items by reference. trio
+thread."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from engine import errors
+from engine.blobs import BlobStore
+from engine.ports import Catalogue, Index, Transfers
+from engine.types import Item, ItemId
+from query.ast import Expr
+from query.errors import BadName, QueryError
+from query.normalise import normalise_expr
+from query.parse import Unfinished, parse_expression, parse_path
+from tagfs.control.errors import Code, VerbError
+from tagfs.control.verbs import Ref, Spelling
+from tagfs.vfs.context import Context
+from tagfs.vfs.names import is_tilde_name, tilde_ids
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+
+_CODES: tuple[tuple[type[Exception], Code], ...] = (
+    (errors.NoSuchItem, Code.NOT_FOUND),
+    (errors.NoSuchTag, Code.NOT_FOUND),
+    (errors.NameTaken, Code.EXISTS),
+    (errors.TagInUse, Code.IN_USE),
+    (errors.BadRequest, Code.BAD_REQUEST),
+    (errors.StoreFull, Code.NO_SPACE),
+    (errors.EngineError, Code.FAILED),
+    (QueryError, Code.BAD_REQUEST),
+    (BadName, Code.BAD_REQUEST),
+)
+_BY_ID = re.compile(r"(?:id:|~)(\d{1,10})", re.ASCII)
+_AMBIGUOUS_SHOWN = 10
+
+
+def verb(
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
+    """Known errors leave as VerbError; what else escapes is a bug, which the server logs and answers as such."""
+
+    @functools.wraps(method)
+    async def wrapper(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await method(self, *args, **kwargs)
+        except (errors.EngineError, QueryError, BadName) as error:
+            code = next(code for kind, code in _CODES if isinstance(error, kind))
+            raise VerbError(code, str(error)) from error
+
+    return wrapper
+
+
+@dataclass(frozen=True)
+class Part:
+    """`store` is the concrete blob store: imports and verification need more of it than the port promises."""
+
+    context: Context
+    store: BlobStore
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.context.catalogue
+
+    @property
+    def index(self) -> Index:
+        return self.context.index
+
+    @property
+    def transfers(self) -> Transfers:
+        return self.context.transfers
+
+    # -- references --------------------------------------------------------------------------------------------
+
+    def items_of(self, refs: Sequence[Ref], *, trashed: bool = False) -> list[Item]:
+        """All or nothing; an item that is named twice comes once."""
+        return list({item.id: item for item in (self._item_of(ref, trashed=trashed) for ref in refs)}.values())
+
+    def _item_of(self, ref: Ref, *, trashed: bool) -> Item:
+        by_id = _BY_ID.fullmatch(ref)
+        if by_id:
+            item = self.catalogue.item(ItemId(int(by_id[1])))
+            if item is None or (item.trashed_ns is not None and not trashed):
+                raise VerbError(Code.NOT_FOUND, f"There is no item with the id {by_id[1]}.")
+            return item
+        named = self.catalogue.named(ref)
+        if len(named) > 1:
+            shown = ", ".join(f"id:{item}" for item in named[:_AMBIGUOUS_SHOWN])
+            raise VerbError(Code.AMBIGUOUS, f"{len(named)} items are called {ref!r}: name one of {shown}.")
+        for found in named or [item for item, _ in tilde_ids(ref)]:
+            item = self.catalogue.item(found)
+            if item is not None and item.trashed_ns is None and (named or is_tilde_name(ref, item.name, item.id)):
+                return item
+        raise VerbError(Code.NOT_FOUND, f"There is no item called {ref!r}.")
+
+    # -- queries -----------------------------------------------------------------------------------------------
+
+    async def prepared(self, query: str, spelling: Spelling) -> Expr:
+        """The normalised expression, ready to be evaluated."""
+        expr = normalise_expr(parse_expression(query).expr if spelling is Spelling.EXPRESSION else _path(query))
+        unknown = self.index.unknown(expr)
+        if unknown is not None:
+            raise VerbError(Code.NOT_FOUND, f"There is no tag or key called {unknown!r}.")
+        await self.index.prepare(expr)
+        return expr
+
+
+def _path(text: str) -> Expr:
+    parsed = parse_path(tuple(filter(None, text.split("/"))))
+    if isinstance(parsed, Unfinished):
+        raise VerbError(Code.BAD_REQUEST, f"The query {text!r} is not finished: something must follow.")
+    return parsed.query.expr

@@ -1,0 +1,129 @@
+"""add, status, watch, pause, resume: verbs about downloads. Trio thread."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from engine.ports import AddRequest
+from engine.types import Item, ItemId, State
+from tagfs import __version__
+from tagfs.control.errors import Code, VerbError
+from tagfs.control.verbs import Ref, Report
+from tagfs.control.views import DownloadView, ItemView, StatusView
+from tagfs.service.base import Part, verb
+from tagfs.service.show import download_view, item_view
+
+_ORDER = {State.DOWNLOADING: 0, State.WRITING: 0, State.QUEUED: 1, State.PAUSED: 2}
+_LAST = 3  # failed and the rest
+MIN_INTERVAL = 0.1
+
+
+@dataclass(frozen=True)
+class Downloads(Part):
+    started: float = field(default_factory=time.monotonic)
+
+    @verb
+    async def add(
+        self,
+        urls: tuple[str, ...],
+        *,
+        tags: tuple[str, ...] = (),
+        name: str | None = None,
+        digests: Mapping[str, str] | None = None,
+        paused: bool = False,
+        options: Mapping[str, str] | None = None,
+    ) -> ItemView:
+        if not urls:
+            raise VerbError(Code.BAD_REQUEST, "A download needs a URL.")
+        request = AddRequest(urls, name=name, tags=tags, digests=digests or {}, paused=paused, options=options or {})
+        return item_view(self.context, await self.transfers.add(request))
+
+    @verb
+    async def status(self, *, items: tuple[Ref, ...] = (), limit: int = 100) -> StatusView:
+        wanted = [item.id for item in self.items_of(items)]
+        return await self._status(wanted or await self._arriving(), limit)
+
+    @verb
+    async def watch(
+        self, *, items: tuple[Ref, ...] = (), limit: int = 100, interval: float = 0.5, report: Report[StatusView]
+    ) -> StatusView:
+        """What ended while it was watched stays in the view, so that a follower sees how."""
+        named = [item.id for item in self.items_of(items)]
+        seen = dict.fromkeys(named or await self._arriving())
+        while True:
+            if not named:
+                seen |= dict.fromkeys(await self._arriving())
+            view = await self._status(list(seen), limit)
+            if not self._going_on(list(seen)):
+                return view
+            report(view)
+            await trio.sleep(max(interval, MIN_INTERVAL))
+
+    @verb
+    async def pause(self, items: tuple[Ref, ...] = (), *, all: bool = False) -> tuple[ItemView, ...]:
+        rows = await self._chosen(items, all_=all)
+        changed = [item for item in rows if item.state in (State.QUEUED, State.DOWNLOADING)]
+        for item in changed:
+            await self.transfers.pause(item.id)
+        return self._views(changed)
+
+    @verb
+    async def resume(self, items: tuple[Ref, ...] = (), *, all: bool = False) -> tuple[ItemView, ...]:
+        rows = await self._chosen(items, all_=all)
+        changed = [item for item in rows if item.state in (State.PAUSED, State.FAILED)]
+        for item in changed:
+            await self.transfers.resume(item.id)
+        return self._views(changed)
+
+    # -- in between --------------------------------------------------------------------------------------------
+
+    async def _chosen(self, items: Sequence[Ref], *, all_: bool) -> list[Item]:
+        if bool(items) == all_:
+            raise VerbError(Code.BAD_REQUEST, "Name the items, or ask for all of them.")
+        return self._rows(await self._arriving()) if all_ else self.items_of(items)
+
+    async def _arriving(self) -> list[ItemId]:
+        return [download.item for download in await self.catalogue.downloads()]
+
+    def _rows(self, items: Sequence[ItemId]) -> list[Item]:
+        return [row for row in map(self.catalogue.item, items) if row is not None]
+
+    def _views(self, items: Sequence[Item]) -> tuple[ItemView, ...]:
+        return tuple(item_view(self.context, row) for row in self._rows([item.id for item in items]))
+
+    def _going_on(self, items: Sequence[ItemId]) -> bool:
+        active = (State.QUEUED, State.DOWNLOADING, State.WRITING)
+        return any(row.state in active and row.trashed_ns is None for row in self._rows(items))
+
+    async def _status(self, items: Sequence[ItemId], limit: int) -> StatusView:
+        rows = sorted(self._rows(items), key=lambda item: (_ORDER.get(item.state, _LAST), item.id))
+        views = [download_view(self.context, item) for item in rows]
+        return StatusView(
+            version=__version__,
+            pid=os.getpid(),
+            mountpoint=self.context.mountpoint,
+            state_dir=self.context.store,
+            uptime=time.monotonic() - self.started,
+            items=len(self.index.live),
+            trashed=len(await self.catalogue.trash_list()),
+            by_state=self._by_state(),
+            downloads=tuple(views[:limit]),
+            more=max(0, len(views) - limit),
+            done=sum(view.done for view in views),
+            total=_total(views),
+            speed=sum(view.speed for view in views),
+        )
+
+    def _by_state(self) -> dict[str, int]:
+        return dict(Counter({value.name: value.items for value in self.index.values("state")}))
+
+
+def _total(views: Sequence[DownloadView]) -> int | None:
+    totals = [view.total for view in views]
+    return None if any(total is None for total in totals) else sum(total or 0 for total in totals)

@@ -1,0 +1,58 @@
+"""tags and their making, removing and renaming. Trio thread."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from engine.types import TagCount
+from query.names import check_own_tag
+from tagfs.control.errors import Code, VerbError
+from tagfs.control.verbs import Spelling
+from tagfs.control.views import TagPage, TagView
+from tagfs.service.base import Part, verb
+
+
+class Tags(Part):
+    @verb
+    async def tags(
+        self,
+        query: str | None = None,
+        *,
+        spelling: Spelling = Spelling.EXPRESSION,
+        after: str = "",
+        limit: int = 1000,
+    ) -> TagPage:
+        if limit < 1:
+            raise VerbError(Code.BAD_REQUEST, f"A page has at least one tag, not {limit}.")
+        found = list(self.index.tag_list()) if query is None else await self._among(query, spelling)
+        names = [tag.name for tag in found]
+        start = bisect_right(names, after) if after else 0
+        page = found[start : start + limit]
+        more = start + limit < len(found)
+        return TagPage(tuple(TagView(tag.name, tag.items) for tag in page), page[-1].name if more else None)
+
+    async def _among(self, query: str, spelling: Spelling) -> list[TagCount]:
+        expr = await self.prepared(query, spelling)
+        members = self.index.evaluate(expr, now=self.context.clock())
+        return [tag for tag in await self.index.tags_of(members) if tag.items]
+
+    @verb
+    async def tag_create(self, names: tuple[str, ...]) -> None:
+        wanted = [check_own_tag(name) for name in names]
+        for name in wanted:
+            if self.index.has_tag(name):
+                raise VerbError(Code.EXISTS, f"There is a tag called {name!r} already.")
+        for name in wanted:
+            await self.catalogue.create_tag(name)
+
+    @verb
+    async def tag_delete(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            if not self.index.has_tag(name):
+                raise VerbError(Code.NOT_FOUND, f"There is no tag called {name!r}.")
+        for name in names:
+            await self.catalogue.remove_tag(name)
+
+    @verb
+    async def tag_rename(self, old: str, new: str) -> None:
+        await self.catalogue.rename_tag(old, check_own_tag(new))

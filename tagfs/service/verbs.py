@@ -1,0 +1,27 @@
+"""All verbs of the control socket in one object. Trio thread."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tagfs import __version__
+from tagfs.control.views import VersionView
+from tagfs.service.content import Content
+from tagfs.service.downloads import Downloads
+from tagfs.service.items import Items
+from tagfs.service.tags import Tags
+
+
+@dataclass(frozen=True)
+class Service(Downloads, Items, Tags, Content):
+    """Implements `tagfs.control.verbs.Verbs`. `end` begins the end of the daemon and returns at once."""
+
+    end: Callable[[], None] = lambda: None
+
+    async def version(self) -> VersionView:
+        return VersionView(__version__, os.getpid(), self.context.mountpoint, self.context.store)
+
+    async def stop(self) -> None:
+        self.end()
