@@ -13,11 +13,8 @@ from typing import Any
 
 from lark import Transformer
 
-from query.ast import And, Compare, End, Expr, Leaf, Not, Op, Or, Query
-from query.errors import BadName, QueryError
+from query.ast import And, End, Expr, Leaf, Not, Op, Or, Query
 from query.lexeme import Lexeme
-from query.path_lexer import place
-from query.terms import compared
 
 
 class Expects(Enum):
@@ -122,13 +119,9 @@ class PathBuilder(Transformer[Lexeme, Complete | Unfinished]):
         leaf: Leaf = children[0].payload
         return leaf
 
-    def equal(self, children: Sequence[Any]) -> Compare:
-        key, value = children
-        return _compared(key, Op.EQ, value)
-
-    def compared(self, children: Sequence[Any]) -> Compare:
-        key, op, value = children
-        return _compared(key, op.payload, value)
+    def compared(self, children: Sequence[Any]) -> Leaf:
+        leaf: Leaf = children[-1].payload  # of VALUE
+        return leaf
 
     # what is missing
 
@@ -175,14 +168,6 @@ class PathBuilder(Transformer[Lexeme, Complete | Unfinished]):
     def value_of(self, children: Sequence[Any]) -> Unfinished:
         key = children[0]
         return Unfinished(Expects.VALUE, key=key.text, op=children[1].payload if len(children) > 1 else None)
-
-
-def _compared(key: Lexeme, op: Op, value: Lexeme) -> Compare:
-    assert isinstance(value.payload, str)
-    try:
-        return compared(key.text, op, value.payload)
-    except BadName as bad:
-        raise QueryError(f"{place(value.at, value.text)}: {bad}", value.at) from None
 
 
 def _all(steps: list[Expr]) -> Expr:

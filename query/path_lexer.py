@@ -63,7 +63,7 @@ class PathLexer(Lexer):
 def lex(components: Sequence[str]) -> Iterator[Lexeme]:
     """The lexemes of `components`; raises QueryError for what no term can be."""
     key: str | None = None  # of a KEY whose value has not come yet
-    may_be_op = False
+    op: Op | None = None  # that came after it
     for at, component in enumerate(components):
         try:
             text = clean(component)
@@ -71,13 +71,14 @@ def lex(components: Sequence[str]) -> Iterator[Lexeme]:
                 for lexeme in _operand(at, text):
                     yield lexeme
                     if lexeme.type == "KEY":
-                        key, may_be_op = lexeme.text, True
-            elif may_be_op and text in _OPS:
-                may_be_op = False
-                yield Lexeme("OP", at, text, _OPS[text])
+                        key = lexeme.text
+            elif op is None and text in _OPS:
+                op = _OPS[text]
+                yield Lexeme("OP", at, text, op)
             else:
-                yield Lexeme("VALUE", at, text, unescape(key, text))
-                key = None
+                # Judged here and not when the parser comes to it, so that the first mistake is the one reported.
+                yield Lexeme("VALUE", at, text, compared(key, op or Op.EQ, unescape(key, text)))
+                key = op = None
         except BadName as bad:
             raise QueryError(f"{place(at, component)}: {bad}", at) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from query.ast import And, Compare, Expr, Leaf, Not, Op, Query
+from query.ast import And, Compare, Expr, Leaf, Not, Query
 from query.builtin import BUILTIN_KEYS
 from query.terms import text_of
 
@@ -45,6 +45,5 @@ def _steps(expr: Expr) -> Iterator[Expr]:
 
 
 def _settable(leaf: Leaf) -> str | None:
-    if isinstance(leaf, Compare) and (leaf.op is not Op.EQ or leaf.key in BUILTIN_KEYS):
-        return None
-    return text_of(leaf)
+    is_builtin = isinstance(leaf, Compare) and leaf.key in BUILTIN_KEYS
+    return None if is_builtin else text_of(leaf)

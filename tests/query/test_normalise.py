@@ -45,6 +45,7 @@ def normal(path: str) -> Expr:
         ["added:/ne/7d", "added:/lt/7d"],
         # names in either Unicode form
         ["\u00fc", "u\u0308"],
+        ["ext:J\u030c", "ext:\u01f0"],  # one character in lower case only
     ],
 )
 def test_equal_queries_are_equal_values(paths: list[str]) -> None:

@@ -135,6 +135,7 @@ OPERAND = "a tag, a term, not or a parenthesis"
         ('""', "column 1: a tag name cannot be empty"),
         ("x:", "column 1: the tag name 'x:' has no value after the colon"),
         ("x:..", "column 1: the range 'x:..' needs a bound before or after the dots"),
+        ("x:'1.'..2", "column 1: the range 'x:1...2' has more than one '..'"),
         ("x:1..2..3", "column 1: the range 'x:1..2..3' has more than one '..'"),
         ("size > big", "column 8: 'big' is no value of size:, which takes bytes or a size such as 700M or 1.5GiB"),
         ("a\udcff", "column 1: 'a\\udcff' is not UTF-8"),

@@ -60,6 +60,9 @@ def parsed(path: str) -> Complete | Unfinished:
         # operators, and values taken as they stand
         *((f"year:/{op}/2000", Compare("year", op, "2000")) for op in Op),
         ("year:/2000", Compare("year", Op.EQ, "2000")),
+        ("size:/has/00", Compare("size", Op.HAS, "00")),
+        ("added:/has/-23T", Compare("added", Op.HAS, "-23T")),
+        ("state:/has/ing", Compare("state", Op.HAS, "ing")),
         ("year:/eq/gt", Compare("year", Op.EQ, "gt")),
         ("year:/gt/gt", Compare("year", Op.GT, "gt")),
         ("name:/+", Compare("name", Op.EQ, "+")),

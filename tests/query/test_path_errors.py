@@ -88,6 +88,12 @@ def test_the_sentence_names_the_component(path: str, component: int, sentence: s
     assert not isinstance(raised.value, QueryTooLong)
 
 
+def test_the_first_mistake_is_reported() -> None:
+    with pytest.raises(QueryError) as raised:
+        parse_path(["x:", "a,b", ".c"])
+    assert raised.value.component == 1
+
+
 def test_an_empty_component_is_refused() -> None:
     with pytest.raises(QueryError, match=r"component 1 \(''\): a tag name cannot be empty"):
         parse_path([""])
