@@ -202,11 +202,12 @@ class Index(Protocol):
     def tag_list(self) -> Sequence[TagCount]:
         """All tags, sorted by name, key:value pairs included."""
 
-    def keys_in_use(self) -> Sequence[str]:
-        """Keys of own key:value tags in use, sorted (not the built-in ones)."""
+    def own_keys(self) -> Sequence[str]:
+        """Keys of the key:value tags that there are, sorted (not the built-in ones)."""
 
     def values(self, key: str) -> Sequence[TagCount]:
-        """Values in use of an own or built-in key (name = the value alone), sorted as values compare.
+        """Values of an own key, also those that no item carries now, or those in use of a built-in one (name = the
+        value alone), sorted as values compare.
 
         Those of type, ext, source and host are known once an expression that names the key was prepared; size, added,
         name and sha256 have about as many values as there are items, and list none."""
@@ -222,6 +223,9 @@ class Index(Protocol):
 
     def contains(self, expr: Expr, item: ItemId, *, now: float) -> bool:
         """Whether one item matches, without evaluating the whole."""
+
+    async def carried(self, expr: Expr, *, now: float) -> list[TagCount]:
+        """Tags that items of the result carry, with how many of them do, sorted by name."""
 
     async def narrowing(self, expr: Expr, *, now: float) -> list[TagCount]:
         """Tags that leave something and not everything of the result, with what they leave."""

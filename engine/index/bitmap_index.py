@@ -81,8 +81,8 @@ class BitmapIndex:
     def tag_list(self) -> Sequence[TagCount]:
         return self._tags.counts()
 
-    def keys_in_use(self) -> Sequence[str]:
-        return self._tags.keys_in_use()
+    def own_keys(self) -> Sequence[str]:
+        return self._tags.keys()
 
     def values(self, key: str) -> Sequence[TagCount]:
         return self._keys.values(key, self._live) if key in BUILTIN_KEYS else self._tags.values(key)
@@ -117,14 +117,19 @@ class BitmapIndex:
         return algebra.holds(expr, lambda leaf: self._test(leaf, asked, now))
 
     async def narrowing(self, expr: Expr, *, now: float) -> list[TagCount]:
+        counts = await self.carried(expr, now=now)
+        total = len(self.evaluate(expr, now=now)) if counts else 0
+        return [count for count in counts if count.items < total]
+
+    async def carried(self, expr: Expr, *, now: float) -> list[TagCount]:
         await self._tags.load(self._tags.in_use(), self._live)
         await self.prepare(expr)
         found = self.evaluate(expr, now=now)
-        total, counts = len(found), []
+        counts = []
         for number, entry in enumerate(self._tags.in_use()):
             if number % NARROWED_AT_ONCE == NARROWED_AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
-            if entry.bitmap is not None and 0 < (left := found.intersection_cardinality(entry.bitmap)) < total:
+            if entry.bitmap is not None and (left := found.intersection_cardinality(entry.bitmap)):
                 counts.append(TagCount(entry.name, left))
         return sorted(counts, key=lambda count: count.name)
 

@@ -44,14 +44,14 @@ class Tags:
     def has_key(self, key: str) -> bool:
         return key in self._keys
 
-    def keys_in_use(self) -> list[str]:
-        return sorted(key for key, values in self._keys.items() if any(entry.items for entry in values))
+    def keys(self) -> list[str]:
+        return sorted(self._keys)
 
     def values(self, key: str) -> list[TagCount]:
         """Values in use, numbers first, then dates, then text."""
         skip = len(key) + 1
         entries = self._keys.get(key, ())
-        return [TagCount(entry.name[skip:], entry.items) for entry in entries if entry.items]
+        return [TagCount(entry.name[skip:], entry.items) for entry in entries]
 
     def named(self, name: str) -> Sequence[Entry]:
         """The entry of this tag, if there is one."""

@@ -33,8 +33,7 @@ class Tags(Part):
 
     async def _among(self, query: str, spelling: Spelling) -> list[TagCount]:
         expr = await self.prepared(query, spelling)
-        members = self.index.evaluate(expr, now=self.context.clock())
-        return [tag for tag in await self.index.tags_of(members) if tag.items]
+        return await self.index.carried(expr, now=self.context.clock())
 
     @verb
     async def tag_create(self, names: tuple[str, ...]) -> None:

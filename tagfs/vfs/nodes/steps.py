@@ -58,4 +58,4 @@ class Steps:
         return self._context.index.has_tag(name if name.isascii() else unicodedata.normalize("NFC", name))
 
     def _knows_key(self, key: str) -> bool:
-        return key in BUILTIN_KEYS or key in self._context.index.keys_in_use()
+        return key in BUILTIN_KEYS or key in self._context.index.own_keys()

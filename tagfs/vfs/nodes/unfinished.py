@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from query.ast import Compare, Op
+from query.builtin import BUILTIN_KEYS
 from query.errors import QueryError
 from query.names import split_pair
 from query.parse import Unfinished
@@ -41,6 +43,8 @@ class UnfinishedDirectory(Directory):
         return child
 
     async def snapshot(self) -> Snapshot:
+        if self._value_of in BUILTIN_KEYS:
+            await self._context.index.prepare(Compare(self._value_of, Op.EQ, ""))
         found: list[Entry] = []
         for name in self._names():
             try:
@@ -63,4 +67,4 @@ class UnfinishedDirectory(Directory):
         if self._value_of is not None:
             return [value.name for value in index.values(self._value_of)]
         plain = [tag.name for tag in index.tag_list() if split_pair(tag.name) is None]
-        return plain + [f"{key}:" for key in index.keys_in_use()]
+        return plain + [f"{key}:" for key in index.own_keys()]

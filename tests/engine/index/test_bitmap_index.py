@@ -96,8 +96,10 @@ async def test_lists_of_tags_and_values(catalogue: SqliteCatalogue, items: list[
     assert TagCount("movie", 2) in index.tag_list()
     assert TagCount("linux", 0) in index.tag_list()
     assert [count.name for count in index.tag_list()] == sorted(count.name for count in index.tag_list())
-    assert index.keys_in_use() == ["year"]
-    assert index.values("year") == [TagCount("1999", 1), TagCount("2004", 1), TagCount("2005", 1)]
+    assert index.own_keys() == ["year"]
+    values = [count for count in index.values("year") if count.items]
+    assert values == [TagCount("1999", 1), TagCount("2004", 1), TagCount("2005", 1)]
+    assert len(index.values("year")) > len(values)  # also those that nobody carries now
     assert index.values("state") == [TagCount("complete", 2), TagCount("queued", 1)]
     await index.prepare(Compare("ext", Op.HAS, ""))
     assert index.values("ext") == [TagCount("mkv", 2), TagCount("part", 1)]
