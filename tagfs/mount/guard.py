@@ -66,6 +66,19 @@ def guarded(
     return wrapper
 
 
+def silent(operation: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, None]]:
+    """Wrap an operation that has no answer (forget): a surprise is logged and remembered, and that is all."""
+
+    @functools.wraps(operation)
+    async def wrapper(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            operation(self, *args, **kwargs)
+        except Exception as error:
+            _translate(self.faults, operation.__name__, error)
+
+    return wrapper
+
+
 def _translate(faults: Faults, operation: str, error: Exception) -> int:
     number = errno_of(error)
     if number is None:

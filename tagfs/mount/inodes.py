@@ -76,15 +76,14 @@ class Inodes:
         self._counts[number] -= count
         if self._counts[number] <= 0:
             node = self._nodes.pop(number)
-            del self._counts[number], self._ids[_key(node)]
-            self._detach(node, number)
+            del self._counts[number]
+            self._unname(node, number)
 
     def renamed(self, old: str, new: str) -> None:
         """The tag /tags/`old` is /tags/`new` now: the kernel keeps the node ids, the directories below move along."""
         moved = [(n, d) for n, d in self._directories() if d.location[:2] == ("tags", old)]
         for number, directory in moved:
-            self._detach(directory, number)
-            self._ids.pop(_key(directory), None)
+            self._unname(directory, number)
         for number, directory in moved:
             again = self._tags.directory((new, *directory.location[2:]))
             self._nodes[number] = again if again is not None else directory
@@ -114,6 +113,12 @@ class Inodes:
             return node.number
         self._next_alias += 1
         return self._next_alias
+
+    def _unname(self, node: Remembered, number: int) -> None:
+        """Its path leads here no more; it may lead to another node id already (a tag that replaced this one)."""
+        if self._ids.get(_key(node)) == number:
+            del self._ids[_key(node)]
+        self._detach(node, number)
 
     def _attach(self, node: Remembered, number: int) -> None:
         if isinstance(node, QueryDirectory):

@@ -17,7 +17,7 @@ import pyfuse3
 from engine.ports import Edit
 from engine.types import Item, ItemId, Kind, State
 from tagfs.mount.answers import Answers
-from tagfs.mount.guard import guarded
+from tagfs.mount.guard import guarded, silent
 from tagfs.mount.handles import Handles
 from tagfs.mount.inodes import Inodes
 from tagfs.mount.invalidate import Invalidator
@@ -74,7 +74,8 @@ class Operations(pyfuse3.Operations):
         node = await self._directory(parent_inode).lookup(_text(name))
         return self._answer(node)
 
-    async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
+    @silent
+    def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
         for inode, count in inode_list:
             self.inodes.forget(inode, count)
 
@@ -133,6 +134,7 @@ class Operations(pyfuse3.Operations):
             opened.snapshot = await opened.directory.snapshot()
         self._listings.reply(opened.snapshot, start_id, token)
 
+    @guarded
     async def releasedir(self, fh: FileHandleT) -> None:
         self._directories.pop(fh)
 
