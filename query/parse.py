@@ -31,6 +31,9 @@ __all__ = ["Complete", "Expects", "Unfinished", "parse_expression", "parse_path"
 # entry holds a tuple of short texts and its tree: about 1 KiB, 60 KiB at worst.
 _CACHED_PATHS: Final = 1024
 
+# Names below /queries, looked up as often but far fewer.
+_CACHED_EXPRESSIONS: Final = 128
+
 
 def parse_path(components: Sequence[str]) -> Complete | Unfinished:
     """What the components below /tags mean: a query, or the beginning of one.
@@ -46,6 +49,11 @@ def parse_expression(text: str) -> Query:
 
     QueryTooLong past 16 KiB of text or 64 levels of parentheses and nots.
     """
+    return _parse_expression(text)
+
+
+@lru_cache(maxsize=_CACHED_EXPRESSIONS)
+def _parse_expression(text: str) -> Query:
     expression_lexer.check_limits(text)
     try:
         return cast(Query, _expression_grammar().parse(text))
