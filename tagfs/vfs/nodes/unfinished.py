@@ -10,6 +10,7 @@ from query.builtin import BUILTIN_KEYS
 from query.errors import QueryError
 from query.names import split_pair
 from query.parse import Unfinished
+from query.render import value_component
 from tagfs.vfs import attr, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
@@ -65,6 +66,6 @@ class UnfinishedDirectory(Directory):
         """Values in use of the key, or plain tags and one `key:` a key."""
         index = self._context.index
         if self._value_of is not None:
-            return [value.name for value in index.values(self._value_of)]
+            return [value_component(self._value_of, value.name) for value in index.values(self._value_of)]
         plain = [tag.name for tag in index.tag_list() if split_pair(tag.name) is None]
         return plain + [f"{key}:" for key in index.own_keys()]
