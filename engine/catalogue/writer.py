@@ -145,6 +145,8 @@ def _perform(connection: sqlite3.Connection, job: Job, clock: Callable[[], int])
 def _explain(error: Exception) -> Exception:
     if isinstance(error, UnicodeEncodeError):
         return BadRequest(f"{show(error.object)} is not UTF-8 and cannot be stored as text")
+    if isinstance(error, sqlite3.IntegrityError):
+        return BadRequest(f"the catalogue cannot hold that: {error}")
     if isinstance(error, sqlite3.Error | DatabaseError):
         known: EngineError | None = translate(error)
         return error if known is None else known

@@ -116,22 +116,28 @@ class BitmapIndex:
         asked = Asked(self._feed, item)
         return algebra.holds(expr, lambda leaf: self._test(leaf, asked, now))
 
-    async def narrowing(self, expr: Expr, *, now: float) -> list[TagCount]:
-        counts = await self.carried(expr, now=now)
-        total = len(self.evaluate(expr, now=now)) if counts else 0
-        return [count for count in counts if count.items < total]
-
     async def carried(self, expr: Expr, *, now: float) -> list[TagCount]:
-        await self._tags.load(self._tags.in_use(), self._live)
+        _, counts = await self._result_and_its_tags(expr, now)
+        return counts
+
+    async def narrowing(self, expr: Expr, *, now: float) -> list[TagCount]:
+        found, counts = await self._result_and_its_tags(expr, now)
+        return [count for count in counts if count.items < found]
+
+    async def _result_and_its_tags(self, expr: Expr, now: float) -> tuple[int, list[TagCount]]:
+        """The size of the result, and the tags its items carry, sorted by name."""
         await self.prepare(expr)
+        while any(entry.bitmap is None for entry in self._tags.in_use()):
+            await self._tags.load(self._tags.in_use(), self._live)
+            await self.prepare(expr)
         found = self.evaluate(expr, now=now)
-        counts = []
+        counts: list[TagCount] = []
         for number, entry in enumerate(self._tags.in_use()):
             if number % NARROWED_AT_ONCE == NARROWED_AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
             if entry.bitmap is not None and (left := found.intersection_cardinality(entry.bitmap)):
                 counts.append(TagCount(entry.name, left))
-        return sorted(counts, key=lambda count: count.name)
+        return len(found), sorted(counts, key=lambda count: count.name)
 
     # -- commits -----------------------------------------------------------------------------------------------------
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:

@@ -48,7 +48,7 @@ class Tags:
         return sorted(self._keys)
 
     def values(self, key: str) -> list[TagCount]:
-        """Values in use, numbers first, then dates, then text."""
+        """Numbers first, then dates, then text; also values that no live item has now."""
         skip = len(key) + 1
         entries = self._keys.get(key, ())
         return [TagCount(entry.name[skip:], entry.items) for entry in entries]

@@ -1,0 +1,349 @@
+"""I5: bitmaps = SQL = naive evaluation, after any sequence of operations and after a restart.
+
+The model is a dictionary of facts that the rules keep by themselves; it shares no code with the catalogue. Every query
+that was ever asked is asked again after each step, so the index must have followed, not reloaded.
+
+TAGFS_EXAMPLES sets the number of examples (60 by default, for a quick run).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from engine.catalogue import SqliteCatalogue, open_catalogue
+from engine.errors import BadRequest, NameTaken, NoSuchTag, TagInUse
+from engine.index import BitmapIndex
+from engine.ports import Edit, NewDownload, NewItem
+from engine.types import Facts, ItemId, Kind, Source, SourceKind, State, TagCount
+from query.ast import And, Compare, Expr, Not, Op, Or, Range, Tag
+from query.evaluate import evaluate, matches
+from tests.support import catalogue_sql
+from tests.support.catalogue import sha
+from tests.support.portal import Portal
+
+EXAMPLES = int(os.environ.get("TAGFS_EXAMPLES", "60"))
+
+HOUR_NS = 3_600 * 10**9
+START_NS = 1_795_428_000 * 10**9  # 2026-11-23T10:00:00Z
+
+PLAIN = ("movie", "1080p", "watched", "é")
+PAIRS = ("year:1999", "year:2000", "year:2000-06", "year:soon", "year:1k", "year:1024", "rating:5", "rating:05")
+NAMES = ("a.mkv", "b.MKV", "c.tar.gz", "notes.txt", ".hidden", "noext", "we\udcffird.iso", "a\nb.iso", "data:x.mp3")
+HOSTS = ("example.org", "debian.org", "")
+CONTENTS = ("", "x", "x" * 2_000, "y" * 1_024, "z" * 70_000)
+ASKED = 6  # queries that are followed
+
+tags = st.sampled_from(PLAIN + PAIRS)
+tag_sets = st.frozensets(tags, max_size=4)
+names = st.sampled_from(NAMES)
+contents = st.sampled_from(CONTENTS)
+
+_BOUNDS = {
+    "year": ("1999", "2000", "2000.0", "1k", "2000-06", "2000-06-01", "soon", "t", "1500"),
+    "rating": ("5", "4.5", "10"),
+    "color": ("red",),
+    "state": ("complete", "queued", "failed", "d"),
+    "type": ("video", "text", "archive", "audio/mpeg", "video/x-matroska"),
+    "ext": ("mkv", "MKV", "iso", "gz"),
+    "host": ("debian.org", "Example.org", "e"),
+    "source": ("http", "import", "i"),
+    "size": ("0", "1", "1k", "2000", "70kB", "1M", "big", "2000-06"),
+    "added": ("1h", "3h", "2026-11-23", "2026-11-23T12:00", "2026", "2027-01", "soon", "5"),
+    "name": ("a.mkv", "b", "c.tar.gz", "iso", "we\udcffird.iso"),
+    "sha256": (*map(sha, CONTENTS[:3]), sha("x").upper(), "8"),
+    "is": ("untagged", "u"),
+}
+
+
+def _leaf(key: str) -> st.SearchStrategy[Expr]:
+    bounds = st.sampled_from(_BOUNDS[key])
+    either: st.SearchStrategy[Expr] = st.builds(Compare, st.just(key), st.sampled_from(Op), bounds)
+    return (
+        either
+        | st.builds(Range, st.just(key), bounds, st.none() | bounds)
+        | st.builds(Range, st.just(key), st.none(), bounds)
+    )
+
+
+leaf_exprs: st.SearchStrategy[Expr] = st.sampled_from((*PLAIN, "nobody")).map(Tag) | st.sampled_from(
+    sorted(_BOUNDS)
+).flatmap(_leaf)
+exprs = st.recursive(
+    leaf_exprs,
+    lambda inner: (
+        inner.map(Not)
+        | st.lists(inner, min_size=2, max_size=3).map(lambda parts: And(tuple(parts)))
+        | st.lists(inner, min_size=2, max_size=3).map(lambda parts: Or(tuple(parts)))
+    ),
+    max_leaves=5,
+)
+
+
+class IndexMachine(RuleBasedStateMachine):
+    items = Bundle("items")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+        self.path = os.path.join(self.folder.name, "catalogue.db")
+        self.now_ns = START_NS
+        self.model: dict[ItemId, Facts] = {}
+        self.known_tags: set[str] = set()
+        self.asked: list[Expr] = []
+        self.portal = Portal(self._opened)
+
+    def teardown(self) -> None:
+        try:
+            assert self.portal.run(self.catalogue.check) == []
+        finally:
+            self.portal.close()
+            self.folder.cleanup()
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[tuple[SqliteCatalogue, BitmapIndex]]:
+        async with open_catalogue(self.path, clock=lambda: self.now_ns) as catalogue:
+            yield catalogue, await BitmapIndex.open(catalogue)
+
+    @property
+    def catalogue(self) -> SqliteCatalogue:
+        return self.portal.value[0]
+
+    @property
+    def index(self) -> BitmapIndex:
+        return self.portal.value[1]
+
+    @property
+    def live(self) -> dict[ItemId, Facts]:
+        return {item: facts for item, facts in self.model.items() if not facts.trashed}
+
+    def carried(self, tag: str) -> bool:
+        return any(tag in facts.tags for facts in self.model.values())
+
+    # -- rules -----------------------------------------------------------------------------------------------------
+    @rule(target=items, name=names, tags=tag_sets, content=contents, host=st.sampled_from(HOSTS))
+    def add(self, name: str, tags: frozenset[str], content: str, host: str) -> ItemId:
+        source = Source(SourceKind.HTTP if host else SourceKind.IMPORT, "", "", host)
+        new = NewItem(name, tags=tags, size=len(content), sha256=sha(content), sources=[source])
+        item = self.portal.run(self.catalogue.add, new)
+        hosts = frozenset({host} if host else ())
+        self.model[item.id] = Facts(
+            name,
+            Kind.FILE,
+            State.COMPLETE,
+            len(content),
+            sha(content),
+            self.now_ns,
+            False,
+            tags,
+            frozenset({source.kind.value}),
+            hosts,
+        )
+        self.known_tags |= tags
+        return item.id
+
+    @rule(target=items, name=names, tags=tag_sets)
+    def add_many(self, name: str, tags: frozenset[str]) -> Any:
+        new = [
+            NewItem(name, state=State.QUEUED, tags=tags, download=NewDownload(uuid4().hex)),
+            NewItem(name, kind=Kind.FOLDER),
+            NewItem(name, kind=Kind.SYMLINK, target="/somewhere", tags=["movie"]),
+        ]
+        made = self.portal.run(self.catalogue.add_many, new)
+        for item, asked, size in zip(made, new, (None, None, 10), strict=True):
+            own = frozenset(asked.tags)
+            self.model[item.id] = Facts(name, asked.kind, asked.state, size, None, self.now_ns, False, own)
+            self.known_tags |= own
+        return multiple(*(item.id for item in made))
+
+    @rule(item=items, add=tag_sets, remove=tag_sets, own=st.none() | tag_sets, name=st.none() | names)
+    def edit(
+        self, item: ItemId, add: frozenset[str], remove: frozenset[str], own: frozenset[str] | None, name: str | None
+    ) -> None:
+        self.portal.run(self.catalogue.edit, item, Edit(name=name, add=add, remove=remove, tags=own))
+        facts = self.model[item]
+        tags = ((facts.tags if own is None else own) | add) - remove
+        self.model[item] = replace(facts, name=facts.name if name is None else name, tags=tags)
+        self.known_tags |= tags
+
+    @rule(chosen=st.lists(items, max_size=3), add=tag_sets, remove=tag_sets)
+    def edit_many(self, chosen: list[ItemId], add: frozenset[str], remove: frozenset[str]) -> None:
+        edits = [(item, Edit(add=add)) for item in chosen] + [(item, Edit(remove=remove)) for item in chosen]
+        self.portal.run(self.catalogue.edit_many, edits)
+        for item in chosen:
+            self.model[item] = replace(self.model[item], tags=(self.model[item].tags | add) - remove)
+            self.known_tags |= self.model[item].tags
+
+    @rule(item=items, state=st.sampled_from([State.QUEUED, State.PAUSED, State.FAILED, State.COMPLETE, State.SEEDING]))
+    def set_state(self, item: ItemId, state: State) -> None:
+        facts = self.model[item]
+        edit = Edit(state=state, error="broken" if state is State.FAILED else None)
+        if state.whole and facts.kind is Kind.FILE and facts.sha256 is None:
+            with pytest.raises(BadRequest):
+                self.portal.run(self.catalogue.edit, item, edit)
+        elif state.whole or facts.state.whole or facts.kind is not Kind.FILE:
+            return  # what the engine never does
+        else:
+            self.portal.run(self.catalogue.edit, item, edit)
+            self.model[item] = replace(facts, state=state)
+
+    @rule(target=items, item=items, content=contents, keep_old=st.booleans())
+    def complete(self, item: ItemId, content: str, keep_old: bool) -> Any:
+        facts, new = self.model[item], sha(content)
+
+        async def complete() -> None:
+            await self.catalogue.complete(item, new, len(content), digests={}, mtime_ns=None, keep_old=keep_old)
+
+        if facts.kind is not Kind.FILE:
+            with pytest.raises(BadRequest):
+                self.portal.run(complete)
+            return multiple()
+        self.portal.run(complete)
+        self.model[item] = replace(facts, state=State.COMPLETE, sha256=new, size=len(content))
+        if not keep_old or facts.sha256 in (None, new) or facts.size == 0:
+            return multiple()
+        (old,) = [row for row in self.portal.run(self.catalogue.trash_list) if row.id not in self.model]
+        self.model[old.id] = replace(facts, trashed=True, state=State.COMPLETE, sources=frozenset(), hosts=frozenset())
+        return old.id
+
+    @rule(item=items)
+    def trash(self, item: ItemId) -> None:
+        self.portal.run(self.catalogue.trash, item)
+        self.model[item] = replace(self.model[item], trashed=True)
+
+    @rule(item=items, name=st.none() | names)
+    def restore(self, item: ItemId, name: str | None) -> None:
+        self.portal.run(self.catalogue.restore, item, name)
+        self.model[item] = replace(self.model[item], trashed=False, name=name or self.model[item].name)
+
+    @rule(item=consumes(items))
+    def purge(self, item: ItemId) -> None:
+        self.portal.run(self.catalogue.trash, item)
+        self.portal.run(self.catalogue.purge, [item])
+        del self.model[item]
+
+    @rule(name=tags)
+    def create_tag(self, name: str) -> None:
+        if name in self.known_tags:
+            with pytest.raises(NameTaken):
+                self.portal.run(self.catalogue.create_tag, name)
+        else:
+            self.portal.run(self.catalogue.create_tag, name)
+            self.known_tags.add(name)
+
+    @rule(name=tags)
+    def remove_tag(self, name: str) -> None:
+        expected: type[Exception] | None = None if name in self.known_tags else NoSuchTag
+        if self.carried(name):
+            expected = TagInUse
+        if self._refused(expected, self.catalogue.remove_tag, name):
+            return
+        self.known_tags.remove(name)
+
+    @rule(old=tags, new=tags)
+    def rename_tag(self, old: str, new: str) -> None:
+        expected: type[Exception] | None = None if old in self.known_tags else NoSuchTag
+        if expected is None and old != new and self.carried(new):
+            expected = TagInUse
+        if self._refused(expected, self.catalogue.rename_tag, old, new):
+            return
+        for item, facts in self.model.items():
+            if old in facts.tags:
+                self.model[item] = replace(facts, tags=facts.tags - {old} | {new})
+        self.known_tags = self.known_tags - {old} | {new}
+
+    def _refused(self, expected: type[Exception] | None, verb: Callable[..., Any], *args: str) -> bool:
+        if expected is None:
+            self.portal.run(verb, *args)
+            return False
+        with pytest.raises(expected):
+            self.portal.run(verb, *args)
+        return True
+
+    @rule(hours=st.integers(1, 3))
+    def time_passes(self, hours: int) -> None:
+        self.now_ns += hours * HOUR_NS
+
+    @rule()
+    def restart(self) -> None:
+        self.portal.close()
+        self.portal = Portal(self._opened)
+
+    @rule(expr=exprs)
+    def ask(self, expr: Expr) -> None:
+        self.asked = [*self.asked[-ASKED + 1 :], expr]
+
+    # -- what must hold after each ---------------------------------------------------------------------------------
+    @invariant()
+    def queries_agree(self) -> None:
+        now = self.now_ns / 10**9
+        for expr in self.asked:
+            expected = sorted(evaluate(expr, self.live, now=now))
+            found, contained = self.portal.run(self._answers, expr, now)
+            assert found == expected, expr
+            assert contained == expected, expr
+            assert catalogue_sql.select(self.path, expr, now) == expected, expr
+
+    async def _answers(self, expr: Expr, now: float) -> tuple[list[int], list[int]]:
+        await self.index.prepare(expr)
+        found = list(self.index.evaluate(expr, now=now))
+        return found, [item for item in sorted(self.model) if self.index.contains(expr, item, now=now)]
+
+    @invariant()
+    def tags_agree(self) -> None:
+        counts = [TagCount(name, self._count(name)) for name in sorted(self.known_tags)]
+        assert self.portal.run(self._sync, self.index.tag_list) == counts
+        assert list(self.index.live) == sorted(self.live)
+        pairs = [name.partition(":") for name in sorted(self.known_tags) if ":" in name]
+        assert self.index.own_keys() == sorted({key for key, _, _ in pairs})
+        for wanted in ("year", "rating"):
+            values = {(count.name, count.items) for count in self.index.values(wanted)}
+            assert values == {(value, self._count(f"{wanted}:{value}")) for key, _, value in pairs if key == wanted}
+
+    @precondition(lambda self: self.asked)
+    @rule()
+    def narrow(self) -> None:
+        now = self.now_ns / 10**9
+        expr = self.asked[-1]
+        result = [facts for facts in self.live.values() if matches(expr, facts, now=now)]
+        counted = ((name, sum(name in facts.tags for facts in result)) for name in sorted(self.known_tags))
+        expected = [TagCount(name, count) for name, count in counted if count]
+        carried, narrowing = self.portal.run(self._narrowed, expr, now)
+        assert carried == expected
+        assert narrowing == [count for count in expected if count.items < len(result)]
+
+    async def _narrowed(self, expr: Expr, now: float) -> tuple[list[TagCount], list[TagCount]]:
+        return await self.index.carried(expr, now=now), await self.index.narrowing(expr, now=now)
+
+    async def _sync(self, function: Callable[[], Any]) -> Any:
+        return function()
+
+    def _count(self, name: str) -> int:
+        return sum(name in facts.tags for facts in self.live.values())
+
+
+IndexMachine.TestCase.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+TestIndexMachine = IndexMachine.TestCase
