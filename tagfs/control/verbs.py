@@ -21,9 +21,9 @@ that colliding listings show. No item: NOT_FOUND. Several of one name: AMBIGUOUS
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from tagfs.control.spelling import Spelling
 from tagfs.control.views import (
     ContentView,
     ImportView,
@@ -36,6 +36,8 @@ from tagfs.control.views import (
     WorkView,
 )
 
+__all__ = ["Ref", "Report", "Spelling", "Verbs"]
+
 Ref = str
 
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -45,13 +47,6 @@ class Report(Protocol[T_contra]):
     """Progress of a long call. Never waits: the newest view wins when the client reads slowly. trio thread only."""
 
     def __call__(self, view: T_contra, /) -> None: ...
-
-
-class Spelling(StrEnum):
-    """How the text of a query is to be read."""
-
-    EXPRESSION = "expression"  # movie and not watched
-    PATH = "path"  # movie/-/watched, as below /tags
 
 
 class Verbs(Protocol):

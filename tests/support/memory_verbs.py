@@ -49,6 +49,12 @@ class MemoryVerbs:
         self.seen_options: Mapping[str, str] = {}
         self.seen_digests: Mapping[str, str] = {}
 
+    @staticmethod
+    def frame(done: int, state: str = "downloading") -> StatusView:
+        """A status with one download of 1,000 bytes."""
+        download = DownloadView(FIRST, "a.iso", state, done, 1000, 0.0, None, 0, None, None, None)
+        return StatusView("0.1.0", 1, "/mnt", "/state", 5.0, 1, 0, {state: 1}, (download,), 0, done, 1000, 0.0)
+
     def put(self, name: str, *, tags: tuple[str, ...] = (), state: str = "complete", **fields: object) -> ItemView:
         number = FIRST + len(self.items)
         item = ItemView(

@@ -1,0 +1,141 @@
+"""`tagfs`: from arguments to an exit code. The only place that turns errors into words.
+
+Only the verb that is asked for is imported: `tagfs ls` pays for no other.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+from tagfs import __version__
+from tagfs.cli import exits, table
+
+TYPE_CHECKING = False  # as in typing, which takes 4 ms to import
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+    from tagfs.cli.verb import Verb
+
+
+def main() -> int:
+    """The console script. Ends by SIGINT itself when interrupted, so that a calling shell loop stops as well."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper outside of tests
+    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python flushes at exit goes nowhere
+        return exits.BROKEN_PIPE
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command. Raises KeyboardInterrupt and BrokenPipeError only, and SystemExit out of argparse."""
+    state, rest = _leading_state(list(arguments))
+    if not rest or rest[0] in ("-h", "--help") or rest == ["help"]:
+        print(table.page(), end="")
+        return exits.OK if arguments else exits.USAGE
+    if rest[0] == "--version":
+        print(f"tagfs {__version__}")
+        return exits.OK
+    if rest[0] == "help":
+        rest = [rest[1], "--help"]
+    if rest[0] not in table.ENTRIES:
+        return _unknown(rest[0])
+    return _run_verb(rest[0], rest[1:], state)
+
+
+def find(name: str) -> Verb:
+    """The implementation of a verb of the table."""
+    module = import_module(f"tagfs.cli.{table.ENTRIES[name].module}")
+    found: Verb = module.VERBS[name]
+    return found
+
+
+def parser(name: str) -> argparse.ArgumentParser:
+    """The argument parser of a verb of the table, with its help."""
+    import argparse
+    import textwrap
+
+    from tagfs.escape import tame
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:  # it quotes arguments, which may be names from outside
+            super().error(tame(message))
+
+    verb, entry = find(name), table.ENTRIES[name]
+    made = Parser(
+        prog=f"tagfs {name}",
+        description=f"{entry.summary[0].upper()}{entry.summary[1:]}.\n\n{textwrap.fill(verb.about, 78)}",
+        epilog="examples:\n" + "\n".join(f"  {example}" for example in verb.examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    verb.declare(made)
+    made.add_argument("--state", metavar="DIR", help="state directory; default: $TAGFS_STATE, else see tagfs config")
+    return made
+
+
+def _leading_state(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """`tagfs --state DIR VERB` is the same as `tagfs VERB --state DIR`."""
+    if arguments and arguments[0].startswith("--state="):
+        return arguments[0].removeprefix("--state="), arguments[1:]
+    if len(arguments) > 1 and arguments[0] == "--state":
+        return arguments[1], arguments[2:]
+    return None, arguments
+
+
+def _run_verb(name: str, arguments: list[str], state: str | None) -> int:
+    from tagfs.cli.output import warn
+    from tagfs.cli.session import Session
+    from tagfs.cli.verb import UsageError
+    from tagfs.config.errors import ConfigError
+    from tagfs.control.client import NoDaemon
+    from tagfs.control.errors import Code, VerbError
+    from tagfs.daemon.errors import StartError
+
+    options = parser(name).parse_args(arguments)
+    try:
+        return find(name).run(options, Session(options.state or state, os.environ))
+    except VerbError as error:
+        hint = " Restart it: it runs another version." if error.code is Code.UNKNOWN_METHOD else ""
+        warn(error.message + hint)
+        return exits.of(error.code)
+    except NoDaemon as error:
+        warn(str(error))
+        return exits.NO_DAEMON
+    except (UsageError, ConfigError) as error:
+        warn(str(error))
+        return exits.USAGE
+    except StartError as error:
+        warn(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        warn(f"{where}{error.strerror or error}.")
+        return exits.FAILED
+
+
+def _unknown(word: str) -> int:
+    import difflib
+
+    from tagfs.cli.output import warn
+    from tagfs.escape import escape
+
+    near = difflib.get_close_matches(word, table.ENTRIES, n=1)
+    hint = f"did you mean {near[0]}?" if near else "tagfs --help lists them."
+    warn(f"{escape(word)} is no verb of tagfs; {hint}")
+    return exits.USAGE

@@ -1,0 +1,64 @@
+"""Long work and what came of it, as verbs answer with it; see `views`. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WorkView:
+    """Progress of a long call. Totals grow while the work is still being found."""
+
+    step: str  # one word: scanning, copying, hashing, waiting
+    name: str  # what is being worked on
+    items_done: int
+    items_total: int
+    bytes_done: int
+    bytes_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedView:
+    path: str
+    reason: str  # one sentence
+
+
+@dataclass(frozen=True, slots=True)
+class ImportView:
+    items: int  # made
+    bytes: int  # of their contents
+    shared: int  # of the items: content that was in the store already
+    skipped: tuple[SkippedView, ...]  # at most 1,000
+    skipped_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContentView:
+    """Where the bytes of a whole item are: a file of the store, to be read and never written."""
+
+    id: int
+    name: str
+    path: str
+    size: int
+    mtime_ns: int
+    mode: int  # permission bits
+
+
+@dataclass(frozen=True, slots=True)
+class FaultView:
+    """Something that `verify` found. `sentence` says what is wrong and what it costs."""
+
+    kind: str  # catalogue, missing, size, damaged, orphan
+    item: int | None
+    name: str | None
+    sha256: str | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyView:
+    items: int  # checked
+    blobs: int
+    bytes: int  # read; 0 without `data`
+    faults: tuple[FaultView, ...]  # at most 1,000
+    faults_total: int

@@ -1,0 +1,59 @@
+"""The daemon's trio run: `tagfs.app`, signals, and an end that does not take forever. trio thread.
+
+SIGTERM, SIGINT, SIGHUP ──▶ cancel the app ──▶ it unmounts and returns   (STOP_DEADLINE, then the process just ends)
+fusermount3 -u          ──▶ the app returns
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import signal
+import sys
+from collections.abc import Callable
+
+import trio
+
+from engine.errors import EngineError
+from tagfs import app
+from tagfs.config.mount_options import MountOptions
+from tagfs.config.settings import Config
+from tagfs.daemon.errors import StartError
+from tagfs.mount.session import MountError
+
+log = logging.getLogger(__name__)
+
+STOP_DEADLINE = 4.5  # seconds; five are promised
+
+
+async def run(config: Config, mountpoint: str, options: MountOptions, ready: Callable[[], None]) -> None:
+    """Until unmounted or told to stop by a signal. Raises what the app raises."""
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_obey_signals, nursery.cancel_scope)
+        await app.run_daemon(config, mountpoint, options, ready)
+        nursery.cancel_scope.cancel()
+    faulthandler.cancel_dump_traceback_later()
+
+
+def sentence(error: BaseException) -> str | None:
+    """What a user is told of an error that ended the app; None for one that nobody foresaw."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, EngineError | MountError | StartError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return None
+
+
+async def _obey_signals(
+    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        task_status.started()
+        async for number in signals:
+            log.info("stopping: %s", signal.Signals(number).name)
+            # Ending hard is safe at any time (invariant I1), it is only untidy: the mount stays until the next start.
+            # faulthandler's thread needs neither trio nor the GIL, and leaves the stacks that show what was stuck.
+            faulthandler.dump_traceback_later(STOP_DEADLINE, exit=True, file=sys.stderr)
+            scope.cancel()

@@ -1,0 +1,103 @@
+"""The state directory of a daemon: private, locked, with a note of who runs on it. Blocking; start-up and CLI only.
+
+    <state>/daemon.lock    held with flock(2) while a daemon lives, whatever kills it
+    <state>/daemon.json    pid, socket and mount point of that daemon; written whole, may outlive it
+
+A client reads the note rather than working out where the socket is: the environment of a cron job is not that of the
+shell which started the daemon.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass
+
+from tagfs.config.paths import INFO_NAME, LOCK_NAME
+from tagfs.daemon.errors import StartError
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonInfo:
+    pid: int
+    socket: str
+    mountpoint: str
+    version: str
+
+
+def prepare(state: str) -> None:
+    """Make the state directory, mode 0700. StartError when it is somebody else's, or holds what is not tagfs's."""
+    try:
+        names = os.listdir(state) if os.path.lexists(state) else []
+    except OSError as error:
+        raise StartError(f"The state directory {state} cannot be used: {error.strerror}.") from error
+    if names and LOCK_NAME not in names:  # a slip of --state must not close, and fill, the home directory
+        raise StartError(f"{state} is no state directory of tagfs, and it is not empty.")
+    make_private(state)
+
+
+def make_private(folder: str) -> None:
+    """Make `folder` where it does not exist, and close it to others. StartError when it is not ours."""
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        status = os.stat(folder)
+        if status.st_uid != os.geteuid():
+            raise StartError(f"The folder {folder} belongs to another user (uid {status.st_uid}).")
+        if status.st_mode & 0o077:
+            os.chmod(folder, 0o700)
+    except OSError as error:
+        raise StartError(f"The folder {folder} cannot be used: {error.strerror}.") from error
+
+
+def lock(state: str) -> int:
+    """Own the state directory until the descriptor that this returns is closed. StartError when a daemon does."""
+    try:
+        held = os.open(os.path.join(state, LOCK_NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StartError(f"The state directory {state} cannot be locked: {error.strerror}.") from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        other = read_info(state)
+        where = f" (pid {other.pid}, mounted at {other.mountpoint})" if other else ""
+        raise StartError(f"A daemon{where} runs on the state directory {state} already.") from None
+    return held
+
+
+def locked(state: str) -> bool:
+    """Whether a daemon runs on `state`."""
+    try:
+        probe = os.open(os.path.join(state, LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(probe)
+    return False
+
+
+def write_info(state: str, info: DaemonInfo) -> None:
+    path = os.path.join(state, INFO_NAME)
+    with open(f"{path}.new", "w", encoding="ascii") as stream:
+        json.dump(asdict(info), stream)
+    os.replace(f"{path}.new", path)
+
+
+def read_info(state: str) -> DaemonInfo | None:
+    """What the last daemon wrote; None when there is nothing to read."""
+    try:
+        with open(os.path.join(state, INFO_NAME), encoding="ascii") as stream:
+            return DaemonInfo(**json.load(stream))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def remove_info(state: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(state, INFO_NAME))

@@ -1,0 +1,316 @@
+"""What each verb asks of the daemon and prints, against a daemon that is a dictionary."""
+
+import io
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from tagfs.cli import exits
+from tagfs.control.views import FaultView
+from tests.support.memory_verbs import MemoryVerbs
+from tests.tagfs.cli.conftest import Tagfs
+
+
+class TestLs:
+    def test_names_are_sorted_and_ids_are_in_order(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("b.iso", tags=("linux",))
+        verbs.put("a.iso", tags=("linux", "seen"))
+        assert tagfs("ls").lines == ["a.iso", "b.iso"]
+        assert tagfs("ls", "not", "seen").lines == ["b.iso"]
+        assert tagfs("ls", "--ids").lines == ["id:4096", "id:4097"]
+        assert tagfs("ls", "nothing").err == "tagfs: There is no tag nothing.\n"
+
+    def test_long_has_columns(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("a.iso", tags=("linux",), size=3 << 30)
+        verbs.put("b", state="downloading")
+        assert tagfs("ls", "-l").lines == [
+            "id:4096  complete         3.0 GiB  2026-11-23 10:00  linux  a.iso",
+            "id:4097  downloading 25%   1000 B  2026-11-23 10:00  -      b",
+        ]
+
+    def test_json_has_the_documented_keys(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        assert tagfs("ls", "--json").json == []
+        verbs.put("a.iso", tags=("linux",))
+        verbs.put("b.iso")
+        listed = tagfs("ls", "--json")
+        assert [item["name"] for item in listed.json] == ["a.iso", "b.iso"]
+        assert listed.json[0] == {
+            "id": 4096, "name": "a.iso", "kind": "file", "state": "complete", "size": 1000, "done": 1000,
+            "tags": ["linux"], "sha256": "ab" * 32, "added": "2026-11-23T10:00:00Z",
+            "mtime": "2026-11-22T10:00:00Z", "url": None, "error": None, "trashed": None,
+        }  # fmt: skip
+        assert len(listed.lines) == 4  # one line an item
+
+    def test_a_long_listing_comes_in_pages(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        for number in range(2500):
+            verbs.put(f"{number:05}")
+        assert len(tagfs("ls").lines) == 2500
+        assert len(verbs.calls) == 3
+
+    @pytest.mark.parametrize(
+        ("query", "sent"),
+        [
+            (["a/-/b"], "a/-/b path"),
+            (["/a/b/"], "a/b path"),
+            (["/mnt/tags/a/+/b"], "a/+/b path"),
+            (["not a"], "not a expression"),
+            (["a", "and", "b/c"], "a and b/c expression"),
+            (["(a/b)"], "(a/b) expression"),
+            (["-e", "type:video/mp4"], "type:video/mp4 expression"),
+        ],
+    )
+    def test_a_slash_makes_a_path(self, tagfs: Tagfs, verbs: MemoryVerbs, query: list[str], sent: str) -> None:
+        tagfs("ls", *query)
+        assert verbs.calls == [f"ls {sent} 0"]
+
+    def test_the_trash(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("gone", trashed="2026-11-23T11:00:00Z")
+        verbs.put("here")
+        assert tagfs("ls", "--trash").lines == ["gone"]
+        assert tagfs("ls", "--trash", "x").code == exits.USAGE
+
+
+class TestTags:
+    def test_tag_and_untag_take_lists(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("a")
+        verbs.put("b")
+        assert tagfs("tag", "a", "id:4097", "-t", "x,y", "-t", "z").code == exits.OK
+        assert verbs.items[4096].tags == verbs.items[4097].tags == ("x", "y", "z")
+        assert tagfs("untag", "a", "-t", "y,z", "--json").json[0]["tags"] == ["x"]
+        assert tagfs("tags").lines == ["2  x", "1  y", "1  z"]
+        assert tagfs("tags", "--json").json == [
+            {"name": "x", "items": 2}, {"name": "y", "items": 1}, {"name": "z", "items": 1},
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("given", [[], ["-t", ""], ["-t", "a,,b"]])
+    def test_no_tag_is_usage(self, tagfs: Tagfs, verbs: MemoryVerbs, given: list[str]) -> None:
+        verbs.put("a")
+        assert tagfs("tag", "a", *given).code == exits.USAGE
+
+    def test_many_items_go_in_several_calls(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        ids = [f"id:{verbs.put(str(number)).id}" for number in range(2100)]
+        assert tagfs("tag", *ids, "-t", "x").code == exits.OK
+        assert tagfs("tags").lines == ["2100  x"]
+
+    def test_making_renaming_deleting(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("a", tags=("film",))
+        assert tagfs("tags", "--create", "todo", "later").code == exits.OK
+        assert tagfs("tags", "--rename", "film", "movie").code == exits.OK
+        assert tagfs("tags", "--delete", "later").code == exits.OK
+        assert tagfs("tags").lines == ["1  movie", "0  todo"]
+        assert tagfs("tags", "--delete", "movie").err == "tagfs: Items carry the tag movie.\n"
+        assert tagfs("tags", "x", "--create", "y").code == exits.USAGE
+
+
+class TestAdd:
+    def test_each_url_is_a_download(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        ran = tagfs("add", "http://h/a.iso", "https://h/b.iso", "-t", "linux,iso", "--paused")
+        assert ran.lines == ["id:4096 a.iso", "id:4097 b.iso"]
+        assert {item.state for item in verbs.items.values()} == {"paused"}
+        assert verbs.items[4097].tags == ("iso", "linux")
+
+    def test_one_bad_url_costs_itself_only(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        ran = tagfs("add", "http://h/a", "ftp://h/b", "http://h/c", "--json")
+        assert [item["name"] for item in ran.json] == ["a", "c"]
+        assert (ran.code, ran.err) == (exits.USAGE, "tagfs: ftp://h/b is no http or https URL.\n")
+
+    def test_a_list_has_comments_and_mirrors(self, tagfs: Tagfs, verbs: MemoryVerbs, tmp_path: Path) -> None:
+        file = tmp_path / "list.txt"
+        file.write_text("# mine\n\nhttp://h/a\thttp://mirror/a\n  http://h/b  \n")
+        assert tagfs("add", "-i", str(file)).lines == ["id:4096 a", "id:4097 b"]
+
+    def test_a_list_from_standard_input(
+        self, tagfs: Tagfs, verbs: MemoryVerbs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("http://h/a\n"))
+        assert tagfs("add", "-i", "-").lines == ["id:4096 a"]
+
+    def test_name_and_digest_are_for_one(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        ran = tagfs("add", "http://h/a", "http://m/a", "--mirrors", "--name", "n", "--digest", "SHA256:AB12")
+        assert ran.lines == ["id:4096 n"]
+        assert verbs.seen_digests == {"sha256": "ab12"}
+        for bad in (["http://h/a", "http://h/b", "--name", "n"], ["http://h/a", "--digest", "xyz"], []):
+            assert tagfs("add", *bad).code == exits.USAGE
+
+    def test_a_missing_list_is_one_sentence(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        ran = tagfs("add", "-i", "/nowhere.txt")
+        assert (ran.code, ran.err) == (exits.FAILED, "tagfs: /nowhere.txt: No such file or directory.\n")
+
+
+class TestStatus:
+    def test_what_is_arriving(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("whole.iso")
+        verbs.put("half.iso", state="downloading", size=4096, done=2048)
+        verbs.put("bad.iso", state="failed", size=None, error="The server is gone.")
+        lines = tagfs("status").lines
+        head, states = lines[0].rstrip(")").split(" (")
+        assert head == "tagfs 0.1.0 at /mnt, up 5s: 3 items"
+        assert set(states.split(", ")) == {"1 downloading", "1 failed"}
+        assert lines[1:] == [
+            "id:4097  downloading  50%  2.0 KiB of 4.0 KiB  -  -  half.iso",
+            "id:4098  failed         -          250 B of -  -  -  bad.iso (The server is gone.)",
+        ]
+        assert tagfs("status", "--limit", "1").lines[-1] == "... and 1 more; --limit shows them"
+
+    def test_json_is_one_value(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("half.iso", state="downloading")
+        status = tagfs("status", "--json").json
+        assert status["downloads"][0]["name"] == "half.iso"
+        assert {"version", "mountpoint", "by_state", "total", "speed", "more"} <= status.keys()
+
+    def test_following_without_a_terminal_says_what_changes(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.frames = [verbs.frame(done) for done in (0, 10, 500, 510)] + [verbs.frame(1000, "complete")]
+        assert tagfs("status", "-f", "--interval", "0.2").lines == [
+            "downloading 0% of 1000 B id:4096 a.iso",
+            "downloading 50% of 1000 B id:4096 a.iso",
+            "complete 100% of 1000 B id:4096 a.iso",
+        ]
+
+    def test_following_as_json_is_a_value_a_line(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.frames = [verbs.frame(0), verbs.frame(1000, "complete")]
+        lines = tagfs("status", "-f", "--json", "--interval", "0.2").lines
+        assert [json.loads(line)["downloads"][0]["done"] for line in lines] == [0, 1000, 1000]
+
+    def test_a_followed_item_that_failed_fails(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("a.iso", state="failed")
+        assert tagfs("status", "-f", "a.iso").code == exits.FAILED
+        assert tagfs("status", "a.iso").code == exits.OK
+
+    @pytest.mark.parametrize("bad", [["--interval", "0"], ["--interval", "nan"], ["--limit", "-1"]])
+    def test_numbers_have_bounds(self, tagfs: Tagfs, verbs: MemoryVerbs, bad: list[str]) -> None:
+        assert tagfs("status", *bad).code == exits.USAGE
+
+
+class TestPause:
+    def test_pause_and_resume_say_what_they_did(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("a", state="downloading")
+        verbs.put("b", state="failed")
+        assert tagfs("pause", "a").lines == ["paused id:4096 a"]
+        assert tagfs("pause", "--all").lines == []
+        assert tagfs("resume", "--all").lines == ["resumed id:4096 a", "resumed id:4097 b"]
+        assert tagfs("pause", "--all", "--json").json[0]["state"] == "paused"
+
+    def test_which_downloads_must_be_said(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        assert tagfs("pause").code == tagfs("resume", "a", "--all").code == exits.USAGE
+
+
+class TestRm:
+    def test_to_the_trash_or_for_good(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("a")
+        verbs.put("b")
+        assert tagfs("rm", "a").lines == ["trashed id:4096 a"]
+        assert tagfs("rm", "b", "--purge").lines == ["ended id:4097 b"]
+        assert list(verbs.items) == [4096]
+
+
+class TestImport:
+    def test_paths_are_made_absolute(
+        self, tagfs: Tagfs, verbs: MemoryVerbs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "a").touch()
+        (tmp_path / "b").touch()
+        assert tagfs("import", "a", "./b", "-t", "x").lines == ["2 items, 20 B"]
+        assert [item.name for item in verbs.items.values()] == ["a", "b"]
+
+    def test_what_is_left_out_is_said_and_fails(self, tagfs: Tagfs, verbs: MemoryVerbs, tmp_path: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as special:
+            special.bind(str(tmp_path / "x.sock"))
+        ran = tagfs("import", str(tmp_path / "x.sock"))
+        assert ran.code == exits.FAILED
+        assert ran.err == f"tagfs: {tmp_path}/x.sock was left out: It is special.\n"
+
+    def test_a_missing_path_is_one_sentence(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        assert tagfs("import", "/nowhere").err == "tagfs: /nowhere: No such file or directory.\n"
+
+
+class TestGet:
+    @pytest.fixture
+    def stored(self, verbs: MemoryVerbs, state: Path) -> bytes:
+        content = os.urandom(300_000)
+        verbs.put("a.bin")
+        (state / "4096").write_bytes(content)
+        return content
+
+    def test_a_copy_has_name_bytes_and_time(self, tagfs: Tagfs, stored: bytes, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        out.mkdir()
+        assert tagfs("get", "a.bin", str(out)).code == exits.OK
+        copy = out / "a.bin"
+        assert copy.read_bytes() == stored
+        assert copy.stat().st_mtime_ns == 1_700_000_000_123_456_789
+        assert os.listdir(out) == ["a.bin"]
+
+    def test_nothing_is_replaced_unasked(self, tagfs: Tagfs, stored: bytes, tmp_path: Path) -> None:
+        target = tmp_path / "precious"
+        target.write_text("mine")
+        ran = tagfs("get", "a.bin", str(target))
+        assert (ran.code, ran.err) == (exits.USAGE, f"tagfs: {target} exists already; --force replaces it.\n")
+        assert target.read_text() == "mine"
+        assert tagfs("get", "a.bin", str(target), "--force").code == exits.OK
+        assert target.read_bytes() == stored
+
+    def test_to_standard_output(self, stored: bytes, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+        from tagfs.cli import main
+
+        assert main.run(["get", "a.bin", "-"]) == exits.OK
+        sys.stdout.flush()
+        assert capfdbinary.readouterr().out == stored
+
+    def test_without_waiting(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("b.bin", state="downloading")
+        ran = tagfs("get", "b.bin", "--no-wait")
+        assert (ran.code, ran.err) == (exits.FAILED, "tagfs: id:4096 is still arriving.\n")
+
+    def test_a_destination_that_cannot_be_written(self, tagfs: Tagfs, stored: bytes) -> None:
+        ran = tagfs("get", "a.bin", "/nowhere/x")
+        assert ran.code == exits.FAILED and ran.err.startswith("tagfs: /nowhere/")
+
+
+class TestVerify:
+    def test_sound(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("a")
+        ran = tagfs("verify")
+        assert (ran.code, ran.out) == (exits.OK, "1 items, 1 blobs: no faults\n")
+        assert tagfs("verify", "--data").out == "1 items, 1 blobs, 1000 B read: no faults\n"
+
+    def test_faults_have_an_exit_code_of_their_own(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.faults = (FaultView("missing", 4096, "a", "ab", "Its blob is gone."),)
+        ran = tagfs("verify")
+        assert ran.code == exits.FAULTS
+        assert ran.lines[0] == "missing: id:4096 a: Its blob is gone."
+        assert tagfs("verify", "--json").json["faults"][0]["kind"] == "missing"
+
+
+class TestConfig:
+    def test_values_come_with_their_origin(self, tagfs: Tagfs, state: Path, tmp_path: Path) -> None:
+        file = tmp_path / ".config/tagfs/config.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text(
+            '[transfer]\nmax_active = 3\nproxy = "http://me:hunter2@p:1"\n[transfer.headers]\nCookie = "hunter2"\n'
+        )
+        file.chmod(0o600)
+        ran = tagfs("config")
+        assert "hunter2" not in ran.out
+        rows = {line.split()[0]: line.split(None, 2)[2] for line in ran.lines}
+        assert rows["transfer.max_active"].split("#")[1].strip() == str(file)
+        assert rows["transfer.proxy"].split()[0] == '"http://***@p:1"'
+        assert rows["transfer.headers"].split("  ")[0] == '{"Cookie" = "***"}'
+        assert rows["paths.state"].split("#") == [
+            f'"{state}"'.ljust(len(rows["paths.state"].split("#")[0])),
+            " TAGFS_STATE",
+        ]
+        by_key = {entry["key"]: entry for entry in tagfs("config", "--json").json}
+        assert by_key["transfer.max_active"] == {"key": "transfer.max_active", "value": 3, "origin": str(file)}
+        assert tagfs("config", "path").out == f"{file}\n"
+
+    def test_the_path_is_printed_even_when_the_file_is_broken(self, tagfs: Tagfs, tmp_path: Path) -> None:
+        file = tmp_path / ".config/tagfs/config.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text("[")
+        assert tagfs("config", "path").out == f"{file}\n"
+        assert tagfs("config").code == exits.USAGE
