@@ -122,7 +122,7 @@ class Inodes:
 
     def _attach(self, node: Remembered, number: int) -> None:
         if isinstance(node, QueryDirectory):
-            self._context.views.attach(node.view, number)
+            node.view = self._context.views.attach(node.view, number)
         elif isinstance(node, UnfinishedDirectory):
             self._context.views.attach_unfinished(number)
 

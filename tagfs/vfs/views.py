@@ -99,14 +99,13 @@ class Views:
 
     def view(self, expr: Expr) -> View:
         """The view of a normalised query; it lives as long as a directory or the cache refers to it."""
-        view = self._views.get(expr)
-        if view is None:
-            view = View(expr)
-        return view
+        return self._views.get(expr) or View(expr)
 
-    def attach(self, view: View, directory: int) -> None:
-        """The kernel knows this view as node id `directory` now."""
-        if self._views.setdefault(view.expr, view) is view and not view.directories:
+    def attach(self, view: View, directory: int) -> View:
+        """The kernel knows this query as node id `directory` now; returns the one view that is followed for it."""
+        view = self._views.get(view.expr, view)
+        if view.expr not in self._views:
+            self._views[view.expr] = view
             for tag in view.tags:
                 self._by_tag[tag].add(view)
             for key in view.keys:
@@ -114,13 +113,17 @@ class Views:
             if view.open_ended:
                 self._open_ended.add(view)
         view.directories.add(directory)
+        return view
 
     def detach(self, view: View, directory: int) -> None:
-        """The kernel has forgotten that node id."""
+        """The kernel has forgotten that node id. A listing that is cached outlives it: it may be asked for again."""
         view.directories.discard(directory)
-        if view.directories:
+        self._retire(view)
+
+    def _retire(self, view: View) -> None:
+        """Follow a view no longer that neither the kernel nor the cache knows."""
+        if view.directories or any((view, items_only) in self._cached for items_only in (False, True)):
             return
-        self._uncache(view)
         self._views.pop(view.expr, None)
         for tag in view.tags:
             _drop(self._by_tag, tag, view)
@@ -144,10 +147,10 @@ class Views:
         return listing
 
     def cache(self, view: View, listing: Listing, *, items_only: bool) -> None:
-        """Keep it until a member changes or room is needed. Only views that the kernel knows are kept current."""
-        if not view.directories or listing.stale() or len(listing.entries) > CACHED_ENTRIES // 2:
+        """Keep it until a member changes or room is needed. Only views that are followed are kept current."""
+        if self._views.get(view.expr) is not view or listing.stale() or len(listing.entries) > CACHED_ENTRIES // 2:
             return
-        self._uncache(view)
+        self._cached_entries -= len(old.entries) if (old := self._cached.get((view, items_only))) else 0
         self._cached[view, items_only] = listing
         self._cached_entries += len(listing.entries)
         while self._cached_entries > CACHED_ENTRIES:
@@ -158,6 +161,7 @@ class Views:
             listing = self._cached.pop((view, items_only), None)
             if listing is not None:
                 self._cached_entries -= len(listing.entries)
+        self._retire(view)
 
     # -- changes -----------------------------------------------------------------------------------------------
 
@@ -176,7 +180,7 @@ class Views:
             if change_of_tag.event is TagEvent.RENAMED:
                 for view in list(self._views.values()):
                     self._touch(view, now)
-            for view in self._by_tag.get(change_of_tag.new_name or change_of_tag.name, ()):
+            for view in list(self._by_tag.get(change_of_tag.new_name or change_of_tag.name, ())):
                 self._touch(view, now)
             if change_of_tag.event is TagEvent.CREATED:  # items of that name are hidden by it from now on
                 for view, _ in list(self._cached):
