@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tagfs.config.kinds import choice, integer, number, path, table, words
+from tagfs.config.kinds import choice, flag, integer, number, path, table, words
 from tagfs.config.mount_options import MountOptions
 
 
@@ -34,20 +34,26 @@ class Transfer:
     """[transfer]. How downloads behave."""
 
     max_active: int = integer(8, "downloads", "how many downloads run at once; the others wait their turn", low=1)
-    max_per_host: int = integer(4, "connections", "how many connections one host gets", low=1)
-    connect_timeout: float = number(30.0, "seconds", "how long a connection may take to be there", low=0.1)
-    header_timeout: float = number(30.0, "seconds", "how long a server may take to answer a request", low=0.1)
-    min_rate: int = integer(1024, "bytes/second", "a transfer slower than this over a minute is cut and tried again")
+    max_per_host: int = integer(4, "downloads", "how many of them from one host", low=1)
+    reader_connections: int = integer(3, "connections", "further ones of a download, for readers far from its front")
+    read_patience: float = number(60.0, "seconds", "how long a read waits for bytes that have not arrived", low=0.1)
+    max_waiters: int = integer(500, "reads", "how many reads may wait at once; more get EAGAIN", low=1, high=900)
     retries: int = integer(10, "attempts", "failures in a row after which a download counts as failed")
     backoff_first: float = number(1.0, "seconds", "wait before the first retry; each further wait doubles", low=0.01)
     backoff_max: float = number(3600.0, "seconds", "longest wait between two attempts", low=0.01)
-    read_patience: float = number(60.0, "seconds", "how long a read waits for bytes that have not arrived", low=0.1)
-    max_waiters: int = integer(500, "reads", "how many reads may wait at once; more get EAGAIN", low=1, high=900)
-    user_agent: str = words("tagfs", "what tagfs calls itself to servers")
-    proxy: str | None = words(None, "http, https or socks5 proxy URL for all downloads; may hold a password")
+    min_rate: int = integer(1024, "bytes/second", "a transfer slower than this over a minute is cut and tried again")
+    connect_timeout: float = number(15.0, "seconds", "how long name lookup, connection and TLS may take", low=0.1)
+    header_timeout: float = number(30.0, "seconds", "how long a server may take to answer a request", low=0.1)
+    read_timeout: float = number(30.0, "seconds", "how long a server may pause within a body", low=0.1)
+    reserve: int = integer(64 << 20, "bytes", "left free on the store's file system; downloads wait below that")
+    user_agent: str = words("tagfs/0.1", "what tagfs calls itself to servers")
     headers: Mapping[str, str] = table("request headers for every download, by name")
-    cookies: str | None = path("cookie jar in the format of Netscape and curl")
-    netrc: str | None = path("netrc file with user names and passwords by host")
+    proxy: str | None = words(None, "http, https, socks5 or socks5h URL, for all downloads; may hold a password")
+    cookies: str | None = path("cookie file in the format of Netscape and curl, read when the daemon starts")
+    netrc: str | None = path("netrc file with logins by host, for URLs that hold none")
+    ca_file: str | None = path("further certificate authorities, PEM; verification is never off")
+    max_redirects: int = integer(10, "redirects", "how many one request may follow")
+    private_redirects: bool = flag(False, "follow a redirect from a public address to a private one")
 
 
 @dataclass(frozen=True, slots=True)
