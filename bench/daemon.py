@@ -18,7 +18,7 @@ def mounted(state: str, mountpoint: str) -> Iterator[tuple[subprocess.Popen[byte
     environ = {**os.environ, "TAGFS_STATE": state, "TAGFS_CONFIG": os.path.join(state, "none.toml")}
     Path(environ["TAGFS_CONFIG"]).touch()
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "tagfs.cli.main", "mount", mountpoint, "-f"], env=environ)
+    process = subprocess.Popen([sys.executable, "-m", "tagfs", "mount", mountpoint, "-f"], env=environ)
     try:
         while not os.path.isdir(os.path.join(mountpoint, "tags")):
             if process.poll() is not None or time.perf_counter() - started > 60:

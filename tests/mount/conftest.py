@@ -40,7 +40,7 @@ class Mount:
 
     def start(self) -> None:
         self.config.touch()
-        command = [sys.executable, "-m", "tagfs.cli.main", "mount", str(self.top), "-f"]
+        command = [sys.executable, "-m", "tagfs", "mount", str(self.top), "-f"]
         if self.options:
             command += ["-o", self.options]
         with self.log.open("ab") as log:
@@ -73,7 +73,7 @@ class Mount:
 
     def tagfs(self, *words: str, check: bool = True, input: str | None = None) -> str:
         """Run the command line against this daemon; its standard output."""
-        command = [sys.executable, "-m", "tagfs.cli.main", *words]
+        command = [sys.executable, "-m", "tagfs", *words]
         done = subprocess.run(command, env=self.environ, input=input, capture_output=True, text=True, timeout=120)
         if check:
             assert done.returncode == 0, (words, done.returncode, done.stdout, done.stderr)
