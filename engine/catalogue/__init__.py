@@ -32,7 +32,8 @@ async def open_catalogue(path: str, *, clock: Callable[[], int] = time.time_ns) 
         # One error, the body's or the service's, comes out as itself: callers above need no `except*`.
         raise _single(group) from None
     finally:
-        catalogue.close()
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(catalogue.close)
 
 
 def _single(error: BaseException) -> BaseException:

@@ -40,7 +40,7 @@ DOWNLOAD: Final = "SELECT " + DOWNLOAD_COLUMNS + " FROM download d WHERE d.item 
 BLOB: Final = "SELECT id, sha256, size FROM blob WHERE sha256 = ?"
 BLOB_BY_DIGEST: Final = (
     "SELECT b.id, b.sha256, b.size FROM digest d JOIN blob b ON b.id = d.blob WHERE d.algorithm = ? AND d.hex = ?"
-    " ORDER BY b.id LIMIT 1"
+    " ORDER BY d.blob LIMIT 1"
 )
 TAG: Final = "SELECT id FROM tag WHERE name = ?"
 TAG_CARRIED: Final = "SELECT 1 FROM tagging WHERE tag = ? LIMIT 1"

@@ -73,9 +73,10 @@ class SqliteCatalogue:
         self._writer.stop()
 
     def close(self) -> None:
-        """After `serve` has ended."""
+        """After `serve` has ended. May take as long as an fsync."""
         self._readers.close()
         self._points.close()
+        self._writer.close()
 
     def _hand_over(self, group: list[Job]) -> None:
         """On the writer thread."""

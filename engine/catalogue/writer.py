@@ -14,7 +14,6 @@ State: the queue is the only thing that both threads touch. Between `submit` and
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,8 +28,6 @@ from engine.catalogue.transaction import Transaction
 from engine.errors import BadRequest, CatalogueFailed, EngineError
 from engine.types import Change, TagChange
 from query.errors import show
-
-log = logging.getLogger(__name__)
 
 # Bounds what one commit holds in memory, and how long the first caller of a group waits for the last.
 GROUP_LIMIT: Final = 1_000
@@ -54,7 +51,7 @@ class Writer:
     """`clock` gives nanoseconds since the epoch; `deliver` is called on the writer thread, a group at a time."""
 
     def __init__(self, path: str, clock: Callable[[], int], deliver: Callable[[list[Job]], None]) -> None:
-        self._path = path
+        self._database = open_writer(path)
         self._clock = clock
         self._deliver = deliver
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
@@ -79,16 +76,16 @@ class Writer:
 
     def run(self) -> None:
         """Until `stop`. CatalogueFailed when the database fails, after that group was delivered as failed."""
-        database = open_writer(self._path)
-        try:
-            connection = raw(database)
-            while jobs := self._take():
-                failure = self._commit(connection, jobs)
-                self._deliver(jobs)
-                if failure is not None:
-                    raise failure
-        finally:
-            database.close()
+        connection = raw(self._database)
+        while jobs := self._take():
+            failure = self._commit(connection, jobs)
+            self._deliver(jobs)
+            if failure is not None:
+                raise failure
+
+    def close(self) -> None:
+        """After `run` has ended and all readers are closed: the last connection folds the log into the file."""
+        self._database.close()
 
     def _take(self) -> list[Job]:
         """Waits for a job, then takes what else has come; empty at the end."""
@@ -116,7 +113,6 @@ class Writer:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             failure = translate(error) or CatalogueFailed(f"the catalogue failed: {error}")
-            log.error("a group of %d transactions was not committed: %s", len(jobs), error)
             for job in jobs:
                 job.error = job.error or failure
                 job.changes, job.tags = (), ()

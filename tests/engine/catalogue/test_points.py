@@ -1,0 +1,44 @@
+"""What runs on the event loop must be a search in an index, and no SQL may be put together from values."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+import engine.catalogue
+from engine.catalogue import points
+from engine.catalogue.database import prepare
+
+SOURCES = sorted(Path(engine.catalogue.__file__).parent.rglob("*.py"))
+
+
+@pytest.mark.parametrize(("query", "parameters"), points.QUERIES.items())
+def test_a_point_read_never_scans(tmp_path: Path, query: str, parameters: int) -> None:
+    path = os.fspath(tmp_path / "catalogue.db")
+    prepare(path)
+    connection = sqlite3.connect(path)
+    try:
+        plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + query, ("x",) * parameters)]
+    finally:
+        connection.close()
+    assert plan
+    for step in plan:
+        assert step.startswith(("SEARCH", "CORRELATED SCALAR SUBQUERY", "LIST SUBQUERY")), plan
+
+
+def test_every_point_read_is_explained() -> None:
+    constants = (value for name, value in vars(points).items() if name.isupper() and isinstance(value, str))
+    texts = {text for text in constants if text.startswith("SELECT ")}
+    assert texts == set(points.QUERIES)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_sql_takes_values_as_parameters_only(source: Path) -> None:
+    tree = ast.parse(source.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.startswith("execute"):
+            assert isinstance(node.args[0], ast.Constant | ast.Name | ast.Subscript), ast.unparse(node)
