@@ -44,13 +44,16 @@ class Invalidator:
         """The service; must run while the mount does, and end before `pyfuse3.close`."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            self._open = True
             task_status.started()
             try:
                 await trio.sleep_forever()
             finally:
                 self._open = False
                 self._nursery = None
+
+    def open(self) -> None:
+        """The kernel has introduced itself (FUSE_INIT). Before that it has cached nothing, and would answer ENOSYS."""
+        self._open = True
 
     @contextmanager
     def holding(self, *directories: int) -> Iterator[None]:

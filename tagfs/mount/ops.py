@@ -67,6 +67,9 @@ class Operations(pyfuse3.Operations):
         self._listings = Listings(self.inodes, answers)
         self._xattrs = Xattrs(context)
 
+    def init(self) -> None:
+        self._kernel.open()
+
     # -- names -------------------------------------------------------------------------------------------------
 
     @guarded

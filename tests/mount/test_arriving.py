@@ -1,0 +1,256 @@
+"""A download is a file, there at once: what stat, read, tail, getfattr and kill -9 find while it arrives."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.mount.conftest import Mount
+from tests.support.nginx import Nginx, nginx
+
+MIB = 1 << 20
+BIG = int(os.environ.get("TAGFS_BIG_MIB", "64"))  # 1024 for the full bar
+OVERLAP = 4096  # bytes read again where a download goes on, to catch servers that lie about offsets
+
+
+def make(path: Path, size: int) -> str:
+    """A file of random bytes; its SHA-256."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        while size > 0:
+            chunk = os.urandom(min(size, 8 * MIB))
+            digest.update(chunk)
+            file.write(chunk)
+            size -= len(chunk)
+    return digest.hexdigest()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def slow(tmp_path: Path, served: Path) -> Iterator[Nginx]:
+    """Each connection gets a third of the big file a second."""
+    with nginx(tmp_path / "slow", served, limit_rate=f"{max(BIG // 3, 1)}m") as server:
+        yield server
+
+
+@pytest.fixture
+def crawling(tmp_path: Path, served: Path) -> Iterator[Nginx]:
+    """A few bytes a second: what has not arrived will not."""
+    with nginx(tmp_path / "crawling", served, limit_rate="1k") as server:
+        yield server
+
+
+def state(path: Path) -> str:
+    return os.getxattr(path, "user.tagfs.state").decode()
+
+
+def test_the_last_byte_comes_first(mount: Mount, served: Path, slow: Nginx) -> None:
+    """Bar 3: tail of a cold file answers before the download ends, and the blob is the server's file."""
+    sha256 = make(served / "big.iso", BIG * MIB)
+    with (served / "big.iso").open("rb") as original:
+        original.seek(-1, os.SEEK_END)
+        last = original.read()
+    (mount / "tags/iso").mkdir()
+    mount.sh(f"ln -s {slow.url('big.iso')} tags/iso/")
+    file = mount / "tags/iso/big.iso"
+    mount.wait_for(lambda: file.stat().st_size == BIG * MIB)
+    started = time.monotonic()
+    assert subprocess.run(["tail", "-c1", str(file)], capture_output=True, check=True, timeout=60).stdout == last
+    took = time.monotonic() - started
+    progress = float(os.getxattr(file, "user.tagfs.progress"))
+    assert state(file) == "downloading"
+    assert progress < 0.9, (progress, took)
+    assert file.stat().st_blocks * 512 < BIG * MIB
+    mount.settle(file)
+    assert os.getxattr(file, "user.tagfs.sha256").decode() == sha256
+    assert file.stat().st_blocks * 512 == BIG * MIB
+    assert subprocess.run(["cmp", str(file), str(served / "big.iso")], check=False).returncode == 0
+    assert any(access.start >= BIG * MIB - 16 * MIB and access.start > 0 for access in slow.log())
+
+
+def test_reading_waits_and_sees_the_right_bytes(mount: Mount, served: Path, slow: Nginx) -> None:
+    make(served / "f.bin", 8 * MIB)
+    mount.sh(f"ln -s {slow.url('f.bin')} files/")
+    assert (mount / "files/f.bin").read_bytes() == (served / "f.bin").read_bytes()
+
+
+def test_killed_in_the_middle_of_ten_downloads(mount: Mount, served: Path, slow: Nginx) -> None:
+    """Bar 4: all finish after the restart, with the right digests, and what was here is not fetched again."""
+    size = 6 * MIB
+    sums = {f"f{number}": make(served / f"f{number}", size) for number in range(10)}
+    mount.stop()
+    mount.config.write_text("[transfer]\nmax_active = 10\nmax_per_host = 10\n")
+    with nginx(slow.prefix.parent / "ten", served, limit_rate="2m") as server:
+        mount.start()
+        mount.tagfs("add", *(server.url(name) for name in sums))
+        files = {name: mount / "files" / name for name in sums}
+        mount.wait_for(lambda: all(float(os.getxattr(f, "user.tagfs.progress")) > 0.15 for f in files.values()))
+        mount.kill()
+        here = {name: _staged_bytes(mount, name) for name in sums}
+        mount.start()
+        for name, file in files.items():
+            mount.settle(file)
+            assert os.getxattr(file, "user.tagfs.sha256").decode() == sums[name]
+        for name in sums:
+            resumed = [access for access in server.log() if access.path == f"/{name}" and access.start > 0]
+            assert resumed, f"{name} was fetched again from its beginning"
+            assert min(access.start for access in resumed) >= MIB // 4
+            assert all(access.if_range for access in resumed)
+            ranges = sorted((access.start, size) for access in resumed)
+            assert sum(end - start for start, end in ranges) <= size - here[name] + OVERLAP * len(ranges)
+
+
+def _staged_bytes(mount: Mount, name: str) -> int:
+    """Bytes of an arriving item that are on disk after a kill, by the item's staging file (sequential, so its size)."""
+    import sqlite3
+
+    with sqlite3.connect(f"file:{mount.state}/catalogue.sqlite?mode=ro", uri=True) as database:
+        row = database.execute(
+            "SELECT d.staging FROM download d JOIN item i ON i.id = d.item WHERE i.name = ?", (name.encode(),)
+        ).fetchone()
+    assert row is not None
+    return (mount.state / "staging" / row[0]).stat().st_size
+
+
+def test_a_read_gives_up_after_patience(mount: Mount, served: Path, crawling: Nginx) -> None:
+    make(served / "slow.bin", MIB)
+    mount.stop()
+    mount.config.write_text("[transfer]\nread_patience = 0.5\n")
+    mount.start()
+    mount.sh(f"ln -s {crawling.url('slow.bin')} files/")
+    file = mount / "files/slow.bin"
+    mount.wait_for(lambda: file.stat().st_size == MIB)
+    descriptor = os.open(file, os.O_RDONLY)
+    with pytest.raises(OSError) as caught:
+        os.pread(descriptor, 1000, MIB // 2)
+    os.close(descriptor)
+    assert caught.value.errno == errno.EIO
+
+
+def test_nonblocking_readers_and_noatime_openers_do_not_wait(mount: Mount, served: Path, crawling: Nginx) -> None:
+    make(served / "slow.bin", 4 * MIB)
+    mount.tagfs("add", "--paused", crawling.url("slow.bin"))
+    file = mount / "files/slow.bin"
+    for flags in (os.O_RDONLY | os.O_NONBLOCK, os.O_RDONLY | os.O_NOATIME):
+        descriptor = os.open(file, flags)
+        try:
+            with pytest.raises(BlockingIOError):
+                os.pread(descriptor, 10, 2 * MIB)
+        finally:
+            os.close(descriptor)
+    assert state(file) == "paused"
+    assert crawling.log() == []
+
+
+def test_stuck_readers_hold_up_nobody(mount: Mount, served: Path, crawling: Nginx) -> None:
+    """I8: what is here is answered while 90 reads wait for the network."""
+    make(served / "slow.bin", 32 * MIB)
+    mount.put("files/here", "here")
+    mount.sh(f"ln -s {crawling.url('slow.bin')} files/")
+    file = mount / "files/slow.bin"
+    mount.wait_for(lambda: file.stat().st_size == 32 * MIB)
+    stop = threading.Event()
+
+    def wait_for_bytes(number: int) -> None:
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            while not stop.is_set():
+                os.pread(descriptor, 4096, (8 + number // 4) * MIB + number * 4096)
+        except OSError:
+            pass  # the daemon is gone at the end of the test
+        finally:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    readers = [threading.Thread(target=wait_for_bytes, args=(number,), daemon=True) for number in range(90)]
+    for reader in readers:
+        reader.start()
+    for _ in range(50):
+        assert (mount / "files/here").read_text() == "here"
+        assert "slow.bin" in mount.names("files")
+        os.setxattr(mount / "files/here", "user.xdg.tags", b"a")
+    stop.set()
+    mount.stop()
+    for reader in readers:
+        reader.join(20)
+    assert not any(reader.is_alive() for reader in readers)
+
+
+def test_pause_and_resume_by_attribute(mount: Mount, served: Path, slow: Nginx) -> None:
+    sha256 = make(served / "f.bin", BIG * MIB)
+    mount.sh(f"ln -s {slow.url('f.bin')} files/")
+    file = mount / "files/f.bin"
+    mount.wait_for(lambda: float(os.getxattr(file, "user.tagfs.progress")) > 0.05)
+    os.setxattr(file, "user.tagfs.state", b"paused")
+    assert state(file) == "paused"
+    assert mount.names("tags/state:paused") == ["f.bin"]
+    os.setxattr(file, "user.tagfs.state", b"queued")
+    mount.settle(file)
+    assert os.getxattr(file, "user.tagfs.sha256").decode() == sha256
+    assert mount.names("tags/state:paused") == []
+
+
+def test_a_download_that_fails_says_so(mount: Mount, served: Path, slow: Nginx) -> None:
+    mount.sh(f"ln -s {slow.url('missing.iso')} files/")
+    file = mount / "files/missing.iso"
+    mount.wait_for(lambda: state(file) == "failed")
+    assert b"404" in os.getxattr(file, "user.tagfs.error")
+    descriptor = os.open(file, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        os.read(descriptor, 10)
+    os.close(descriptor)
+    assert mount.names("tags/state:failed") == ["missing.iso"]
+
+
+def test_attributes_tell_where_it_came_from_without_secrets(mount: Mount, served: Path, slow: Nginx) -> None:
+    make(served / "f.bin", 1000)
+    url = slow.url("f.bin").replace("http://", "http://user:secret@")
+    mount.sh(f"ln -s {url} files/")
+    file = mount / "files/f.bin"
+    mount.settle(file)
+    attributes = {name: os.getxattr(file, name) for name in os.listxattr(file)}
+    assert attributes["user.xdg.origin.url"] == slow.url("f.bin").encode()
+    assert not any(b"secret" in value for value in attributes.values())
+    assert mount.names("tags/host:127.0.0.1") == ["f.bin"]
+    assert mount.names("tags/source:http") == ["f.bin"]
+
+
+def test_removed_while_it_arrives_and_brought_back(mount: Mount, served: Path, slow: Nginx) -> None:
+    sha256 = make(served / "f.bin", BIG * MIB)
+    (mount / "tags/a").mkdir()
+    mount.sh(f"ln -s {slow.url('f.bin')} tags/a/")
+    file = mount / "files/f.bin"
+    mount.wait_for(lambda: float(os.getxattr(file, "user.tagfs.progress")) > 0.05)
+    os.unlink(file)
+    assert mount.names("files") == []
+    os.rename(mount / "trash/f.bin", file)
+    mount.settle(file)
+    assert os.getxattr(file, "user.tagfs.sha256").decode() == sha256
+    assert mount.names("tags/a") == ["f.bin"]
+
+
+def test_dead_mount_after_a_crash_is_an_error_not_an_empty_directory(mount: Mount) -> None:
+    mount.put("files/f", "x")
+    mount.kill()
+    with pytest.raises(OSError) as caught:
+        os.listdir(mount.top)
+    assert caught.value.errno == errno.ENOTCONN
+    mount.start()
+    assert mount.names("files") == ["f"]
+    assert mount.stop() == 0
+    assert os.listdir(mount.top) == []
