@@ -66,7 +66,7 @@ def _start(command: list[str], mountpoint: str) -> None:
         daemon.terminate()
         raise
     path = os.path.realpath(mountpoint)
-    os.stat(path)  # asks the daemon: an exit code of 0 means that the mount answers
+    os.statvfs(path)  # never cached: an exit code of 0 means that the daemon answers
     mounted = mount_at(path)
     if mounted is None or mounted.fstype != FSTYPE:
         raise StartError(f"The daemon is ready, and yet nothing is mounted at {path}.")

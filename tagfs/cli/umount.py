@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import select
 
@@ -28,7 +29,7 @@ def _run(options: argparse.Namespace, session: Session) -> int:
     info = session.info()
     ours = info if info is not None and state.locked(session.state) else None
     if options.mountpoint is not None:
-        path = os.path.realpath(options.mountpoint)
+        path = mountpoint.real(options.mountpoint)
     elif info is not None:
         path = info.mountpoint
     else:
@@ -55,7 +56,7 @@ def _end(session: Session, pid: int, path: str, *, lazy: bool, mounted: bool) ->
     if mounted and not lazy:
         mountpoint.unmount(path)
     else:
-        with session.client() as client:
+        with contextlib.suppress(NoDaemon), session.client() as client:  # it may end faster than it answers
             client.call("stop", {})
     if process is not None:
         ready, _, _ = select.select([process], [], [], PATIENCE)

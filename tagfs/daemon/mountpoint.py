@@ -17,7 +17,7 @@ from tagfs.config.mount_options import MountOptions
 from tagfs.daemon.errors import StartError
 from tagfs.daemon.mountinfo import FSTYPE, mount_at
 
-PATIENCE = 5.0  # seconds that a mount has to answer one stat
+PATIENCE = 5.0  # seconds that a mount has to answer one question
 FUSE_DEVICE = "/dev/fuse"
 FUSE_CONF = "/etc/fuse.conf"
 
@@ -25,7 +25,7 @@ FUSE_CONF = "/etc/fuse.conf"
 def prepare(mountpoint: str, state: str, options: MountOptions) -> str:
     """The real path to mount at. A dead tagfs mount there is taken away; StartError says what else is wrong."""
     _check_system(options)
-    path = os.path.realpath(mountpoint)
+    path = real(mountpoint)
     existing = mount_at(path)
     if existing is not None and existing.fstype == FSTYPE and not alive(path):
         unmount(path, lazy=True)
@@ -37,14 +37,23 @@ def prepare(mountpoint: str, state: str, options: MountOptions) -> str:
     return path
 
 
+def real(path: str) -> str:
+    """`os.path.realpath`, which asks every component for its type, but not a mount at `path` itself: that one may be
+    dead, or never answer."""
+    folder, name = os.path.split(os.path.abspath(path))
+    candidate = os.path.join(os.path.realpath(folder), name)
+    return candidate if mount_at(candidate) is not None else os.path.realpath(candidate)
+
+
 def alive(path: str) -> bool:
     """Whether the filesystem at `path` answers. A daemon that was killed leaves ENOTCONN behind, one that was aborted
-    ECONNABORTED; one that is stopped does not answer, and is alive."""
+    ECONNABORTED; one that is stopped does not answer, and is alive. Asks with statfs, which the kernel never caches: it
+    goes on answering stat for a dead daemon."""
     verdict: list[bool] = []
 
     def ask() -> None:
         try:
-            os.stat(path)
+            os.statvfs(path)
             verdict.append(True)
         except OSError as error:
             verdict.append(error.errno not in (errno.ENOTCONN, errno.ECONNABORTED))

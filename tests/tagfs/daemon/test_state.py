@@ -1,0 +1,104 @@
+"""The state directory: private, ours, and of one daemon at a time."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tagfs.daemon import state
+from tagfs.daemon.errors import StartError
+from tagfs.daemon.state import DaemonInfo
+
+
+def test_it_is_made_with_its_parents_and_private(tmp_path: Path) -> None:
+    folder = tmp_path / "a/b"
+    state.prepare(str(folder))
+    assert folder.stat().st_mode & 0o777 == 0o700
+    state.prepare(str(folder))
+
+
+def test_an_open_one_of_ours_is_closed_to_others(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    state.prepare(str(tmp_path))
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+    os.close(state.lock(str(tmp_path)))
+    (tmp_path / "blobs").mkdir()
+    tmp_path.chmod(0o750)
+    state.prepare(str(tmp_path))
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_with_other_things_in_it_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    tmp_path.chmod(0o755)
+    with pytest.raises(StartError, match="is no state directory of tagfs, and it is not empty"):
+        state.prepare(str(tmp_path))
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert os.listdir(tmp_path) == ["letters"]
+
+
+def test_what_cannot_be_a_folder_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for bad in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(StartError, match=f"{bad} cannot be used: Not a directory"):
+            state.prepare(str(bad))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_somebody_elses_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    with pytest.raises(StartError, match=r"belongs to another user \(uid 12345\)"):
+        state.prepare(str(tmp_path))
+
+
+def test_one_daemon_at_a_time(tmp_path: Path) -> None:
+    where = str(tmp_path)
+    assert not state.locked(where)
+    held = state.lock(where)
+    assert state.locked(where)
+    state.write_info(where, DaemonInfo(4711, "/run/x.sock", "/home/me/T", "0.1.0"))
+    with pytest.raises(StartError, match=r"A daemon \(pid 4711, mounted at /home/me/T\) runs on .* already"):
+        state.lock(where)
+    os.close(held)
+    assert not state.locked(where)
+    os.close(state.lock(where))
+
+
+def test_the_lock_goes_with_its_process_however_it_ends(tmp_path: Path) -> None:
+    code = f"from tagfs.daemon import state; state.lock({str(tmp_path)!r}); print(flush=True); input()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert state.locked(str(tmp_path))
+        process.kill()
+    assert not state.locked(str(tmp_path))
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "daemon.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StartError, match="cannot be locked"):
+        state.lock(str(tmp_path))
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_note_is_read_back_or_not_at_all(tmp_path: Path) -> None:
+    where, info = str(tmp_path), DaemonInfo(1, "/s", os.fsdecode(b"/m\xff"), "0.1.0")
+    assert state.read_info(where) is None
+    state.write_info(where, info)
+    assert state.read_info(where) == info
+    for broken in ("", "{", "[]", '{"pid": 1}'):
+        (tmp_path / "daemon.json").write_text(broken)
+        assert state.read_info(where) is None
+    state.remove_info(where)
+    state.remove_info(where)
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_lock_is_not_inherited(tmp_path: Path) -> None:
+    held = state.lock(str(tmp_path))
+    assert fcntl.fcntl(held, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
+    os.close(held)
