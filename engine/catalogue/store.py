@@ -52,9 +52,12 @@ class SqliteCatalogue:
 
     # -- service ---------------------------------------------------------------------------------------------------
     async def serve(self) -> None:
-        """Commit and deliver until `stop`. CatalogueFailed when the database fails; nobody is left waiting then."""
+        """Commit and deliver until `stop`. CatalogueFailed when the database fails; nobody is left waiting then.
+
+        Cancellation does not end it: those who clean up behind a shield still write, and `stop` follows them."""
         failure: CatalogueFailed | None = None
         async with trio.open_nursery() as nursery:
+            nursery.cancel_scope.shield = True
             nursery.start_soon(self._delivery.run)
             try:
                 # The thread ends by `stop`, not by cancellation, with what was submitted committed.

@@ -13,8 +13,8 @@ from trio.testing import wait_all_tasks_blocked
 from engine.catalogue import SqliteCatalogue, open_catalogue
 from engine.catalogue.transaction import Transaction
 from engine.errors import BadRequest, EngineError, NoSuchItem, NoSuchTag
-from engine.ports import Edit
-from engine.types import Change, ItemId, TagChange
+from engine.ports import Edit, NewItem
+from engine.types import Change, Item, ItemId, TagChange
 from tests.support.catalogue import Recorder, whole
 
 
@@ -171,3 +171,17 @@ async def test_what_was_submitted_before_the_end_is_committed(tmp_path: Path) ->
     async with open_catalogue(path) as catalogue:
         for number in range(50):
             await catalogue.remove_tag(f"t{number}")
+
+
+async def test_a_write_behind_a_shield_is_served_while_everything_is_cancelled(tmp_path: Path) -> None:
+    """As at SIGTERM: a download that is just being completed must not wait for a delivery that was cancelled first."""
+    made: list[Item] = []
+    with trio.fail_after(20), trio.CancelScope() as everything:
+        async with open_catalogue(str(tmp_path / "catalogue.sqlite")) as catalogue:
+            everything.cancel()
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True):
+                    made.append(await catalogue.add(NewItem("late")))
+    assert [item.name for item in made] == ["late"]
