@@ -53,6 +53,8 @@ async def _obey_signals(
         task_status.started()
         async for number in signals:
             log.info("stopping: %s", signal.Signals(number).name)
+            if scope.cancel_called:  # asking again must not put the deadline off
+                continue
             # Ending hard is safe at any time (invariant I1), it is only untidy: the mount stays until the next start.
             # faulthandler's thread needs neither trio nor the GIL, and leaves the stacks that show what was stuck.
             faulthandler.dump_traceback_later(STOP_DEADLINE, exit=True, file=sys.stderr)
