@@ -46,7 +46,7 @@ def wait(descriptor: int) -> None:
     with os.fdopen(descriptor, "rb") as stream:
         line = stream.readline()
     if not line:
-        raise StartError("The daemon ended before it was ready.")
+        raise StartError("The daemon ended before it was ready; its log says why (daemon.log).")
     message = json.loads(line)
     if "error" in message:
         raise StartError(message["error"], message["exit"])
