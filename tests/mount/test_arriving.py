@@ -6,10 +6,13 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from tests.mount.conftest import Mount
 from tests.support.nginx import Nginx, nginx
 
 MIB = 1 << 20
+SIZE = 32 * MIB  # what the stalled server promises
 BIG = int(os.environ.get("TAGFS_BIG_MIB", "64"))  # 1024 for the full bar
 OVERLAP = 4096  # bytes read again where a download goes on, to catch servers that lie about offsets
 
@@ -48,11 +52,43 @@ def slow(tmp_path: Path, served: Path) -> Iterator[Nginx]:
         yield server
 
 
+@dataclass
+class Stalled:
+    """A server that promises a file and sends none of it."""
+
+    port: int
+    requests: list[bytes] = field(default_factory=list)
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.port}/{name}"
+
+
 @pytest.fixture
-def crawling(tmp_path: Path, served: Path) -> Iterator[Nginx]:
-    """A few bytes a second: what has not arrived will not."""
-    with nginx(tmp_path / "crawling", served, limit_rate="1k") as server:
+def stalled() -> Iterator[Stalled]:
+    with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as open_:
+        server = Stalled(listener.getsockname()[1])
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):  # the listener is closed at the end
+                while True:
+                    client = open_.enter_context(listener.accept()[0])
+                    request = client.recv(65536)
+                    server.requests.append(request)
+                    found = re.search(rb"(?i)range: bytes=(\d+)-", request)
+                    start = int(found[1]) if found else 0
+                    head = (
+                        f"206 Partial Content\r\nContent-Range: bytes {start}-{SIZE - 1}/{SIZE}" if found else "200 OK"
+                    )
+                    client.sendall(
+                        f'HTTP/1.1 {head}\r\nContent-Length: {SIZE - start}\r\nETag: "1"\r\n'
+                        "Accept-Ranges: bytes\r\n\r\n".encode()
+                    )
+
+        thread = threading.Thread(target=accept)
+        thread.start()
         yield server
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 def state(path: Path) -> str:
@@ -127,24 +163,22 @@ def _staged_bytes(mount: Mount, name: str) -> int:
     return (mount.state / "staging" / row[0]).stat().st_size
 
 
-def test_a_read_gives_up_after_patience(mount: Mount, served: Path, crawling: Nginx) -> None:
-    make(served / "slow.bin", MIB)
+def test_a_read_gives_up_after_patience(mount: Mount, stalled: Stalled) -> None:
     mount.stop()
     mount.config.write_text("[transfer]\nread_patience = 0.5\n")
     mount.start()
-    mount.sh(f"ln -s {crawling.url('slow.bin')} files/")
+    mount.sh(f"ln -s {stalled.url('slow.bin')} files/")
     file = mount / "files/slow.bin"
-    mount.wait_for(lambda: file.stat().st_size == MIB)
+    mount.wait_for(lambda: file.stat().st_size == SIZE)
     descriptor = os.open(file, os.O_RDONLY)
     with pytest.raises(OSError) as caught:
-        os.pread(descriptor, 1000, MIB // 2)
+        os.pread(descriptor, 1000, SIZE // 2)
     os.close(descriptor)
     assert caught.value.errno == errno.EIO
 
 
-def test_nonblocking_readers_and_noatime_openers_do_not_wait(mount: Mount, served: Path, crawling: Nginx) -> None:
-    make(served / "slow.bin", 4 * MIB)
-    mount.tagfs("add", "--paused", crawling.url("slow.bin"))
+def test_nonblocking_readers_and_noatime_openers_do_not_wait(mount: Mount, stalled: Stalled) -> None:
+    mount.tagfs("add", "--paused", stalled.url("slow.bin"))
     file = mount / "files/slow.bin"
     for flags in (os.O_RDONLY | os.O_NONBLOCK, os.O_RDONLY | os.O_NOATIME):
         descriptor = os.open(file, flags)
@@ -154,16 +188,15 @@ def test_nonblocking_readers_and_noatime_openers_do_not_wait(mount: Mount, serve
         finally:
             os.close(descriptor)
     assert state(file) == "paused"
-    assert crawling.log() == []
+    assert stalled.requests == []
 
 
-def test_stuck_readers_hold_up_nobody(mount: Mount, served: Path, crawling: Nginx) -> None:
+def test_stuck_readers_hold_up_nobody(mount: Mount, stalled: Stalled) -> None:
     """I8: what is here is answered while 90 reads wait for the network."""
-    make(served / "slow.bin", 32 * MIB)
     mount.put("files/here", "here")
-    mount.sh(f"ln -s {crawling.url('slow.bin')} files/")
+    mount.sh(f"ln -s {stalled.url('slow.bin')} files/")
     file = mount / "files/slow.bin"
-    mount.wait_for(lambda: file.stat().st_size == 32 * MIB)
+    mount.wait_for(lambda: file.stat().st_size == SIZE)
     stop = threading.Event()
 
     def wait_for_bytes(number: int) -> None:

@@ -14,7 +14,7 @@ from engine.catalogue import SqliteCatalogue, open_catalogue
 from engine.catalogue.transaction import Transaction
 from engine.errors import BadRequest, EngineError, NoSuchItem, NoSuchTag
 from engine.ports import Edit, NewItem
-from engine.types import Change, Item, ItemId, TagChange
+from engine.types import Change, Item, ItemId, Kind, TagChange
 from tests.support.catalogue import Recorder, whole
 
 
@@ -183,5 +183,5 @@ async def test_a_write_behind_a_shield_is_served_while_everything_is_cancelled(t
                 await trio.sleep_forever()
             finally:
                 with trio.CancelScope(shield=True):
-                    made.append(await catalogue.add(NewItem("late")))
+                    made.append(await catalogue.add(NewItem("late", kind=Kind.SYMLINK, target="x")))
     assert [item.name for item in made] == ["late"]
