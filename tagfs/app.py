@@ -17,12 +17,13 @@ import sys
 from collections.abc import Callable
 
 import trio
-from engine.transfer.manager import TransferManager
 
 from engine.blobs import BlobStore
 from engine.blobs.gc import Collector
 from engine.catalogue import open_catalogue
 from engine.index import BitmapIndex
+from engine.ports import Catalogue
+from engine.transfer.manager import TransferManager
 from tagfs import __version__
 from tagfs.config.mount_options import MountOptions
 from tagfs.config.paths import socket_path
@@ -65,7 +66,7 @@ async def _run(
     async with open_catalogue(os.path.join(state, CATALOGUE)) as catalogue:
         index = await BitmapIndex.open(catalogue)
         store = BlobStore(state)
-        await store.sweep([download.staging for download in await catalogue.downloads()])
+        await store.sweep(await staging_in_use(catalogue))
         transfers = TransferManager(catalogue, store, transfer_config(settings.transfer))
         views = Views(catalogue)
         catalogue.observe(views)
@@ -92,6 +93,12 @@ async def _run(
             await nursery.start(lambda task_status: serve_control(socket, service, task_status=task_status))
             await session.serve(context, fuse_options(mount_options), umask=mount_options.umask, ready=ready)
             nursery.cancel_scope.cancel()
+
+
+async def staging_in_use(catalogue: Catalogue) -> list[str]:
+    """The staging names that some item still needs: one that arrives or is written, in the trash or not."""
+    trashed = map(catalogue.download, [item.id for item in await catalogue.trash_list() if not item.state.whole])
+    return [download.staging for download in (*await catalogue.downloads(), *trashed) if download is not None]
 
 
 def fuse_options(options: MountOptions) -> frozenset[str]:

@@ -24,7 +24,7 @@ from tagfs.mount.invalidate import Invalidator
 from tagfs.mount.listing import Listings, OpenDirectory
 from tagfs.vfs import attr, edits, numbers
 from tagfs.vfs.attr import Attr
-from tagfs.vfs.content import ArrivingFile, BlobFile, DraftFile, OpenFile, TextFile
+from tagfs.vfs.content import ArrivingFile, BlobFile, DraftFile, KeptFile, OpenFile, TextFile
 from tagfs.vfs.context import Context
 from tagfs.vfs.names import NAME_MAX
 from tagfs.vfs.nodes.items import item_attr
@@ -98,7 +98,7 @@ class Operations(pyfuse3.Operations):
             raise OSError(errno.EPERM, "all items belong to the user who mounted")
         draft = self._context.drafts.get(item.id)
         if fields.update_size:
-            if draft is None:
+            if draft is None or draft.closed:
                 raise _read_only(item)
             self._context.drafts.truncate(draft, attr.st_size)
         if fields.update_mtime and draft is not None:
@@ -164,9 +164,8 @@ class Operations(pyfuse3.Operations):
         self, parent_inode: InodeT, name: FileNameT, mode: ModeT, flags: FlagT, ctx: RequestContext
     ) -> tuple[FileInfo, EntryAttributes]:
         with self._kernel.holding(parent_inode):
-            item = await edits.create(self._context, self._directory(parent_inode), _text(name), mode)
-            opened = self._opened(self._open_draft(item.id, writing=True))
-            return opened, self._answer(ItemNode(item.id))
+            file = await self._create(parent_inode, _text(name), mode)
+            return self._opened(file), self._answer(ItemNode(file.item))
 
     @guarded
     async def mknod(
@@ -175,9 +174,9 @@ class Operations(pyfuse3.Operations):
         if not stat.S_ISREG(mode):
             raise OSError(errno.EPERM, "only regular files, symlinks and tags can be made")
         with self._kernel.holding(parent_inode):
-            item = await edits.create(self._context, self._directory(parent_inode), _text(name), mode)
-            await self._open_draft(item.id, writing=True).close()
-            return self._answer(ItemNode(item.id))
+            file = await self._create(parent_inode, _text(name), mode)
+            await file.close()
+            return self._answer(ItemNode(file.item))
 
     @guarded
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
@@ -356,31 +355,31 @@ class Operations(pyfuse3.Operations):
         handle = pyfuse3.FileHandleT(self.files.add(opened))
         return pyfuse3.FileInfo(fh=handle, direct_io=opened.direct_io, keep_cache=opened.keep_cache)
 
+    async def _create(self, parent: int, name: str, mode: int) -> DraftFile:
+        draft = await edits.create(self._context, self._directory(parent), name, mode)
+        return DraftFile(self._context.drafts, draft, writing=True)
+
     def _open_item(self, item: Item, flags: int) -> OpenFile:
-        draft = self._context.drafts.get(item.id)
-        if draft is not None and not draft.sealed.is_set():
-            opened = self._open_draft(item.id, writing=bool(flags & _WRITE))
-            if flags & os.O_TRUNC and flags & _WRITE:
-                self._context.drafts.truncate(draft, 0)
-            return opened
-        if flags & _WRITE:
+        draft, drafts = self._context.drafts.get(item.id), self._context.drafts
+        writing = bool(flags & _WRITE)
+        if writing and (draft is None or draft.closed):
             raise _read_only(item)
+        if draft is not None:
+            if writing and flags & os.O_TRUNC:
+                drafts.truncate(draft, 0)
+            drafts.enter(draft, writing=writing)
+            return DraftFile(drafts, draft, writing=writing)
         if item.state.whole and item.sha256 is not None:
             return BlobFile(self._context, item.sha256)
-        if draft is not None:
-            return self._open_draft(item.id, writing=False)
         if item.state in (State.MISSING, State.WRITING):
             raise OSError(errno.EIO, f"item {item.id}: {item.error or 'its content is missing'}")
+        kept = drafts.kept(item)
+        if kept is not None:
+            return KeptFile(kept)
         reader = self._context.transfers.reader(item.id)
         return ArrivingFile(
             self._context, item.id, reader, wait=not flags & os.O_NONBLOCK, fetch=not flags & os.O_NOATIME
         )
-
-    def _open_draft(self, item: ItemId, *, writing: bool) -> OpenFile:
-        draft = self._context.drafts.get(item)
-        if draft is None:
-            raise OSError(errno.ESTALE, f"item {item} is not being written any more")
-        return DraftFile(self._context.drafts, draft, writing=writing)
 
 
 def _text(name: bytes) -> str:

@@ -62,6 +62,7 @@ class Session:
                 nursery.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True):
+                context.drafts.interrupt()
                 for opened in operations.files.drain():
                     await opened.close()
 

@@ -18,6 +18,7 @@ from tagfs.control.verbs import Ref, Report
 from tagfs.control.views import DownloadView, ItemView, StatusView
 from tagfs.service.base import Part, verb
 from tagfs.service.show import download_view, item_view
+from tagfs.vfs import edits
 
 _ORDER = {State.DOWNLOADING: 0, State.WRITING: 0, State.QUEUED: 1, State.PAUSED: 2}
 _LAST = 3  # failed and the rest
@@ -78,7 +79,7 @@ class Downloads(Part):
         rows = await self._chosen(items, all_=all)
         changed = [item for item in rows if item.state in (State.PAUSED, State.FAILED)]
         for item in changed:
-            await self.transfers.resume(item.id)
+            await edits.resume(self.context, item)
         return self._views(changed)
 
     # -- in between --------------------------------------------------------------------------------------------

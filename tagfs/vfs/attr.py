@@ -56,8 +56,10 @@ def of_blob(ino: int, size: int, mtime_ns: int) -> Attr:
     )
 
 
-def of_item(item: Item, *, size: int | None = None, present: int | None = None) -> Attr:
-    """`size` and `present` (bytes) are what is known of an arriving item beyond its row.
+def of_item(
+    item: Item, *, size: int | None = None, present: int | None = None, mtime_ns: int | None = None
+) -> Attr:  # fmt: skip
+    """`size`, `present` (bytes) and `mtime_ns` are what is known of an item that is not whole beyond its row.
 
     nlink counts the paths: /files and one a tag. More than one makes du count the item once a run.
     """
@@ -74,7 +76,7 @@ def of_item(item: Item, *, size: int | None = None, present: int | None = None) 
         size=full,
         blocks=_blocks(here),
         nlink=nlink,
-        mtime_ns=item.mtime_ns,
+        mtime_ns=item.mtime_ns if mtime_ns is None else mtime_ns,
         ctime_ns=ctime_ns,
         changing=not item.state.whole,
     )

@@ -114,16 +114,18 @@ class ArrivingFile(OpenFile):
 
 
 class DraftFile(OpenFile):
-    """A file being written, seen by its writers and by those who read it before it is sealed."""
+    """A file being written, seen by its writers and by those who read it before it is sealed. Made by whoever has
+    entered the draft; `close` leaves it."""
 
     def __init__(self, drafts: Drafts, draft: Draft, *, writing: bool) -> None:
+        assert draft.item is not None
+        self.item = draft.item
         self._drafts = drafts
         self._draft = draft
         self._writing = writing
-        self._fd = drafts.open_writer(draft) if writing else os.dup(draft.fd)
 
     async def read(self, offset: int, size: int) -> bytes:
-        return await read_local(self._fd, offset, size)
+        return await read_local(self._draft.fd, offset, size)
 
     async def write(self, offset: int, data: bytes) -> int:
         """Into the page cache, on the loop: a thread for each write costs more (docs/performance.md)."""
@@ -132,16 +134,33 @@ class DraftFile(OpenFile):
         self._draft.mtime_ns = None
         written = 0
         while written < len(data):
-            written += os.pwrite(self._fd, data[written:] if written else data, offset + written)
+            written += os.pwrite(self._draft.fd, data[written:] if written else data, offset + written)
         return written
 
     async def fsync(self, *, data_only: bool) -> None:
-        await trio.to_thread.run_sync(os.fdatasync if data_only else os.fsync, self._fd)
+        """After a failure the kernel has dropped the bytes and a second fsync would report success (R9): so no sealing
+        may follow."""
+        try:
+            await trio.to_thread.run_sync(os.fdatasync if data_only else os.fsync, self._draft.fd)
+        except OSError as error:
+            self._draft.broken = f"the disk failed while it was being written: {error.strerror}"
+            raise
+
+    async def close(self) -> None:
+        self._drafts.leave(self._draft, writing=self._writing)
+
+
+class KeptFile(OpenFile):
+    """What could not be stored, as it lies in staging."""
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    async def read(self, offset: int, size: int) -> bytes:
+        return await read_local(self._fd, offset, size)
 
     async def close(self) -> None:
         os.close(self._fd)
-        if self._writing:
-            self._drafts.close_writer(self._draft)
 
 
 class TextFile(OpenFile):

@@ -15,6 +15,7 @@ from engine.types import Item, ItemId, Kind, State
 from query.names import split_pair
 from query.values import compare
 from tagfs.vfs.context import Context
+from tagfs.vfs.drafts import Draft
 from tagfs.vfs.names import NAME_MAX, is_tilde_name
 from tagfs.vfs.tree import Closed, Directory, Everything, ItemNode, Node, Place, Stated, Trash
 from tagfs.vfs.walk import inside_mount, walk
@@ -23,8 +24,8 @@ URL_SCHEMES = frozenset({"http", "https"})
 LATER_SCHEMES = frozenset({"ftp", "ftps", "sftp", "magnet"})
 
 
-async def create(context: Context, directory: Directory, name: str, mode: int) -> Item:
-    """A new empty item, to be written."""
+async def create(context: Context, directory: Directory, name: str, mode: int) -> Draft:
+    """A new empty item, open for writing."""
     return await context.drafts.create(_new_name(name), _tags_to_put(directory.place), mode & 0o777)
 
 
@@ -46,6 +47,12 @@ async def trash(context: Context, item: Item) -> None:
     if not item.state.whole and item.state is not State.WRITING:
         await context.transfers.stop(item.id)
     await context.catalogue.trash(item.id)
+
+
+async def resume(context: Context, item: Item) -> None:
+    """What was paused or has failed goes on: a download, or the storing of what was written here."""
+    if not await context.drafts.retry(item):
+        await context.transfers.resume(item.id)
 
 
 async def restore(context: Context, item: ItemId, edit: Edit) -> None:

@@ -14,6 +14,7 @@ from engine.types import Item, ItemId, State, timestamp
 from query.errors import BadName
 from query.names import check_own_tag
 from tagfs.vfs.context import Context
+from tagfs.vfs.edits import resume
 
 XDG_TAGS = "user.xdg.tags"
 TAGS = "user.tags"
@@ -161,7 +162,7 @@ class Xattrs:
         if state == State.PAUSED:
             await self._context.transfers.pause(item)
         elif state == State.QUEUED:
-            await self._context.transfers.resume(item)
+            await resume(self._context, self._row(item))
         else:
             raise OSError(errno.EINVAL, f"{STATE} can be set to paused or queued, not to {state!r}")
 

@@ -30,8 +30,7 @@ def item_attr(context: Context, item: Item) -> Attr:
     if item.state.whole or item.kind is not Kind.FILE:
         return attr.of_item(item)
     if item.state is State.WRITING:
-        size = context.drafts.size(item.id)
-        return attr.of_item(item, size=size)
+        return attr.of_item(item, size=context.drafts.size(item.id), mtime_ns=context.drafts.mtime_ns(item.id))
     reader = context.transfers.reader(item.id)
     if reader is None:
         return attr.of_item(item, present=0)
