@@ -24,12 +24,13 @@ class OrderedIds:
     State: `_values[n]` and `_ids[n]` are chunk n, of equal length and never empty; `_lasts[n]` is its last pair.
     """
 
-    def __init__(self, values: array[int], ids: array[int]) -> None:
+    def __init__(self, values: array[int], ids: array[int], chunk: int = CHUNK) -> None:
         """`values` (type q) and `ids` (type I) as one sorted sequence of pairs."""
-        starts = range(0, len(values), CHUNK)
-        self._values = [values[start : start + CHUNK] for start in starts]
-        self._ids = [ids[start : start + CHUNK] for start in starts]
-        self._lasts = [(chunk[-1], numbers[-1]) for chunk, numbers in zip(self._values, self._ids, strict=True)]
+        self._chunk = chunk
+        starts = range(0, len(values), chunk)
+        self._values = [values[start : start + chunk] for start in starts]
+        self._ids = [ids[start : start + chunk] for start in starts]
+        self._lasts = [(part[-1], numbers[-1]) for part, numbers in zip(self._values, self._ids, strict=True)]
 
     def __len__(self) -> int:
         return sum(map(len, self._ids))
@@ -92,10 +93,11 @@ class OrderedIds:
         if not ids:
             del self._values[chunk], self._ids[chunk], self._lasts[chunk]
             return
-        if len(ids) >= 2 * CHUNK:
-            self._values[chunk : chunk + 1] = [values[:CHUNK], values[CHUNK:]]
-            self._ids[chunk : chunk + 1] = [ids[:CHUNK], ids[CHUNK:]]
-            self._lasts.insert(chunk, (values[CHUNK - 1], ids[CHUNK - 1]))
+        if len(ids) >= 2 * self._chunk:
+            half = self._chunk
+            self._values[chunk : chunk + 1] = [values[:half], values[half:]]
+            self._ids[chunk : chunk + 1] = [ids[:half], ids[half:]]
+            self._lasts.insert(chunk, (values[half - 1], ids[half - 1]))
             chunk += 1
         self._lasts[chunk] = (self._values[chunk][-1], self._ids[chunk][-1])
 

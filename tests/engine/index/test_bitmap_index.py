@@ -38,8 +38,8 @@ async def items(catalogue: SqliteCatalogue) -> list[Item]:
 async def names(index: Index, catalogue: SqliteCatalogue, expr: Expr) -> str:
     """The first letters of the items that match, by both ways of asking."""
     await index.prepare(expr)
-    found = await catalogue.items(index.evaluate(expr, now=NOW))
-    asked = [item for item in await catalogue.items(index.live) if index.contains(expr, item.id, now=NOW)]
+    found = await catalogue.items(list(index.evaluate(expr, now=NOW)))
+    asked = [item for item in await catalogue.items(list(index.live)) if index.contains(expr, item.id, now=NOW)]
     assert found == asked
     return "".join(item.name[0] for item in found)
 
