@@ -25,7 +25,8 @@ from contextlib import asynccontextmanager, suppress
 import trio
 
 from engine.blobs.files import SHA256, advance, list_blobs, regular_size, seal, sweep_folder
-from engine.blobs.hashing import Digester, check_digests
+from engine.blobs.hashing import Digester
+from engine.digests import check_digests
 from engine.disk import Disk, fsync_dir, full_is_store_full, kill_point
 from engine.errors import BadRequest, DigestMismatch, SourceFailed
 from engine.ports import Ingested
@@ -118,8 +119,13 @@ class BlobStore:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         if name is None:
             name, flags = secrets.token_hex(16), flags | os.O_EXCL
+        path = self.staging_path(name)
         with full_is_store_full():
-            return name, os.open(self.staging_path(name), flags, 0o600)
+            try:
+                return name, os.open(path, flags, 0o600)
+            except PermissionError:  # sealed by a process that died before the rename
+                os.chmod(path, 0o600)
+                return name, os.open(path, flags, 0o600)
 
     def staging_path(self, name: str) -> str:
         if not _STAGING_NAME.fullmatch(name):

@@ -17,7 +17,7 @@ class HttpConfig:
     cookies: str | None = None  # a Netscape cookies file, read at the start and never written
     ca_file: str | None = None  # further certificate authorities, PEM; verification is never off
     connect_timeout: float = 15.0  # for name, TCP and TLS
-    head_timeout: float = 30.0  # for the whole head of a response, however slowly it drips
+    header_timeout: float = 30.0  # for the whole head of a response, however slowly it drips
     read_timeout: float = 30.0  # between two pieces of a body
     max_redirects: int = 10
     max_headers: int = 200  # of one response

@@ -14,6 +14,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final
 
@@ -78,7 +79,7 @@ class HttpSource:
     async def open(self, ask: Ask) -> AsyncIterator[HttpBody]:
         """See `stream.StreamSource`."""
         response, hop = await self._chain(ask)
-        body = HttpBody(response, _head(response, hop.url), self._config.read_timeout)
+        body = HttpBody(response, _head(response, hop), self._config.read_timeout)
         try:
             yield body
         finally:
@@ -90,7 +91,7 @@ class HttpSource:
         for cookie in self._cookies:
             jar.set_cookie(cookie)
         cookies = httpx.Cookies(jar)
-        hop = first_hop(ask.url, ask.headers)
+        hop = first_hop(ask.url, ask.headers, public_only=ask.public_only)
         for _ in range(self._config.max_redirects + 1):
             response = await self._send(hop, ask, cookies)
             location = response.headers.get("location")
@@ -121,7 +122,7 @@ class HttpSource:
         with _translated(hop.url):
             request = client.build_request("GET", hop.url, headers=headers)
             cookies.set_cookie_header(request)
-            with trio.fail_after(self._config.connect_timeout + self._config.head_timeout):
+            with trio.fail_after(self._config.connect_timeout + self._config.header_timeout):
                 response = await client.send(request, stream=True, auth=None, follow_redirects=False)
         cookies.extract_cookies(response)
         if len(response.headers.raw) > self._config.max_headers:
@@ -227,9 +228,10 @@ def _cause(error: BaseException | None, kind: type[BaseException]) -> bool:
     return False
 
 
-def _head(response: httpx.Response, url: str) -> Head:
+def _head(response: httpx.Response, hop: Hop) -> Head:
     fields = ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw)
-    return read_head(response.status_code, url, fields, now=time.time(), http2=response.http_version == "HTTP/2")
+    head = read_head(response.status_code, hop.url, fields, now=time.time(), http2=response.http_version == "HTTP/2")
+    return replace(head, public_only=hop.public_only)
 
 
 def _came_from_public(response: httpx.Response, *, proxied: bool) -> bool:

@@ -23,10 +23,10 @@ class Hop:
     public_only: bool = False  # refuse to connect to a private address
 
 
-def first_hop(url: str, headers: Mapping[str, str]) -> Hop:
-    """The request for what the user typed: any address, own headers, login of the URL."""
+def first_hop(url: str, headers: Mapping[str, str], *, public_only: bool = False) -> Hop:
+    """The request that begins a chain: for what the user typed any address, own headers, login of the URL."""
     bare, login = without_login(url)
-    return Hop(bare, {**headers, "Authorization": login} if login else headers)
+    return Hop(bare, {**headers, "Authorization": login} if login else headers, public_only)
 
 
 def follow(hop: Hop, location: str, *, from_public: bool, allow_downgrade: bool, allow_private: bool) -> Hop:

@@ -55,6 +55,7 @@ class Ask:
     if_range: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)  # of this download alone; dropped when the origin changes
     allow_downgrade: bool = False  # follow a redirect from https to http
+    public_only: bool = False  # `url` was named by a stranger: no private addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Head:
 
     status: int
     url: str  # the one that answered; may hold secrets in its query
+    public_only: bool = False  # a redirect through a public address led there
     length: int | None = None  # Content-Length of this body
     framing: Framing = Framing.LENGTH
     content_range: ContentRange | None = None

@@ -13,7 +13,7 @@ from engine.sources.http import BUFFER, DIRECT_FROM, HttpSource
 from engine.sources.stream import Ask, Fault, FetchFailed, Framing
 from tests.support.faultserver import CloseConnection, Resource, fault_server, respond, send_head
 
-QUICK = HttpConfig(connect_timeout=0.2, head_timeout=0.1, read_timeout=0.3)
+QUICK = HttpConfig(connect_timeout=0.2, header_timeout=0.1, read_timeout=0.3)
 
 
 @pytest.fixture

@@ -1,0 +1,269 @@
+"""One request of a download and its answer: asked for as planned, judged, poured into the staged file. Trio thread.
+
+What the connections of one attempt have in common is `Shared`; a connection ends by itself (its stretch is done, or
+others have it), or by ending the attempt with a verdict.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
+
+import trio
+
+from engine.errors import StoreFull
+from engine.sources.stream import Ask, Body, FetchFailed, Framing, Head, StreamSource
+from engine.sources.urls import origin_of
+from engine.transfer.config import TransferConfig
+from engine.transfer.judge import AllHere, Asked, Changed, Failed, Take, Unusable, judge
+from engine.transfer.options import Location
+from engine.transfer.outcome import Again, NoSpace
+from engine.transfer.pace import Patience, Speedometer
+from engine.transfer.plan import Running, Start, worth_going_on
+from engine.transfer.reader import Arrival
+from engine.transfer.record import Record
+from engine.transfer.staged import Differs, StagedFile
+from engine.transfer.upkeep import Upkeep
+from engine.transfer.version import version_of
+from engine.types import Blob
+
+NEAR: Final = (64 << 10, 1 << 20)  # bytes, least and most, that a reader waits for without a connection of its own
+NEAR_SECONDS: Final = 0.5  # of the download's speed, between these two
+YIELD: Final = 1.0  # seconds that the main connection pauses for a reader before it brings one more piece
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Every byte is in the staging file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The disk refused: what is in the staging file cannot be trusted any more (R9)."""
+
+    why: str
+
+
+Verdict: TypeAlias = Complete | Blob | Changed | Broken | Again | NoSpace
+
+
+@dataclass
+class Shared:
+    """Of one attempt. `url` is the mirror that it uses."""
+
+    record: Record
+    arrival: Arrival
+    source: StreamSource
+    config: TransferConfig
+    url: str
+    clock_ns: Callable[[], int]
+    spare: int  # connections that may be open beside the main one
+    has_ranges: bool = True  # until the server shows that it has not
+    is_open: bool = False  # whether a server has answered in this pass
+    verdict: Verdict | None = None
+    connections: dict[int, Connection] = field(default_factory=dict)
+    meter: Speedometer = field(default_factory=Speedometer)
+
+    @property
+    def is_over(self) -> bool:
+        return self.verdict is not None
+
+    def end(self, verdict: Verdict) -> None:
+        """The first verdict counts: later ones come of the connections that it closes."""
+        if self.verdict is None:
+            self.verdict = verdict
+        self.arrival.bell.ring()
+
+    def near(self) -> int:
+        """Bytes that a reader had better wait for than have a connection opened."""
+        return min(max(int(self.meter.speed(trio.current_time()) * NEAR_SECONDS), NEAR[0]), NEAR[1])
+
+    def disk_failed(self, error: OSError | StoreFull) -> None:
+        if isinstance(error, StoreFull):
+            self.end(NoSpace(str(error)))
+        else:
+            self.end(Broken(f"The disk failed: {error.strerror or error}."))
+
+
+class Connection:
+    """Carries out `start`; `run` once, in a task. `scope` stops it."""
+
+    def __init__(self, start: Start, number: int, *, shared: Shared, file: StagedFile, upkeep: Upkeep) -> None:
+        self.number = number
+        self.scope = trio.CancelScope()
+        self.is_flowing = False  # its answer was accepted
+        self.main = start.main
+        self._start = self._at = start.at
+        self._end = start.end
+        self._shared = shared
+        self._file = file
+        self._upkeep = upkeep
+
+    @property
+    def running(self) -> Running:
+        """As `plan` sees it."""
+        return Running(self.number, self._start, self._at, self._end, self.main)
+
+    async def run(self) -> None:
+        shared = self._shared
+        try:
+            with self.scope:
+                await self._fetch()
+        except FetchFailed as error:
+            self._lost(Again(str(error), error.fault))
+        except Differs as error:
+            shared.end(Changed(str(error)))
+        except (OSError, StoreFull) as error:
+            shared.disk_failed(error)
+        finally:
+            del shared.connections[self.number]
+            shared.arrival.bell.ring()
+
+    def _lost(self, again: Again) -> None:
+        """The main connection decides; one beside it only shows that there had better be fewer."""
+        if self.main:
+            self._shared.end(again)
+        else:
+            self._shared.spare = max(0, self._shared.spare - 1)
+            _log.debug("item %d: a connection beside the main one: %s", self._shared.record.item, again.why)
+
+    async def _fetch(self) -> None:
+        shared, file = self._shared, self._file
+        ask = self._ask()
+        asked = Asked(ask.start, ask.end, file.version, file.ranges.total, shared.url, shared.record.options.any_type)
+        async with shared.source.open(ask) as body:
+            match judge(asked, body.head):
+                case Take() as take:
+                    if ask.start is not None and take.start != ask.start:
+                        shared.has_ranges = False
+                        if not self.main:
+                            return
+                    await self._opened(body.head, take)
+                    if not shared.is_over:
+                        await self._pump(body, take)
+                case Changed() as changed:
+                    shared.end(changed)
+                case AllHere(size):
+                    assert file.version is not None
+                    file.set_version(replace(file.version, size=size))
+                    shared.end(Complete())
+                case Unusable(why):
+                    shared.has_ranges = False
+                    if self.main:
+                        shared.end(Changed(why))
+                case Failed(why, fault, retry_after):
+                    self._lost(Again(why, fault, retry_after))
+
+    def _ask(self) -> Ask:
+        """The request. A plain one where nothing is here yet: all servers understand that. Where a download goes on,
+        a little of what is here is asked for again, to compare."""
+        shared, file = self._shared, self._file
+        location = shared.record.location
+        url = shared.url if location is None else location.url
+        validator = file.version.validator if file.version is not None else None
+        start = self._start
+        if self.main and not shared.is_open:
+            again = max(start - shared.config.overlap, 0)
+            start = again if file.ranges.covers(again, start) else start
+        is_plain = validator is None or not shared.has_ranges or (file.ranges.total == 0 and self.main)
+        return Ask(
+            url,
+            start=None if is_plain else start,
+            end=None if is_plain else self._end,
+            if_range=None if is_plain else validator,
+            headers=shared.record.options.headers if origin_of(url) == origin_of(shared.url) else {},
+            allow_downgrade=shared.record.options.allow_downgrade,
+            public_only=location is not None and location.public_only,
+        )
+
+    async def _opened(self, head: Head, take: Take) -> None:
+        """An answer was accepted. The first one of a pass tells what the file is."""
+        shared, file = self._shared, self._file
+        version = file.version
+        if version is None or not file.ranges.total:
+            version = version_of(head, take.size, shared.clock_ns())
+        elif version.size is None and take.size is not None:
+            version = replace(version, size=take.size)
+        if version != file.version:
+            file.set_version(version)
+            shared.arrival.wake_all()
+        if shared.is_open:
+            return
+        shared.has_ranges = shared.has_ranges and head.ranges is not False
+        if head.url != shared.url:
+            shared.record.location = Location(head.url, head.public_only)
+        await shared.record.described(head, take.size)
+        shared.is_open = True
+        shared.arrival.bell.ring()
+        known = shared.record.known_content(head.digests, take.size)
+        if known is not None:
+            shared.end(known)
+
+    async def _pump(self, body: Body, take: Take) -> None:
+        """The body into the file, for as long as that is worth it."""
+        shared, file, config = self._shared, self._file, self._shared.config
+        self._start = self._at = take.start
+        self.is_flowing = True
+        patience = Patience(config.min_rate, config.rate_window, trio.current_time())
+        while data := await body.receive():
+            start, end = self._at, self._at + len(data)
+            limit = file.size if take.end is None else take.end
+            if limit is not None and end > limit:
+                shared.end(Changed(f"The server announced {limit} bytes and sent more."))
+                return
+            file.write(start, data)
+            self._at = end
+            now = trio.current_time()
+            shared.meter.count(len(data), now)
+            shared.arrival.wake(start, end)
+            self._upkeep.wrote()
+            if end == take.end and body.head.framing is Framing.LENGTH:
+                continue  # its proper end comes without waiting, and lets the connection be used again
+            if file.is_complete or not self._goes_on():
+                return
+            if patience.is_lost(len(data), now):
+                raise FetchFailed(f"Fewer than {config.min_rate} bytes a second came for {config.rate_window:.0f} s.")
+            if await self._upkeep.room() or await self._yield_to_readers():
+                patience.restart(trio.current_time())
+        self._ended(body.head, take)
+
+    def _goes_on(self) -> bool:
+        if self._end is not None and self._at >= self._end:
+            return False
+        others = [other.running for other in self._shared.connections.values() if other is not self]
+        return worth_going_on(self.running, others, self._file.ranges, self._shared.config.skip)
+
+    def _ended(self, head: Head, take: Take) -> None:
+        """The body came to its proper end; where no size was announced, this is it."""
+        file = self._file
+        if take.end is not None:
+            if self._at < take.end:
+                raise FetchFailed("The server ended a range before its end.")
+        elif file.size is None:
+            assert file.version is not None
+            file.is_length_verified = head.framing is not Framing.CLOSE
+            file.set_version(replace(file.version, size=self._at))
+            self._shared.arrival.wake_all()
+        elif not file.is_complete:
+            raise FetchFailed(f"The server ended the file after {self._at} of {file.size} bytes.")
+
+    async def _yield_to_readers(self) -> bool:
+        """Let the main connection pause while readers are being served by others; returns whether it did."""
+        if not self.main or not self._reader_is_served_elsewhere():
+            return False
+        with trio.move_on_after(YIELD):
+            while self._reader_is_served_elsewhere():
+                await self._shared.arrival.bell.next.wait()
+        return True
+
+    def _reader_is_served_elsewhere(self) -> bool:
+        beside = [other.running for other in self._shared.connections.values() if other.is_flowing and not other.main]
+        near, window = self._shared.near(), self._shared.config.window
+        return bool(beside) and any(
+            not self.running.brings(start, near) and any(other.brings(start, window) for other in beside)
+            for start, _ in self._shared.arrival.wanted
+        )

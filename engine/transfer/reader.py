@@ -1,0 +1,202 @@
+"""The reading side of an arriving file: what is here is served, what is not is waited for. On the trio thread.
+
+`Arrival` is what a reader and the one who fetches have in common: the staged file, who waits for what, and whether
+anything is coming at all. Imports errors and ports.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from engine.errors import NotReady, SourceFailed
+from engine.transfer.bell import Bell
+from engine.transfer.plan import Stretch
+from engine.transfer.staged import StagedFile
+
+FRESH: Final = 10.0  # seconds that a hint, or a reader's place, counts for
+MAX_SOON: Final = 8  # hints remembered of one file
+
+
+class WaitingRoom:
+    """How many reads may wait at once, over all files: each holds a request of the kernel's."""
+
+    def __init__(self, places: int) -> None:
+        self.free = places
+
+
+class Waiter:
+    """One read that waits for `[start, end)`."""
+
+    __slots__ = ("end", "event", "start")
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+        self.event = trio.Event()
+
+
+class Arrival:
+    """One arriving file. `resting` is why nothing comes (one sentence), None while it is queued or being fetched."""
+
+    __slots__ = (
+        "_kept", "_load", "_room", "_soon", "bell", "file", "is_done", "present", "resting", "size", "waiters",
+    )  # fmt: skip
+
+    def __init__(self, room: WaitingRoom, load: Callable[[], StagedFile], *, present: int, size: int | None) -> None:
+        self.file: StagedFile | None = None  # None until somebody needs it
+        self.resting: str | None = None
+        self.is_done = False  # all bytes are here, for ever
+        self.present = present  # bytes, as of the last checkpoint; the file knows better once it is open
+        self.size = size
+        self.waiters: list[Waiter] = []
+        self.bell = Bell()  # rings when somebody begins or ends to wait, or hints
+        self._room = room
+        self._load = load
+        self._soon: list[tuple[float, Stretch]] = []
+        self._kept: weakref.ref[StagedFile] | None = None  # the file after `close`, if readers still have it
+
+    def open(self) -> StagedFile:
+        """The staged file of the version that is arriving; opened on first use, which is quick."""
+        if self.file is None:
+            kept = self._kept() if self._kept is not None else None
+            self.file = self._load() if kept is None else kept
+        return self.file
+
+    def close(self) -> None:
+        """Let go of the file and remember how much is here. Readers who keep it open see it grow if it goes on."""
+        if self.file is not None:
+            self.present, self.size = self.file.ranges.total, self.file.size
+            self._kept = weakref.ref(self.file)
+            self.file = None
+
+    def replace(self, why: str) -> None:
+        """The version that was arriving is none any more; the next `open` makes the file of another one."""
+        self.open().replaced = why
+        self.file = self._kept = None
+        self.wake_all()
+
+    def done(self) -> None:
+        """All bytes are here, for ever. Readers who have the file open go on with it."""
+        self.is_done = True
+        self.wake_all()
+
+    def rest(self, why: str) -> None:
+        """Nothing will come: whoever waits learns why."""
+        self.resting = why
+        self.wake_all()
+
+    def wake(self, start: int, end: int) -> None:
+        """Bytes in `[start, end)` came: those who have all they wait for may look again."""
+        if self.file is not None:
+            for waiter in self.waiters:
+                if waiter.start < end and start < waiter.end and self.file.ranges.covers(waiter.start, waiter.end):
+                    waiter.event.set()
+
+    def wake_all(self) -> None:
+        """Something changed for everybody: the size, the version, the state."""
+        for waiter in self.waiters:
+            waiter.event.set()
+
+    @property
+    def wanted(self) -> tuple[Stretch, ...]:
+        return tuple((waiter.start, waiter.end) for waiter in self.waiters if not waiter.event.is_set())
+
+    def soon(self, now: float) -> tuple[Stretch, ...]:
+        """Stretches that were hinted at lately, the newest first."""
+        self._soon = [(when, stretch) for when, stretch in self._soon if now - when < FRESH]
+        return tuple(stretch for _, stretch in reversed(self._soon))
+
+    def hint(self, start: int, end: int, now: float) -> None:
+        self._soon = [*self._soon, (now, (start, end))][-MAX_SOON:]
+        self.bell.ring()
+
+    async def wait(self, start: int, end: int, deadline: float) -> None:
+        """Until all of `[start, end)` is here or something else changed. NotReady where too many wait already,
+        SourceFailed at the deadline."""
+        if self._room.free <= 0:
+            raise NotReady("Too many reads wait for downloads already.")
+        waiter = Waiter(start, end)
+        self._room.free -= 1
+        self.waiters.append(waiter)
+        self.bell.ring()
+        try:
+            with trio.fail_at(deadline):
+                await waiter.event.wait()
+        except trio.TooSlowError as error:
+            raise SourceFailed("The bytes did not arrive in time.") from error
+        finally:
+            self.waiters.remove(waiter)
+            self._room.free += 1
+            self.bell.ring()
+
+
+class ArrivingReader:
+    """Implements `ports.RangeReader`. Sees one version: once it has served bytes of one, another is an error (I4)."""
+
+    __slots__ = ("_ahead", "_arrival", "_first", "_hinted", "_next", "_served")
+
+    def __init__(self, arrival: Arrival, first: Callable[[], None], ahead: int) -> None:
+        self._arrival = arrival
+        self._first = first  # puts the file first in the queue
+        self._ahead = ahead  # bytes that somebody who reads on is expected to want
+        self._served: StagedFile | None = None
+        self._next = -1  # where a reader who reads on goes on
+        self._hinted = 0  # up to where that was said
+
+    @property
+    def size(self) -> int | None:
+        file = self._served or self._arrival.file
+        return self._arrival.size if file is None else file.size
+
+    @property
+    def present(self) -> int:
+        file = self._served or self._arrival.file
+        return self._arrival.present if file is None else file.ranges.total
+
+    def have(self, offset: int, length: int) -> bool:
+        file = self._served or self._arrival.open()
+        end = offset + length if file.size is None else min(offset + length, file.size)
+        return file.ranges.covers(offset, end)
+
+    def hint(self, offset: int, length: int) -> None:
+        if self._arrival.resting is None and not self._arrival.is_done:
+            self._first()
+            self._arrival.hint(offset, offset + length, trio.current_time())
+
+    async def pread(self, offset: int, length: int, deadline: float) -> bytes:
+        if offset < 0 or length < 0:
+            raise ValueError("a read begins at 0 or later and is not negative")
+        while True:
+            file = self._current()
+            end = offset + length if file.size is None else min(offset + length, file.size)
+            if end <= offset and (file.size is not None or length == 0):
+                return b""
+            if file.ranges.covers(offset, end):
+                self._served = file
+                self._read_on(file, offset, end)
+                return await file.read(offset, end - offset)
+            if self._arrival.resting is not None:
+                raise NotReady(self._arrival.resting)
+            self._first()
+            await self._arrival.wait(offset, end, deadline)
+
+    def _current(self) -> StagedFile:
+        file = self._served or self._arrival.open()
+        if file.replaced is not None:
+            if file is self._served:
+                raise SourceFailed(file.replaced)
+            return self._arrival.open()
+        return file
+
+    def _read_on(self, file: StagedFile, offset: int, end: int) -> None:
+        """Whoever reads where the last read ended will want more: have it fetched before they wait."""
+        reads_on, self._next = offset == self._next, end
+        if not reads_on or file.is_complete or self._arrival.resting is not None:
+            return
+        if not self._hinted - self._ahead <= end < self._hinted - self._ahead // 2:
+            self._hinted = end + self._ahead
+            self._arrival.hint(end, self._hinted, trio.current_time())
