@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 ItemId = NewType("ItemId", int)  # also the inode number of the item on every path; never reused
 BlobId = NewType("BlobId", int)
@@ -47,11 +47,10 @@ class State(StrEnum):
     @property
     def whole(self) -> bool:
         """Whether the content is here as a blob (symlinks and folders count as whole)."""
-        return self in (State.COMPLETE, State.SEEDING)
+        return self is State.COMPLETE or self is State.SEEDING
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):  # a listing makes 10,000 of them: three times as quick to make as a frozen dataclass
     """One row of the catalogue. `size` is bytes, None while unknown; times are nanoseconds since the epoch."""
 
     id: ItemId

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.types import Item, Kind
-from tagfs.vfs import numbers
 
 BLOCK = 512  # st_blocks counts these, whatever st_blksize says (stat(2))
 
 
-@dataclass(frozen=True, slots=True)
-class Attr:
+class Attr(NamedTuple):
     """`changing`: the kernel must ask again each time, since it changes without a commit (progress, growing files)."""
 
     ino: int
@@ -84,7 +82,3 @@ def of_item(
 
 def _blocks(size: int) -> int:
     return -(-size // BLOCK)
-
-
-def is_item(attr: Attr) -> bool:
-    return numbers.item_of(attr.ino) is not None

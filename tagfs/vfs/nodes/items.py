@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable, Iterable, Sequence
 
 from engine.types import Item, ItemId, Kind, State
@@ -42,7 +41,3 @@ def item_attr(context: Context, item: Item) -> Attr:
 def entries(context: Context, items: Iterable[Item], hidden: Callable[[str], bool]) -> list[Entry]:
     """A listing of `items`, which come oldest first."""
     return [Entry(name, ItemNode(item.id), item_attr(context, item)) for name, item in show(items, hidden)]
-
-
-def is_regular(found: Attr) -> bool:
-    return stat.S_ISREG(found.mode)
