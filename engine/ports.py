@@ -170,8 +170,8 @@ class Opening:
 class Feed(Protocol):
     """What an index loads from whoever holds the truth. The scans run on reader threads.
 
-    A scan sees the commits that `apply` has told of so far, and it may see some that `apply` is about to tell of. So the
-    index notes what it is told during a scan and does it again afterwards, and sets membership rather than toggling it.
+    A scan sees the commits that `apply` has told of so far, and it may see some that `apply` is about to tell of. So
+    the index notes what it is told during a scan, does it again afterwards, and sets membership rather than toggles it.
     """
 
     async def follow(self, observer: Observer, start: Callable[[Opening], None]) -> Callable[[], None]:
@@ -181,7 +181,7 @@ class Feed(Protocol):
 
     def facts(self, item: ItemId) -> Facts | None: ...
     async def tagged(self, tags: Collection[int]) -> Mapping[int, BitMap]:
-        """By tag id: the items, trashed ones too, that carry the tag. Every id asked for is there."""
+        """By tag id: the live items that carry the tag. Every id asked for is there."""
 
     async def valued(self, key: str) -> Mapping[str, BitMap]:
         """Live items by value of one of the built-in keys that have few values: type ext source host is."""

@@ -102,7 +102,7 @@ class BitmapIndex:
         # While one part loads, a rename may bring a tag that is not loaded into a range: look again until all is there.
         while not all(map(self._is_ready, wanted)):
             entries = [entry for leaf in wanted if own(leaf) for entry in self._entries(leaf)]
-            await self._tags.load(entries, self._live)
+            await self._tags.load(entries)
             builtin = [leaf for leaf in wanted if not isinstance(leaf, Tag) and not own(leaf)]
             await self._keys.load([leaf.key for leaf in builtin if not searched(leaf)])
             await self._searches.load([leaf for leaf in builtin if searched(leaf)])
@@ -128,7 +128,7 @@ class BitmapIndex:
         """The size of the result, and the tags its items carry, sorted by name."""
         await self.prepare(expr)
         while any(entry.bitmap is None for entry in self._tags.in_use()):
-            await self._tags.load(self._tags.in_use(), self._live)
+            await self._tags.load(self._tags.in_use())
             await self.prepare(expr)
         found = self.evaluate(expr, now=now)
         counts: list[TagCount] = []

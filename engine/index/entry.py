@@ -4,8 +4,9 @@
         ▲                     │
         └──── load failed ────┘
 
-What commits say while it is loading is kept in `pending` and said again on top of what was loaded: the scan may have
-seen some of it already, and setting a bit twice does no harm.
+What commits say while it is loading is kept in `pending` and said again on top of what was loaded. The scan may have
+seen some of it already, and some that is yet to be told: setting a bit twice does no harm, and each commit that takes
+an item out of the tag names the tag.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ class Tags:
         return [entry for entry in self._entries.values() if entry.items]
 
     # -- loading ---------------------------------------------------------------------------------------------------
-    async def load(self, entries: Collection[Entry], live: BitMap) -> None:
-        """Give each of them its bitmap. `live` is the index's own, which moves on meanwhile."""
+    async def load(self, entries: Collection[Entry]) -> None:
+        """Give each of them its bitmap."""
         async with self._loading:
             missing = {entry.id: entry for entry in entries if entry.bitmap is None and entry.id is not None}
             if not missing:
@@ -78,7 +78,7 @@ class Tags:
             try:
                 loaded = await self._feed.tagged(list(missing))
                 for number, entry in missing.items():
-                    entry.install(loaded[number] & live)
+                    entry.install(loaded[number])
             finally:
                 for entry in missing.values():
                     entry.pending = None

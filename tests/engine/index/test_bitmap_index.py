@@ -12,7 +12,7 @@ from engine.index import BitmapIndex, NotPrepared
 from engine.ports import Edit, Index, NewItem
 from engine.types import Item, State, TagCount
 from query.ast import And, Compare, Expr, Not, Op, Or, Range, Tag
-from tests.support.catalogue import whole
+from tests.support.catalogue import sha, whole
 
 NOW = 1_700_000_000.0
 
@@ -87,6 +87,18 @@ async def test_it_follows_the_catalogue(catalogue: SqliteCatalogue, items: list[
     await catalogue.rename_tag("movie", "film")
     assert await names(index, catalogue, both) == ""
     assert await names(index, catalogue, Tag("film")) == "abx"
+
+
+async def test_what_changes_in_the_trash_is_known_afterwards(catalogue: SqliteCatalogue, items: list[Item]) -> None:
+    item = items[0].id
+    await catalogue.trash(item)
+    index = await BitmapIndex.open(catalogue)
+    exprs = [Tag("movie"), Compare("ext", Op.EQ, "mkv"), Compare("name", Op.HAS, "mkv"), Compare("size", Op.LT, "6")]
+    assert [await names(index, catalogue, expr) for expr in exprs] == ["b", "b", "b", "bc"]
+    await catalogue.edit(item, Edit(remove=["movie"], name="a.txt"))
+    await catalogue.complete(item, sha("longer"), 6, digests={}, mtime_ns=None, keep_old=False)
+    await catalogue.restore(item)
+    assert [await names(index, catalogue, expr) for expr in exprs] == ["b", "b", "b", "bc"]
 
 
 async def test_lists_of_tags_and_values(catalogue: SqliteCatalogue, items: list[Item]) -> None:
