@@ -31,6 +31,11 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-i", "--input", metavar="FILE", help="also the URLs in FILE (- for standard input), one download a line"
     )
+    parser.add_argument(
+        "-H", "--header", metavar="NAME:VALUE", action="append", default=[], help="send this to the URL's server, too"
+    )
+    parser.add_argument("--allow-downgrade", action="store_true", help="follow redirects from https to http")
+    parser.add_argument("--any-type", action="store_true", help="accept a web page where the name promises a file")
     parser.add_argument("--paused", action="store_true", help="do not begin before tagfs resume")
     declare_json(parser)
 
@@ -42,7 +47,10 @@ def _run(options: argparse.Namespace, session: Session) -> int:
     digests = dict(map(_digest, options.digest))
     if (options.name or digests) and len(downloads) > 1:
         raise UsageError("--name and --digest are for one download; give one URL, or --mirrors.")
-    common = {"tags": tag_names(options.tags), "paused": options.paused, "digests": digests, "name": options.name}
+    common = {
+        "tags": tag_names(options.tags), "paused": options.paused, "digests": digests, "name": options.name,
+        "options": _options(options),
+    }  # fmt: skip
     failed: list[int] = []
     with session.client() as client:
         answers = client.call_each("add", ({"urls": urls, **common} for urls in downloads), ItemView)
@@ -79,6 +87,19 @@ def _read_list(file: str) -> list[tuple[str, ...]]:
             lines = stream.read().splitlines()
     wanted = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     return [tuple(filter(None, map(str.strip, line.split("\t")))) for line in wanted]
+
+
+def _options(options: argparse.Namespace) -> dict[str, str]:
+    """What the engine is told about each download, in its own words."""
+    told = {"allow-downgrade": "yes"} if options.allow_downgrade else {}
+    if options.any_type:
+        told["any-type"] = "yes"
+    for header in options.header:
+        name, colon, value = header.partition(":")
+        if not colon or not name.strip():
+            raise UsageError(f"{escape(header)} is no header; write it as NAME:VALUE.")
+        told[f"header.{name.strip()}"] = value.strip()
+    return told
 
 
 def _digest(text: str) -> tuple[str, str]:

@@ -136,6 +136,16 @@ class TestAdd:
         for bad in (["http://h/a", "http://h/b", "--name", "n"], ["http://h/a", "--digest", "xyz"], []):
             assert tagfs("add", *bad).code == exits.USAGE
 
+    def test_headers_and_leave_to_be_careless(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        ran = tagfs(
+            "add", "http://h/a", "-H", "Referer: http://x:1/", "--header=A:b", "--allow-downgrade", "--any-type"
+        )
+        assert ran.code == exits.OK
+        assert verbs.seen_options == {
+            "header.Referer": "http://x:1/", "header.A": "b", "allow-downgrade": "yes", "any-type": "yes",
+        }  # fmt: skip
+        assert tagfs("add", "http://h/a", "-H", "nothing").code == exits.USAGE
+
     def test_a_missing_list_is_one_sentence(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
         ran = tagfs("add", "-i", "/nowhere.txt")
         assert (ran.code, ran.err) == (exits.FAILED, "tagfs: /nowhere.txt: No such file or directory.\n")
