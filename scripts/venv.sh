@@ -12,15 +12,18 @@ fail() {
     exit 1
 }
 
+# libtorrent, one of the dependencies, comes ready-made for these and not at all for later ones.
+suitable='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
+
 find_python() {
     local candidate
-    for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    for candidate in python3 python3.13 python3.12 python3.11; do
+        if "$candidate" -c "$suitable" 2>/dev/null; then
             command -v "$candidate"
             return
         fi
     done
-    fail "Python 3.11 or newer is needed, and python3 is $(python3 -V 2>&1 || echo missing)." \
+    fail "Python 3.11, 3.12 or 3.13 is needed, and python3 is $(python3 -V 2>&1 || echo missing)." \
         "On Ubuntu 22.04: apt-get install python3.11 python3.11-venv python3.11-dev"
 }
 
@@ -69,7 +72,7 @@ if ((${#packages[@]})); then
     install_packages "${packages[@]}"
 fi
 
-if ! "$venv/bin/python" -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+if ! "$venv/bin/python" -c "import pip; $suitable" 2>/dev/null; then
     "$python" -m venv --clear "$venv"
 fi
 pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input)
