@@ -72,12 +72,8 @@ class Ordered:
 
     def put(self, item: int, before: Facts | None, after: Facts | None) -> None:
         old, new = _number(self._key, before), _number(self._key, after)
-        if old == new:
-            return
-        if old is not None:
-            self._ids.discard(old, item)
-        if new is not None:
-            self._ids.add(new, item)
+        if old != new:
+            self._ids.put(item, old, new)
 
     def matching(self, leaf: Compare | Range) -> BitMap:
         found = ordered_stretches(leaf)

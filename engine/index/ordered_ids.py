@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from typing import Final
+from typing import Final, TypeAlias
 
 from pyroaring import BitMap
 
@@ -18,15 +18,20 @@ from engine.index.cuts import Cut, position
 CHUNK: Final = 1024  # a chunk is split when it has twice as many
 
 
+Place: TypeAlias = tuple[int, int]  # chunk, index in it
+
+
 class OrderedIds:
-    """Pairs (value, id), sorted, each once.
+    """Pairs (value, id), sorted; each id has one value.
 
     State: `_values[n]` and `_ids[n]` are chunk n, of equal length and never empty; `_lasts[n]` is its last pair.
+    `_everything` holds all ids.
     """
 
     def __init__(self, values: array[int], ids: array[int], chunk: int = CHUNK) -> None:
         """`values` (type q) and `ids` (type I) as one sorted sequence of pairs."""
         self._chunk = chunk
+        self._everything = BitMap(ids)
         starts = range(0, len(values), chunk)
         self._values = [values[start : start + chunk] for start in starts]
         self._ids = [ids[start : start + chunk] for start in starts]
@@ -35,8 +40,41 @@ class OrderedIds:
     def __len__(self) -> int:
         return sum(map(len, self._ids))
 
-    def add(self, value: int, item: int) -> None:
-        """Does nothing if the pair is there."""
+    def put(self, item: int, old: int | None, new: int | None) -> None:
+        """The value of `item` was `old` and is `new`; None: it has none. Does no harm when it is known already."""
+        if old is not None:
+            self._discard(old, item)
+        if new is None:
+            self._everything.discard(item)
+        else:
+            self._add(new, item)
+            self._everything.add(item)
+
+    def between(self, low: Cut | None, high: Cut | None) -> BitMap:
+        """The ids of the pairs whose values lie between the cuts."""
+        start = (0, 0) if low is None else self._locate(low)
+        end = (len(self._ids), 0) if high is None else self._locate(high)
+        if start >= end:
+            return BitMap()
+        if 2 * (end[0] - start[0]) <= len(self._ids):
+            return self._collect(start, end)
+        # Ids in the order of another number cost 20 ns each to put into a bitmap: collect the smaller side.
+        outside = self._collect((0, 0), start) | self._collect(end, (len(self._ids), 0))
+        return self._everything - outside
+
+    def _collect(self, start: Place, end: Place) -> BitMap:
+        if start >= end:
+            return BitMap()
+        if start[0] == end[0]:
+            return BitMap(self._ids[start[0]][start[1] : end[1]])
+        found = self._ids[start[0]][start[1] :]
+        for chunk in self._ids[start[0] + 1 : end[0]]:
+            found.extend(chunk)
+        if end[1]:
+            found.extend(self._ids[end[0]][: end[1]])
+        return BitMap(found)
+
+    def _add(self, value: int, item: int) -> None:
         if not self._lasts:
             self._values, self._ids = [array("q", [value])], [array("I", [item])]
             self._lasts = [(value, item)]
@@ -48,8 +86,7 @@ class OrderedIds:
             self._ids[chunk].insert(place, item)
             self._settle(chunk)
 
-    def discard(self, value: int, item: int) -> None:
-        """Does nothing if the pair is not there."""
+    def _discard(self, value: int, item: int) -> None:
         chunk = bisect_left(self._lasts, (value, item))
         if chunk == len(self._lasts):
             return
@@ -58,23 +95,8 @@ class OrderedIds:
             del self._values[chunk][place], self._ids[chunk][place]
             self._settle(chunk)
 
-    def between(self, low: Cut | None, high: Cut | None) -> BitMap:
-        """The ids of the pairs whose values lie between the cuts."""
-        first, start = (0, 0) if low is None else self._locate(low)
-        last, end = (len(self._ids), 0) if high is None else self._locate(high)
-        if (first, start) >= (last, end):
-            return BitMap()
-        if first == last:
-            return BitMap(self._ids[first][start:end])
-        found = self._ids[first][start:]
-        for chunk in self._ids[first + 1 : last]:
-            found.extend(chunk)
-        if end:
-            found.extend(self._ids[last][:end])
-        return BitMap(found)
-
-    def _locate(self, cut: Cut) -> tuple[int, int]:
-        """(chunk, place in it); the chunk may be the one behind the last."""
+    def _locate(self, cut: Cut) -> Place:
+        """The chunk may be the one behind the last."""
         chunk = bisect_left(self._lasts, cut.key, key=_value) if not cut.after else bisect_right(
             self._lasts, cut.key, key=_value
         )  # fmt: skip

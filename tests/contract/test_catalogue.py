@@ -221,6 +221,12 @@ async def test_new_content_sends_the_old_to_the_trash(catalogue: Catalogue, seen
     assert len(await catalogue.trash_list()) == 1
 
 
+async def test_empty_content_is_not_kept(catalogue: Catalogue) -> None:
+    item = await catalogue.add(whole("doc", content=""))
+    await catalogue.complete(item.id, sha("new"), 3, digests={}, mtime_ns=None, keep_old=True)
+    assert await catalogue.trash_list() == []
+
+
 async def test_trash_and_back(catalogue: Catalogue, seen: Recorder) -> None:
     item = await catalogue.add(whole("x", "a"))
     trashed = await catalogue.trash(item.id)

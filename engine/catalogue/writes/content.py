@@ -26,7 +26,7 @@ COMPLETE: Final = (
 KEEP_OLD: Final = (
     "INSERT INTO item (name, kind, state, size, blob, mtime_ns, mtime_given, added_ns, mode, trashed_ns)"
     " SELECT name, kind, 'complete', blob.size, blob, mtime_ns, mtime_given, added_ns, mode, ?"
-    " FROM item JOIN blob ON blob.id = item.blob WHERE item.id = ?"
+    " FROM item JOIN blob ON blob.id = item.blob WHERE item.id = ? AND blob.size > 0"
 )
 KEEP_OLD_TAGS: Final = "INSERT INTO tagging (item, tag) SELECT ?, tag FROM tagging WHERE item = ?"
 DROP_DOWNLOAD: Final = "DELETE FROM download WHERE item = ?"
@@ -112,7 +112,7 @@ def _put_download(transaction: Transaction, download: Download) -> None:
 def _keep_old(transaction: Transaction, old: Item) -> None:
     """What the item held until now becomes an item of its own in the trash, unless it was empty."""
     connection = transaction.connection
-    number = connection.execute(KEEP_OLD, (transaction.clock(), old.id)).lastrowid
-    assert number is not None
-    connection.execute(KEEP_OLD_TAGS, (number, old.id))
-    transaction.made(number)
+    cursor = connection.execute(KEEP_OLD, (transaction.clock(), old.id))
+    if cursor.rowcount == 1 and cursor.lastrowid is not None:
+        connection.execute(KEEP_OLD_TAGS, (cursor.lastrowid, old.id))
+        transaction.made(cursor.lastrowid)

@@ -93,7 +93,12 @@ async def test_what_changes_in_the_trash_is_known_afterwards(catalogue: SqliteCa
     item = items[0].id
     await catalogue.trash(item)
     index = await BitmapIndex.open(catalogue)
-    exprs = [Tag("movie"), Compare("ext", Op.EQ, "mkv"), Compare("name", Op.HAS, "mkv"), Compare("size", Op.LT, "6")]
+    exprs: list[Expr] = [
+        Tag("movie"),
+        Compare("ext", Op.EQ, "mkv"),
+        Compare("name", Op.HAS, "mkv"),
+        Compare("size", Op.LT, "6"),
+    ]
     assert [await names(index, catalogue, expr) for expr in exprs] == ["b", "b", "b", "bc"]
     await catalogue.edit(item, Edit(remove=["movie"], name="a.txt"))
     await catalogue.complete(item, sha("longer"), 6, digests={}, mtime_ns=None, keep_old=False)

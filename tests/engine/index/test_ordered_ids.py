@@ -30,29 +30,32 @@ def facts(size: int) -> Facts:
 
 
 @settings(deadline=None)
-@given(
-    start=st.sets(st.tuples(values, ids)),
-    steps=st.lists(st.tuples(st.booleans(), values, ids)),
-    leaf=leaves,
-)
+@given(start=st.dictionaries(ids, values), steps=st.lists(st.tuples(ids, st.none() | values)), leaf=leaves)
 def test_it_holds_what_a_sorted_list_would(
-    start: set[tuple[int, int]], steps: list[tuple[bool, int, int]], leaf: Compare | Range
+    start: dict[int, int], steps: list[tuple[int, int | None]], leaf: Compare | Range
 ) -> None:
-    model = set(start)
-    ordered = made(sorted(start))
-    for adding, value, item in steps:
-        if adding:
-            ordered.add(value, item)
-            model.add((value, item))
-        else:
-            ordered.discard(value, item)
-            model.discard((value, item))
-    assert len(ordered) == len(model)
-    assert set(ordered.between(None, None)) == {item for _, item in model}
+    model: dict[int, int | None] = dict(start)
+    ordered = made(sorted((value, item) for item, value in start.items()))
+    for item, value in steps:
+        ordered.put(item, model.get(item), value)
+        model[item] = value
+    known = {item: value for item, value in model.items() if value is not None}
+    assert len(ordered) == len(known)
+    assert set(ordered.between(None, None)) == set(known)
     found = set()
     for low, high in ordered_stretches(leaf) or ():
         found |= set(ordered.between(low, high))
-    assert found == {item for value, item in model if satisfies(leaf, str(value), now=0.0)}
+    assert found == {item for item, value in known.items() if satisfies(leaf, str(value), now=0.0)}
+
+
+def test_a_change_that_is_told_twice_does_no_harm() -> None:
+    ordered = made([(7, 4_100), (9, 4_101)])
+    ordered.put(4_100, 5, 7)
+    ordered.put(4_100, 7, 7)
+    ordered.put(4_101, 9, None)
+    ordered.put(4_101, 9, None)
+    assert len(ordered) == 1
+    assert list(ordered.between(None, None)) == [4_100]
 
 
 def test_a_key_follows_the_facts() -> None:
