@@ -4,7 +4,7 @@
     scan       ──▶ a reader thread                  (scans, verify, feed)
     write      ──▶ a job for the writer thread      (writes) ──▶ delivery ──▶ observers ──▶ the caller goes on
 
-State: which connections are open, and whether the service still runs. All else is in the database.
+State: the jobs that somebody waits for, and whether the service still runs. All else is in the database.
 """
 
 from __future__ import annotations
@@ -48,29 +48,39 @@ class SqliteCatalogue:
         self._delivery = Delivery()
         self._token = trio.lowlevel.current_trio_token()
         self._writer = Writer(path, clock, self._hand_over)
+        self._pending: set[Job] = set()
         self._ended: CatalogueFailed | None = None
 
     # -- service ---------------------------------------------------------------------------------------------------
     async def serve(self) -> None:
         """Commit and deliver until `stop`. CatalogueFailed when the database fails; nobody is left waiting then.
 
-        Cancellation does not end it: those who clean up behind a shield still write, and `stop` follows them."""
+        Cancellation does not end it: what is cancelled above may still have something to write on its way out.
+        """
         failure: CatalogueFailed | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.cancel_scope.shield = True
-            nursery.start_soon(self._delivery.run)
+        with trio.CancelScope(shield=True):
             try:
-                # The thread ends by `stop`, not by cancellation, with what was submitted committed.
-                await trio.to_thread.run_sync(self._writer.run, limiter=trio.CapacityLimiter(1))
-            except CatalogueFailed as error:
-                failure = error
-            self._ended = failure or CatalogueFailed("the catalogue is closed")
-            for job in self._writer.left_over():
-                job.error = self._ended
-                job.done.set()
-            self._delivery.close()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._deliver)
+                    try:
+                        await trio.to_thread.run_sync(self._writer.run, limiter=trio.CapacityLimiter(1))
+                    except CatalogueFailed as error:
+                        failure = error
+                    self._delivery.close()
+            finally:
+                self._ended = failure or CatalogueFailed("the catalogue is closed")
+                for job in self._pending:
+                    if not job.done.is_set():
+                        job.error = self._ended
+                        job.done.set()
         if failure is not None:
             raise failure
+
+    async def _deliver(self) -> None:
+        try:
+            await self._delivery.run()
+        finally:
+            self._writer.stop()  # an observer that raises ends the service, and the thread ends by this alone
 
     def stop(self) -> None:
         self._writer.stop()
@@ -95,8 +105,12 @@ class SqliteCatalogue:
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._ended is not None:
             raise self._ended
-        self._writer.submit(job)
-        await job.done.wait()
+        self._pending.add(job)
+        try:
+            self._writer.submit(job)
+            await job.done.wait()
+        finally:
+            self._pending.discard(job)
         if job.error is not None:
             raise job.error
 

@@ -28,9 +28,12 @@ NEEDLESS_DOWNLOAD: Final = (
 WRONG_NAME: Final = (
     "SELECT id FROM item WHERE name IN (x'2e', x'2e2e') OR instr(name, x'2f') > 0 OR instr(name, x'00') > 0"
 )
+# Most items are live: counting all taggings and taking off those of the trash is a tenth of joining all of them.
 WRONG_COUNT: Final = (
-    "SELECT g.name, g.items, (SELECT count(*) FROM tagging t JOIN item i ON i.id = t.item"
-    " WHERE t.tag = g.id AND i.trashed_ns IS NULL) AS live FROM tag g WHERE g.items <> live"
+    "WITH carried AS (SELECT tag, count(*) AS n FROM tagging GROUP BY tag), trashed AS (SELECT t.tag, count(*) AS n"
+    " FROM item i JOIN tagging t ON t.item = i.id WHERE i.trashed_ns IS NOT NULL GROUP BY t.tag)"
+    " SELECT g.name, g.items, ifnull(carried.n, 0) - ifnull(trashed.n, 0) AS live FROM tag g"
+    " LEFT JOIN carried ON carried.tag = g.id LEFT JOIN trashed ON trashed.tag = g.id WHERE g.items <> live"
 )
 WRONG_PAIR: Final = (
     "SELECT name FROM tag WHERE (key IS NULL AND instr(name, ':') > 0)"

@@ -63,17 +63,6 @@ class Writer:
         """What was submitted until now is still committed."""
         self._queue.put(None)
 
-    def left_over(self) -> list[Job]:
-        """Jobs that nobody will commit, once `run` has ended."""
-        jobs: list[Job] = []
-        while True:
-            try:
-                job = self._queue.get_nowait()
-            except Empty:
-                return jobs
-            if job is not None:
-                jobs.append(job)
-
     def run(self) -> None:
         """Until `stop`. CatalogueFailed when the database fails, after that group was delivered as failed."""
         connection = raw(self._database)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from engine.catalogue import SqliteCatalogue, open_catalogue
 from engine.catalogue.transaction import Transaction
-from engine.errors import BadRequest, EngineError, NoSuchItem, NoSuchTag
+from engine.errors import BadRequest, CatalogueFailed, EngineError, NoSuchItem, NoSuchTag
 from engine.ports import Edit, NewItem
 from engine.types import Change, Item, ItemId, Kind, TagChange
 from tests.support.catalogue import Recorder, whole
@@ -157,6 +158,55 @@ async def test_text_that_is_no_text_is_a_bad_request(catalogue: SqliteCatalogue)
             item.id, item.sha256 or "", 1, digests={"md5": "\udcff"}, mtime_ns=None, keep_old=False
         )
     await catalogue.create_tag("next")
+
+
+async def test_an_observer_that_fails_ends_the_service_and_strands_nobody(tmp_path: Path) -> None:
+    class Broken(Recorder):
+        def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+            raise ZeroDivisionError
+
+    async def call(name: str) -> None:
+        with trio.CancelScope(shield=True):
+            with pytest.raises(CatalogueFailed):
+                await catalogue.create_tag(name)
+        ended.append(name)
+
+    ended: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        async with open_catalogue(str(tmp_path / "catalogue.db")) as catalogue:
+            catalogue.observe(Broken())
+            async with trio.open_nursery() as nursery:
+                for name in "abc":
+                    nursery.start_soon(call, name)
+    assert sorted(ended) == ["a", "b", "c"]
+
+
+async def test_who_is_cancelled_may_still_write_on_the_way_out(tmp_path: Path) -> None:
+    path = str(tmp_path / "catalogue.db")
+    with trio.CancelScope() as scope:
+        async with open_catalogue(path) as catalogue:
+            try:
+                scope.cancel()
+                await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await catalogue.create_tag("checkpoint")
+    assert scope.cancelled_caught
+    async with open_catalogue(path) as catalogue:
+        await catalogue.remove_tag("checkpoint")
+
+
+async def test_another_program_that_holds_the_database_is_an_error_of_the_caller(
+    catalogue: SqliteCatalogue, tmp_path: Path
+) -> None:
+    await catalogue._write(lambda transaction: transaction.connection.execute("PRAGMA busy_timeout = 1").fetchall())
+    other = sqlite3.connect(tmp_path / "catalogue.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(EngineError, match="another program"):
+        await catalogue.create_tag("a")
+    other.execute("ROLLBACK")
+    other.close()
+    await catalogue.create_tag("a")
 
 
 async def test_what_was_submitted_before_the_end_is_committed(tmp_path: Path) -> None:
