@@ -10,6 +10,8 @@ from itertools import accumulate
 from engine.blobs import BlobStore
 from engine.catalogue import open_catalogue
 from engine.ports import NewItem
+from tagfs.config.paths import LOCK_NAME
+from tagfs.daemon.state import prepare
 
 TAGS = 1000
 TAGS_AN_ITEM = 8
@@ -39,7 +41,8 @@ def item_name(number: int) -> str:
 
 async def fill(state: str, items: int) -> None:
     """Make the state directory `state`, through the same doors as everybody: one blob that all items share."""
-    os.makedirs(state, mode=0o700, exist_ok=True)
+    prepare(state)
+    open(os.path.join(state, LOCK_NAME), "ab").close()  # by which the daemon knows its own
     store = BlobStore(state)
     staging, fd = store.create_staging()
     os.write(fd, b"x" * 1024)

@@ -15,7 +15,7 @@ from pathlib import Path
 def mounted(state: str, mountpoint: str) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
     """(process, seconds from start until the mount answered)."""
     os.makedirs(mountpoint, exist_ok=True)
-    environ = {**os.environ, "TAGFS_STATE": state, "TAGFS_CONFIG": os.path.join(state, "none.toml")}
+    environ = {**os.environ, "TAGFS_STATE": state, "TAGFS_CONFIG": state + ".toml"}
     Path(environ["TAGFS_CONFIG"]).touch()
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "tagfs", "mount", mountpoint, "-f"], env=environ)
