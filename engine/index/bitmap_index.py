@@ -147,8 +147,9 @@ class BitmapIndex:
             before, after = _if_live(change.before), _if_live(change.after)
             put(self._live, change.item, after is not None)
             self._tags.put(change.item, before.tags if before else (), after.tags if after else ())
-            self._keys.put(change.item, before, after)
-            self._searches.put(change.item, before, after)
+            if _computed_from(before) != _computed_from(after):
+                self._keys.put(change.item, before, after)
+                self._searches.put(change.item, before, after)
 
     async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """Nothing outside depends on the index alone."""
@@ -202,6 +203,16 @@ class Asked:
     @cached_property
     def facts(self) -> Facts | None:
         return self._feed.facts(self.item)
+
+
+def _computed_from(facts: Facts | None) -> object:
+    """What the values of the built-in keys depend on. Most commits change tags alone, sometimes of thousands of items."""
+    if facts is None:
+        return None
+    return (
+        facts.name, facts.kind, facts.state, facts.size, facts.sha256, facts.added_ns, facts.sources, facts.hosts,
+        not facts.tags,
+    )  # fmt: skip
 
 
 def _if_live(facts: Facts | None) -> Facts | None:

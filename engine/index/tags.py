@@ -28,18 +28,18 @@ class Tags:
         self._loading = trio.Lock()
         self._entries: dict[str, Entry] = {}
         self._keys: dict[str, Values] = {}
+        self._sorted: list[Entry] | None = None  # by name, until one comes or goes
         for number, name, items in tags:
             self._enter(Entry(name, number, items))
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     # -- what is there ---------------------------------------------------------------------------------------------
     def counts(self) -> list[TagCount]:
-        return [TagCount(name, self._entries[name].items) for name in sorted(self._entries)]
+        if self._sorted is None:
+            self._sorted = [self._entries[name] for name in sorted(self._entries)]
+        return [TagCount(entry.name, entry.items) for entry in self._sorted]
 
     def has_key(self, key: str) -> bool:
         return key in self._keys
@@ -105,12 +105,14 @@ class Tags:
 
     def _enter(self, entry: Entry) -> None:
         self._entries[entry.name] = entry
+        self._sorted = None
         pair = split_pair(entry.name)
         if pair is not None:
             self._keys.setdefault(pair[0], Values()).insert(pair[1], entry)
 
     def _leave(self, name: str) -> Entry:
         entry = self._entries.pop(name)
+        self._sorted = None
         pair = split_pair(name)
         if pair is not None:
             key, value = pair
