@@ -206,7 +206,7 @@ class Asked:
 
 
 def _computed_from(facts: Facts | None) -> object:
-    """What the values of the built-in keys depend on. Most commits change tags alone, sometimes of thousands of items."""
+    """What the values of the built-in keys depend on. Most commits change tags alone, some of thousands of items."""
     if facts is None:
         return None
     return (
