@@ -73,6 +73,12 @@ class Rig:
             while (progress := self.manager.progress(item.id)) is not None and progress.done < count:
                 await trio.sleep(0.001)
 
+    async def waiting(self, item: Item, count: int = 1) -> None:
+        """Until so many reads wait for it."""
+        with trio.fail_after(60):
+            while len(self.manager._roster.jobs[item.id].arrival.waiters) < count:
+                await trio.sleep(0.001)
+
     def content(self, item: Item) -> bytes:
         found = self.item(item)
         assert found.state is State.COMPLETE, f"{found.state}: {found.error}"
@@ -103,6 +109,7 @@ async def rig(root: Path, *, run: bool = True, **settings) -> AsyncIterator[Rig]
     """A fresh start on the state directory `root`. Without `run`, the manager does not."""
     http = replace(QUICK.http, **settings.pop("http", {}))
     config = replace(QUICK, http=http, **settings)
+    root.mkdir(exist_ok=True)
     async with open_catalogue(str(root / "catalogue.sqlite")) as catalogue:
         store = BlobStore(root)
         await store.sweep([row.staging for row in await catalogue.downloads()])
