@@ -68,7 +68,7 @@ async def _run(
         store = BlobStore(state)
         await store.sweep(await staging_in_use(catalogue))
         transfers = TransferManager(catalogue, store, transfer_config(settings.transfer))
-        views = Views(catalogue)
+        views = Views(catalogue, index)
         catalogue.observe(views)
         drafts = Drafts(catalogue, store)
         context = Context(

@@ -23,8 +23,11 @@ class Answers:
         self._gid = os.getgid() if gid is None else gid
         self._mask = ~umask
 
-    def entry(self, number: int, attr: Attr, *, keep: bool = True) -> pyfuse3.EntryAttributes:
-        """The answer to lookup and readdir for node id `number`.
+    def entry(
+        self, number: int, attr: Attr, *, keep: bool = True, keep_name: bool = True
+    ) -> pyfuse3.EntryAttributes:  # fmt: skip
+        """The answer to lookup and readdir for node id `number`. The kernel may cache it (`keep`), or its attributes
+        but not that the name leads to it (`keep_name`).
 
         A directory whose number differs from its node id (another path to an equal query) has its attributes asked
         for at once, since only the answer to getattr can show a number that is not the node id."""
@@ -33,7 +36,10 @@ class Answers:
         if not keep:
             entry.entry_timeout = 0
             entry.attr_timeout = 0
-        elif attr.ino != number:
+            return entry
+        if not keep_name:
+            entry.entry_timeout = 0
+        if attr.ino != number:
             entry.attr_timeout = 0
         return entry
 

@@ -10,12 +10,14 @@ from collections.abc import Hashable, Iterator
 from typing import TypeAlias
 
 from engine.types import Blob
+from query.errors import QueryError
 from tagfs.vfs import numbers
 from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.query import QueryDirectory
 from tagfs.vfs.nodes.tags import TagsRoot
 from tagfs.vfs.nodes.unfinished import UnfinishedDirectory
 from tagfs.vfs.tree import BlobNode, Directory, ItemNode, LinkNode, Node, TextNode
+from tagfs.vfs.views import Path
 
 Remembered: TypeAlias = Directory | LinkNode
 
@@ -28,6 +30,7 @@ class Inodes:
         self._ids: dict[Hashable, int] = {}
         self._counts: dict[int, int] = {}
         self._blobs: dict[int, tuple[Blob, int]] = {}
+        self._fixed = {node.location: number for number, node in context.nodes.items() if isinstance(node, Directory)}
         self._next_alias = numbers.ALIAS_BASE
 
     def __len__(self) -> int:
@@ -85,10 +88,16 @@ class Inodes:
         for number, directory in moved:
             self._unname(directory, number)
         for number, directory in moved:
-            again = self._tags.directory((new, *directory.location[2:]))
+            again = self._again((new, *directory.location[2:]))
             self._nodes[number] = again if again is not None else directory
             self._ids[_key(self._nodes[number])] = number
             self._attach(self._nodes[number], number)
+
+    def _again(self, path: tuple[str, ...]) -> Directory | None:
+        try:
+            return self._tags.directory(path)
+        except QueryError:  # too long with the new name
+            return None
 
     def _directories(self) -> Iterator[tuple[int, Directory]]:
         for number, node in self._nodes.items():
@@ -122,9 +131,14 @@ class Inodes:
 
     def _attach(self, node: Remembered, number: int) -> None:
         if isinstance(node, QueryDirectory):
-            node.view = self._context.views.attach(node.view, number)
+            node.view = self._context.views.attach(node.view, number, self._path(node))
         elif isinstance(node, UnfinishedDirectory):
-            self._context.views.attach_unfinished(number)
+            self._context.views.attach_unfinished(number, self._path(node))
+
+    def _path(self, node: QueryDirectory | UnfinishedDirectory) -> Path:
+        """The kernel has known the directory that it is in for longer."""
+        *parent, name = node.location
+        return Path(self._fixed.get(tuple(parent)) or self._ids.get(tuple(parent), 0), name, node.named)
 
     def _detach(self, node: Remembered, number: int) -> None:
         if isinstance(node, QueryDirectory):

@@ -12,6 +12,7 @@ import pyfuse3
 
 from tagfs.mount.answers import Answers
 from tagfs.mount.inodes import Inodes
+from tagfs.vfs.names import is_certain
 from tagfs.vfs.tree import Directory, Entry, ItemNode, Snapshot
 
 
@@ -35,7 +36,8 @@ class Listings:
             if isinstance(entry.node, ItemNode):
                 ready = made[number]
                 if ready is None:
-                    ready = made[number] = (_bytes(entry.name), self._answers.entry(entry.node.item, entry.attr))
+                    answer = self._answers.entry(entry.node.item, entry.attr, keep_name=is_certain(entry.name))
+                    ready = made[number] = (_bytes(entry.name), answer)
                 if not keep:
                     ready[1].entry_timeout = 0
                     ready[1].attr_timeout = 0

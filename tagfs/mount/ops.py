@@ -26,7 +26,7 @@ from tagfs.vfs import attr, edits, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.content import ArrivingFile, BlobFile, DraftFile, KeptFile, OpenFile, TextFile
 from tagfs.vfs.context import Context
-from tagfs.vfs.names import NAME_MAX
+from tagfs.vfs.names import NAME_MAX, is_certain
 from tagfs.vfs.nodes.items import item_attr
 from tagfs.vfs.nodes.tags import TagsRoot
 from tagfs.vfs.tree import BlobNode, Directory, ItemNode, LinkNode, Node, TextNode
@@ -74,8 +74,9 @@ class Operations(pyfuse3.Operations):
 
     @guarded
     async def lookup(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> EntryAttributes:
-        node = await self._directory(parent_inode).lookup(_text(name))
-        return self._answer(node)
+        directory, text = self._directory(parent_inode), _text(name)
+        node = await directory.lookup(text)
+        return self._answer(node, keep_name=_keeps(directory, text, node))
 
     @silent
     def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
@@ -165,7 +166,7 @@ class Operations(pyfuse3.Operations):
     ) -> tuple[FileInfo, EntryAttributes]:
         with self._kernel.holding(parent_inode):
             file = await self._create(parent_inode, _text(name), mode)
-            return self._opened(file), self._answer(ItemNode(file.item))
+            return self._opened(file), await self._answer_new(parent_inode, _text(name), file.item)
 
     @guarded
     async def mknod(
@@ -176,7 +177,7 @@ class Operations(pyfuse3.Operations):
         with self._kernel.holding(parent_inode):
             file = await self._create(parent_inode, _text(name), mode)
             await file.close()
-            return self._answer(ItemNode(file.item))
+            return await self._answer_new(parent_inode, _text(name), file.item)
 
     @guarded
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
@@ -193,7 +194,7 @@ class Operations(pyfuse3.Operations):
         flags: FlagT,
         ctx: RequestContext,
     ) -> None:
-        if flags & pyfuse3.RENAME_EXCHANGE:
+        if flags & ~pyfuse3.RENAME_NOREPLACE:
             raise OSError(errno.EINVAL, "two items cannot be exchanged")
         source, target = self._directory(parent_inode_old), self._directory(parent_inode_new)
         old, new = _text(name_old), _text(name_new)
@@ -202,7 +203,9 @@ class Operations(pyfuse3.Operations):
                 await source.rename(old, new)
                 self.inodes.renamed(old, new)
             else:
-                await edits.rename(self._context, source, old, target, new)
+                item = await edits.rename(self._context, source, old, target, new)
+                if not await self._leads_to(target, new, item):
+                    await self._kernel.forget([(parent_inode_new, new)], [])
 
     @guarded
     async def link(
@@ -213,7 +216,7 @@ class Operations(pyfuse3.Operations):
             raise OSError(errno.EPERM, "only items can be linked")
         with self._kernel.holding(new_parent_inode):
             await edits.link(self._context, node.item, self._directory(new_parent_inode), _text(new_name))
-            return self._answer(node)
+            return await self._answer_new(new_parent_inode, _text(new_name), node.item)
 
     @guarded
     async def symlink(
@@ -226,7 +229,7 @@ class Operations(pyfuse3.Operations):
             item_id = await edits.symlink(self._context, self._directory(parent_inode), _text(name), text)
             item = self._item(item_id)
             if item.kind is Kind.SYMLINK:
-                return self._answer(ItemNode(item_id))
+                return await self._answer_new(parent_inode, _text(name), item_id)
             shown = LinkNode(("symlink", parent_inode, item_id), text)
             number = self.inodes.hand_out(shown)
             return self._answers.entry(number, attr.of_link(number, text, item.added_ns), keep=False)
@@ -343,13 +346,27 @@ class Operations(pyfuse3.Operations):
             case Directory():
                 return node.attr()
 
-    def _answer(self, node: Node) -> EntryAttributes:
+    def _answer(self, node: Node, *, keep_name: bool = True) -> EntryAttributes:
         """Compute first, hand out last: a node id that was handed out must reach the kernel."""
         if isinstance(node, LinkNode):
             number = self.inodes.hand_out(node)
-            return self._answers.entry(number, attr.of_link(number, node.target, self._context.started_ns))
+            found = attr.of_link(number, node.target, self._context.started_ns)
+            return self._answers.entry(number, found, keep_name=keep_name)
         found = self._attr(node)
-        return self._answers.entry(self.inodes.hand_out(node), found)
+        return self._answers.entry(self.inodes.hand_out(node), found, keep_name=keep_name)
+
+    async def _answer_new(self, parent: int, name: str, item: ItemId) -> EntryAttributes:
+        keep_name = await self._leads_to(self._directory(parent), name, item)
+        return self._answer(ItemNode(item), keep_name=keep_name)
+
+    async def _leads_to(self, directory: Directory, name: str, item: ItemId) -> bool:
+        """Whether the kernel may believe that a name which it has just made or moved leads to `item`. An item that was
+        put into `a/-/b` may have tag b; somebody else may have been quicker with another one of that name."""
+        node = ItemNode(item)
+        try:
+            return await directory.lookup(name) == node and _keeps(directory, name, node)
+        except OSError:
+            return False
 
     def _opened(self, opened: OpenFile) -> FileInfo:
         handle = pyfuse3.FileHandleT(self.files.add(opened))
@@ -380,6 +397,11 @@ class Operations(pyfuse3.Operations):
         return ArrivingFile(
             self._context, item.id, reader, wait=not flags & os.O_NONBLOCK, fetch=not flags & os.O_NOATIME
         )
+
+
+def _keeps(directory: Directory, name: str, node: Node) -> bool:
+    """Whether the kernel may keep that `name` leads to `node`: then `Views` knows when it does not any more."""
+    return isinstance(node, Directory) or (directory.keeps and is_certain(name))
 
 
 def _text(name: bytes) -> str:

@@ -23,10 +23,12 @@ class Attr(NamedTuple):
     changing: bool = False
 
 
-def of_directory(ino: int, changed_ns: int, *, writable: bool) -> Attr:
+def of_directory(ino: int, changed_ns: int, *, writable: bool, changing: bool = False) -> Attr:
     """nlink 1 says "number of subdirectories unknown" (as btrfs does), so that find looks at each entry."""
     mode = stat.S_IFDIR | (0o755 if writable else 0o555)
-    return Attr(ino=ino, mode=mode, size=0, blocks=0, nlink=1, mtime_ns=changed_ns, ctime_ns=changed_ns)
+    return Attr(
+        ino=ino, mode=mode, size=0, blocks=0, nlink=1, mtime_ns=changed_ns, ctime_ns=changed_ns, changing=changing
+    )  # fmt: skip
 
 
 def of_text(ino: int, now_ns: int) -> Attr:

@@ -64,8 +64,8 @@ async def restore(context: Context, item: ItemId, edit: Edit) -> None:
         await context.transfers.resume(item)
 
 
-async def rename(context: Context, source: Directory, name: str, target: Directory, new_name: str) -> None:
-    """`mv`: takes off what the source states, puts on what the target states; other tags stay."""
+async def rename(context: Context, source: Directory, name: str, target: Directory, new_name: str) -> ItemId:
+    """`mv`: takes off what the source states, puts on what the target states; other tags stay. Returns the item."""
     item = await _item_in(context, source, name)
     for place in (source.place, target.place):
         if isinstance(place, Closed):
@@ -90,6 +90,7 @@ async def rename(context: Context, source: Directory, name: str, target: Directo
             await trash(context, item)
         case _:
             await context.catalogue.edit(item.id, edit)
+    return item.id
 
 
 async def link(context: Context, item: ItemId, directory: Directory, name: str) -> None:

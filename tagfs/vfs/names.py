@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from unicodedata import is_normalized
 
 from engine.types import Item, ItemId
 
@@ -43,6 +44,19 @@ def tilde_ids(name: str) -> Iterator[tuple[ItemId, int]]:
         yield ItemId(int(found[1])), len(found[2])
 
 
+def is_certain(name: str) -> bool:
+    """Whether it is known which changes alter what `name` means in a query directory: those of items that have it, and
+    of the tag of that name.
+
+    Not so for what becomes part of a query when other tags are made (`-a`, `a,b`, `year:2000`, a name that is a tag's
+    but for its Unicode normal form), nor for `stem~ID~.ext`, of which an item has any number."""
+    if "," in name or ":" in name or name.startswith("-"):
+        return False
+    if not name.isascii() and not is_normalized("NFC", name):
+        return False
+    return "~" not in name or not any(extra for _, extra in tilde_ids(name))
+
+
 def is_tilde_name(shown: str, name: str, item: ItemId) -> bool:
     """Whether `shown` is `stem~ID.ext` of this item."""
     return any(found == item and tilde_name(name, item, extra) == shown for found, extra in tilde_ids(shown))
@@ -56,7 +70,7 @@ def show(items: Iterable[Item], hidden: Callable[[str], bool]) -> Iterator[tuple
     for item in rows:
         if item.name in seen or hidden(item.name):
             extra = 0
-            while (shown := tilde_name(item.name, item.id, extra)) in plain:
+            while (shown := tilde_name(item.name, item.id, extra)) in plain or hidden(shown):
                 extra += 1
             yield shown, item
         else:

@@ -101,11 +101,13 @@ class Fixed(Snapshot):
 
 
 class Directory(ABC):
-    """`location` are the components of its path below the mount; `number` is what stat shows."""
+    """`location` are the components of its path below the mount; `number` is what stat shows. `keeps`: whether names in
+    it lead to the same node until a change says otherwise; not so where the clock or something unseen decides."""
 
     location: tuple[str, ...]
     number: int
     place: Place
+    keeps: bool = True
 
     @abstractmethod
     def attr(self) -> Attr: ...

@@ -6,87 +6,87 @@ tags and keys in their query, so that a change looks only at those that it can c
     change ──▶ tags that came or went, built-in keys whose value changed ──▶ views that name them
            ──▶ an item that appeared or vanished ──▶ also the views that match without any positive tag (`-watched`)
 
-`apply` (instant, at commit) drops the cached listings that are out of date; `settle` (before the call that made the
-change returns) has the kernel forget the names that are.
+`apply` (instant, at commit) drops the listings that are out of date; `settle` (before the call that made the change
+returns) has the kernel forget the names that are. Which these are is decided in `forgetting.py`.
 """
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 from pyroaring import BitMap
 
-from engine.ports import Catalogue
-from engine.types import Change, Facts, Kind, State, TagChange, TagEvent
+from engine.ports import Catalogue, Index
+from engine.types import Change, TagChange, TagEvent
 from query.ages import is_relative
-from query.ast import Expr, Tag
+from query.ast import Expr, Leaf
 from query.builtin import BUILTIN_KEYS
 from query.evaluate import leaves, matches
-from query.names import split_pair
 from tagfs.vfs import numbers
-from tagfs.vfs.names import tilde_name
-from tagfs.vfs.tree import Entry, Snapshot
+from tagfs.vfs.forgetting import (
+    BARE,
+    is_live,
+    is_moved,
+    is_trashed,
+    key_of,
+    keys_of_change,
+    named_in,
+    stale_names,
+    tags_of_change,
+)
+from tagfs.vfs.listings import Listing, Listings
 
-CACHED_ENTRIES = 400_000  # in all cached listings together; about 0.5 KB each with what the kernel side keeps
-_BARE = Facts("", Kind.FILE, State.COMPLETE, None, None, 0, trashed=False)  # an item with nothing to it
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
 class Kernel(Protocol):
     """What the kernel has cached, to be forgotten. Implemented above, by the mount."""
 
     async def forget(self, names: Sequence[tuple[int, str]], inodes: Sequence[int]) -> None:
-        """`names`: (node id of the directory, name). `inodes`: attributes to be asked for again."""
+        """`names`: (node id of the directory, name), which for a directory means all below it, too. `inodes`:
+        attributes to be asked for again."""
 
 
 class View:
-    """`version` grows with each change of membership or of a member."""
+    """One normalised query. `directories` are the node ids by which the kernel knows it."""
 
-    __slots__ = ("changed_ns", "directories", "expr", "keys", "open_ended", "relative", "tags", "version")
+    __slots__ = ("changed_ns", "directories", "expr", "keys", "open_ended", "relative", "tags")
 
     def __init__(self, expr: Expr) -> None:
         self.expr = expr
         self.directories: set[int] = set()
-        self.version = 0
         self.changed_ns = time.time_ns()
-        self.tags: set[str] = set()
-        self.keys: set[str] = set()
-        for leaf in leaves(expr):
-            if isinstance(leaf, Tag):
-                self.tags.add(leaf.name)
-            else:
-                self.keys.add(leaf.key)
+        self.tags, self.keys = named_in(leaves(expr))
         self.relative = is_relative(expr)
-        self.open_ended = matches(expr, _BARE, now=0.0) or bool(self.keys & BUILTIN_KEYS)
+        self.open_ended = matches(expr, BARE, now=0.0) or bool(self.keys & BUILTIN_KEYS)
 
 
-class Listing(Snapshot):
-    """The items of a view, as of `version`."""
+class Path(NamedTuple):
+    """How the kernel came to a directory: by `name` in the directory with node id `parent`. `named` are the tags and
+    terms of the whole path as it was typed, of which the normalised query may have lost some."""
 
-    def __init__(self, view: View, entries: Sequence[Entry], members: BitMap, version: int) -> None:
-        self.entries = entries
-        self.members = members
-        self._view = view
-        self._version = version
-
-    def stale(self) -> bool:
-        return self._version != self._view.version or self._view.relative
+    parent: int
+    name: str
+    named: tuple[Leaf, ...]
 
 
 class Views:
-    """Also an `engine.ports.Observer`."""
+    """Also an `engine.ports.Observer`, which must come after the index."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, index: Index) -> None:
         self._catalogue = catalogue
+        self._index = index
         self._kernel: Kernel | None = None
         self._views: dict[Expr, View] = {}
         self._by_tag: defaultdict[str, set[View]] = defaultdict(set)
         self._by_key: defaultdict[str, set[View]] = defaultdict(set)
         self._open_ended: set[View] = set()
-        self._cached: OrderedDict[tuple[View, bool], Listing] = OrderedDict()  # bool: as below `@`, nothing hidden
-        self._cached_entries = 0
+        self._listings = Listings(self._retire)
+        self._paths: dict[int, Path] = {}  # by directory
         self._unfinished: set[int] = set()
         self.version = 0  # of /files and /trash: grows with each change of any item
         self.changed_ns = time.time_ns()
@@ -101,7 +101,7 @@ class Views:
         """The view of a normalised query; it lives as long as a directory or the cache refers to it."""
         return self._views.get(expr) or View(expr)
 
-    def attach(self, view: View, directory: int) -> View:
+    def attach(self, view: View, directory: int, path: Path) -> View:
         """The kernel knows this query as node id `directory` now; returns the one view that is followed for it."""
         view = self._views.get(view.expr, view)
         if view.expr not in self._views:
@@ -113,156 +113,161 @@ class Views:
             if view.open_ended:
                 self._open_ended.add(view)
         view.directories.add(directory)
+        self._paths[directory] = path
         return view
 
     def detach(self, view: View, directory: int) -> None:
         """The kernel has forgotten that node id. A listing that is cached outlives it: it may be asked for again."""
         view.directories.discard(directory)
+        self._paths.pop(directory, None)
         self._retire(view)
 
     def _retire(self, view: View) -> None:
         """Follow a view no longer that neither the kernel nor the cache knows."""
-        if view.directories or any((view, items_only) in self._cached for items_only in (False, True)):
+        if view.directories or self._listings.keeps(view) or self._views.get(view.expr) is not view:
             return
-        self._views.pop(view.expr, None)
+        del self._views[view.expr]
         for tag in view.tags:
             _drop(self._by_tag, tag, view)
         for key in view.keys:
             _drop(self._by_key, key, view)
         self._open_ended.discard(view)
 
-    def attach_unfinished(self, directory: int) -> None:
+    def attach_unfinished(self, directory: int, path: Path) -> None:
         """The kernel knows an unfinished query (`/tags/a/+`, `/tags/year:`) as this node id: its children are tags."""
+        self._paths[directory] = path
         self._unfinished.add(directory)
 
     def detach_unfinished(self, directory: int) -> None:
+        self._paths.pop(directory, None)
         self._unfinished.discard(directory)
 
     # -- listings ----------------------------------------------------------------------------------------------
 
+    def listing(self, view: View, members: BitMap) -> Listing:
+        """A listing of `members`, which match now; its entries are for the caller to fill in."""
+        return self._listings.new(view, members)
+
     def cached(self, view: View, *, items_only: bool) -> Listing | None:
-        listing = self._cached.get((view, items_only))
-        if listing is not None:
-            self._cached.move_to_end((view, items_only))
-        return listing
+        return self._listings.cached(view, items_only=items_only)
 
-    def cache(self, view: View, listing: Listing, *, items_only: bool) -> None:
-        """Keep it until a member changes or room is needed. Only views that are followed are kept current."""
-        if self._views.get(view.expr) is not view or listing.stale() or len(listing.entries) > CACHED_ENTRIES // 2:
-            return
-        self._cached_entries -= len(old.entries) if (old := self._cached.get((view, items_only))) else 0
-        self._cached[view, items_only] = listing
-        self._cached_entries += len(listing.entries)
-        while self._cached_entries > CACHED_ENTRIES:
-            self._uncache(next(iter(self._cached))[0])
-
-    def _uncache(self, view: View) -> None:
-        for items_only in (False, True):
-            listing = self._cached.pop((view, items_only), None)
-            if listing is not None:
-                self._cached_entries -= len(listing.entries)
-        self._retire(view)
+    def cache(self, listing: Listing, *, items_only: bool) -> None:
+        """Only views that are followed are kept current."""
+        if self._views.get(listing.view.expr) is listing.view:
+            self._listings.cache(listing, items_only=items_only)
 
     # -- changes -----------------------------------------------------------------------------------------------
 
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         now = time.time_ns()
+        touched: set[View] = set()
         for change in changes:
+            touched |= self._candidates(change)
+        for change_of_tag in tags:
+            touched |= self._naming(change_of_tag)
+        for view in touched:
+            view.changed_ns = now
+        if changes:
             self.version += 1
             self.changed_ns = now
-            for view in self._candidates(change):
-                self._touch(view, now)
-            for (view, _), listing in list(self._cached.items()):
-                if change.item in listing.members:
-                    self._touch(view, now)
-        for change_of_tag in tags:
+        if tags:
             self.tags_changed_ns = now
-            if change_of_tag.event is TagEvent.RENAMED:
-                for view in list(self._views.values()):
-                    self._touch(view, now)
-            for view in list(self._by_tag.get(change_of_tag.new_name or change_of_tag.name, ())):
-                self._touch(view, now)
-            if change_of_tag.event is TagEvent.CREATED:  # items of that name are hidden by it from now on
-                for view, _ in list(self._cached):
-                    self._touch(view, now)
+        items = BitMap([change.item for change in changes])
+        coming_or_going = [name for change in tags for name in (change.name, change.new_name) if name]
+        hides = any(map(self._catalogue.named, coming_or_going))  # an item of the name of a tag that came or went
 
-    def _touch(self, view: View, now: int) -> None:
-        view.version += 1
-        view.changed_ns = now
-        self._uncache(view)
+        def changed(listing: Listing) -> bool:
+            if listing.view in touched or listing.members.intersect(items):
+                return True
+            return hides or (bool(tags) and listing.has_uncertain_names())
+
+        self._listings.overtake(changed)
 
     def _candidates(self, change: Change) -> set[View]:
         """Views whose membership this change may alter."""
-        before, after = change.before, change.after
-        old = before.tags if _is_live(before) and before else frozenset[str]()
-        new = after.tags if _is_live(after) and after else frozenset[str]()
         found: set[View] = set()
-        appeared_or_vanished = _is_live(before) != _is_live(after)
-        for tag in old | new if appeared_or_vanished else old ^ new:
-            found |= self._by_tag.get(tag, set())
-            pair = split_pair(tag)
-            if pair:
-                found |= self._by_key.get(pair[0], set())
-        if appeared_or_vanished:
+        for tag in tags_of_change(change.before, change.after):
+            found |= self._naming_tag(tag)
+        if is_live(change.before) != is_live(change.after):
             return found | self._open_ended
-        if before and after:
-            for key in BUILTIN_KEYS & self._by_key.keys():
-                if before.values(key) != after.values(key):
-                    found |= self._by_key[key]
+        for key in keys_of_change(change.before, change.after, self._by_key.keys()):
+            found |= self._by_key[key]
         return found
+
+    def _naming(self, change: TagChange) -> set[View]:
+        """Views whose query names the tag, by its old or its new name, or a key of it."""
+        return set().union(*map(self._naming_tag, filter(None, (change.name, change.new_name))))
+
+    def _naming_tag(self, tag: str) -> set[View]:
+        key = key_of(tag)
+        found = set(self._by_tag.get(tag, ()))
+        return found if key is None else found.union(self._by_key.get(key, ()))
+
+    # -- what the kernel is told -------------------------------------------------------------------------------
 
     async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         if self._kernel is None:
             return
         names: dict[tuple[int, str], None] = {}
-        inodes: dict[int, None] = {}
+        inodes: dict[int, None] = dict.fromkeys((numbers.FILES, numbers.TRASH, numbers.BLOBS)) if changes else {}
         for change in changes:
-            names.update(dict.fromkeys(self._stale_names(change)))
+            candidates = self._candidates(change)
+            names.update(dict.fromkeys(self._stale_items(change, candidates)))
+            inodes.update(dict.fromkeys(directory for view in candidates for directory in view.directories))
             inodes[change.item] = None
         for change_of_tag in tags:
-            names.update(dict.fromkeys(self._stale_tag_names(change_of_tag)))
-        for view in {view for change in changes for view in self._candidates(change)}:
-            inodes.update(dict.fromkeys(view.directories))
-        inodes[numbers.FILES] = None
-        inodes[numbers.TRASH] = None
+            names.update(dict.fromkeys(self._stale_directories(change_of_tag)))
+            names.update(dict.fromkeys(self._hidden_items(change_of_tag, tags)))
+            inodes.update(dict.fromkeys((numbers.TAGS, *self._unfinished)))
+            inodes.update(dict.fromkeys(d for view in self._naming(change_of_tag) for d in view.directories))
         await self._kernel.forget(list(names), list(inodes))
 
-    def _stale_names(self, change: Change) -> Iterator[tuple[int, str]]:
+    def _stale_items(self, change: Change, candidates: Iterable[View]) -> Iterator[tuple[int, str]]:
         before, after = change.before, change.after
         renamed = before is not None and after is not None and before.name != after.name
-        shown = {facts.name for facts in (before, after) if facts is not None}
-        was, is_ = _is_live(before), _is_live(after)
-        shared = any(len(self._catalogue.named(name)) > 1 for name in shown)
-        everywhere = [numbers.FILES, numbers.TRASH] if renamed or was != is_ else []
-        views: Iterable[View] = self._views.values() if renamed else self._candidates(change)
-        for view in list(views):
-            member = was and before is not None and matches(view.expr, before, now=time.time())
-            stays = is_ and after is not None and matches(view.expr, after, now=time.time())
-            if (member != stays and (member or shared)) or (member and renamed):
-                everywhere.extend(view.directories)
-        for name in shown:
-            for directory in everywhere:
-                yield directory, name
-                yield directory, tilde_name(name, change.item)
+        shared = after is not None and self._is_shared(after.name)
 
-    def _stale_tag_names(self, change: TagChange) -> Iterator[tuple[int, str]]:
-        """Wherever the tag is a directory, or hides an item: a tag that comes or goes is rare, so all directories."""
-        for tag in filter(None, (change.name, change.new_name)):
-            if change.event is TagEvent.CREATED and not self._catalogue.named(tag):
-                continue
-            pair = split_pair(tag)
-            spellings = (tag, f"-{tag}", *((pair[1], f"{pair[0]}:") if pair else ()))
-            directories = {d for view in self._views.values() for d in view.directories}
-            for directory in directories | self._unfinished | {numbers.TAGS}:
-                for name in spellings:
+        def stale(directories: Iterable[int], *, was: bool, is_: bool) -> Iterator[tuple[int, str]]:
+            for name in stale_names(change.item, before, after, was=was, is_=is_, shared=shared):
+                for directory in directories:
                     yield directory, name
 
+        yield from stale([numbers.FILES], was=is_live(before), is_=is_live(after))
+        yield from stale([numbers.TRASH], was=is_trashed(before), is_=is_trashed(after))
+        now = time.time()
+        for view in list(self._views.values() if renamed else candidates):
+            was = is_live(before) and before is not None and matches(view.expr, before, now=now)
+            is_ = is_live(after) and after is not None and matches(view.expr, after, now=now)
+            yield from stale(view.directories, was=was, is_=is_)
 
-def _is_live(facts: Facts | None) -> bool:
-    return facts is not None and not facts.trashed
+    def _is_shared(self, name: str) -> bool:
+        return len(self._catalogue.named(name)) + len(self._catalogue.trashed(name)) > 1
+
+    def _stale_directories(self, change: TagChange) -> Iterator[tuple[int, str]]:
+        """Directories whose path names a tag or key that is no more; and, where a tag was renamed, those that may have
+        had other members before."""
+        if change.event is TagEvent.CREATED:
+            return
+        for path in self._paths.values():
+            if any(self._index.unknown(leaf) is not None for leaf in path.named):
+                yield path.parent, path.name
+        for view in self._naming(change):
+            if change.new_name is not None and is_moved(view.expr, change.name, change.new_name):
+                yield from ((self._paths[d].parent, self._paths[d].name) for d in view.directories)
+
+    def _hidden_items(self, change: TagChange, tags: Sequence[TagChange]) -> Iterator[tuple[int, str]]:
+        """Items of the name of a tag that is new are hidden by it from now on."""
+        tag = change.new_name or change.name
+        replaced = any(other.event is TagEvent.REMOVED and other.name == tag for other in tags)
+        if change.event is TagEvent.REMOVED or replaced:
+            return
+        for facts in filter(None, map(self._catalogue.facts, self._catalogue.named(tag))):
+            for view in self._views.values():
+                if matches(view.expr, facts, now=time.time()):
+                    yield from ((directory, tag) for directory in view.directories)
 
 
-def _drop(index: defaultdict[str, set[View]], key: str, view: View) -> None:
+def _drop(index: defaultdict[K, set[V]], key: K, view: V) -> None:
     views = index.get(key)
     if views is not None:
         views.discard(view)

@@ -92,7 +92,7 @@ async def open_world(folder: Path, *, facets: bool = False) -> AsyncIterator[Wor
         store = BlobStore(folder)
         await store.sweep(await staging_in_use(catalogue))
         transfers = TransferManager(catalogue, store)
-        views = Views(catalogue)
+        views = Views(catalogue, index)
         catalogue.observe(views)
         drafts = Drafts(catalogue, store)
         context = Context(

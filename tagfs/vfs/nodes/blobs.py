@@ -11,6 +11,7 @@ from tagfs.vfs.tree import BlobNode, Closed, Directory, Entry, Fixed, Node, Plac
 class BlobsDirectory(Directory):
     location = ("blobs",)
     number = numbers.BLOBS
+    keeps = False  # blobs go without a change of any item
     place: Place = Closed("blobs are named by their content: nothing can be put here or taken away")
 
     def __init__(self, context: Context) -> None:

@@ -14,6 +14,7 @@ from tagfs.vfs.tree import Closed, Directory, Entry, Fixed, LinkNode, Node, Plac
 
 
 class NarrowingDirectory(Directory):
+    keeps = False  # any change of any item may change them
     place: Place = Closed("the narrowing tags are computed")
 
     def __init__(self, context: Context, path: tuple[str, ...], expr: Expr) -> None:
@@ -24,7 +25,7 @@ class NarrowingDirectory(Directory):
         self._context = context
 
     def attr(self) -> Attr:
-        return attr.of_directory(self.number, self._context.views.changed_ns, writable=False)
+        return attr.of_directory(self.number, self._context.views.changed_ns, writable=False, changing=True)
 
     async def lookup(self, name: str) -> Node:
         if name not in {tag.name for tag in await self._tags()}:

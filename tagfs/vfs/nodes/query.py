@@ -12,14 +12,26 @@ from pyroaring import BitMap
 from engine.types import ItemId
 from query.ast import End, Query
 from query.errors import QueryError
+from query.evaluate import leaves
 from query.normalise import normalise_expr
 from query.stated import stated
 from tagfs.vfs import attr, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.items import entries, find
-from tagfs.vfs.tree import Closed, Directory, Entry, ItemNode, Node, Place, Snapshot, Stated, malformed, no_entry
-from tagfs.vfs.views import Listing
+from tagfs.vfs.tree import (
+    Closed,
+    Directory,
+    Entry,
+    Fixed,
+    ItemNode,
+    Node,
+    Place,
+    Snapshot,
+    Stated,
+    malformed,
+    no_entry,
+)
 
 if TYPE_CHECKING:
     from tagfs.vfs.nodes.steps import Steps
@@ -37,7 +49,9 @@ class QueryDirectory(Directory):
         self.expr = normalise_expr(query.expr)
         self.number = numbers.of_query(f"{self.expr!r} {query.end.value}")
         self.place = _place(query) if steps else Closed("a query by expression takes no items: use a path below /tags")
+        self.named = tuple(leaves(query.expr))
         self.view = context.views.view(self.expr)
+        self.keeps = not self.view.relative
         self._context = context
         self._steps = steps if query.end is End.OPEN else None
 
@@ -76,15 +90,14 @@ class QueryDirectory(Directory):
         if cached is not None:
             return cached if self._steps is None or not self._context.facets else await self._with_facets(cached)
         for _ in range(_ATTEMPTS):
-            version = self.view.version
-            members = await self.members()
-            rows = await self._context.catalogue.items(list(members))
-            if version == self.view.version:
+            listing = views.listing(self.view, await self.members())
+            rows = await self._context.catalogue.items(list(listing.members))
+            listing.entries = entries(self._context, rows, self._hidden)
+            if not listing.stale():
                 break
-        listing = Listing(self.view, entries(self._context, rows, self._hidden), members, version)
         if self._steps is not None and self._context.facets:
             return await self._with_facets(listing)
-        views.cache(self.view, listing, items_only=self._steps is None)
+        views.cache(listing, items_only=self._steps is None)
         return listing
 
     async def members(self) -> BitMap:
@@ -95,7 +108,7 @@ class QueryDirectory(Directory):
         """Whether a plain name means something else here. In a listing below `@` nothing is hidden."""
         return self._steps is not None and (name == NARROWING or self._steps.is_step(self.path, name))
 
-    async def _with_facets(self, listing: Listing) -> Snapshot:
+    async def _with_facets(self, listing: Snapshot) -> Snapshot:
         """Mount option `facets`: the narrowing tags as directories beside the items."""
         assert self._steps is not None
         found = await self._context.index.narrowing(self.expr, now=self._context.clock())
@@ -104,7 +117,7 @@ class QueryDirectory(Directory):
             child = self._steps.step(self.path, tag.name)
             if child is not None:
                 facets.append(Entry(tag.name, child, child.attr()))
-        return Listing(self.view, [*facets, *listing.entries], listing.members, self.view.version - 1)
+        return Fixed([*facets, *listing.entries])
 
 
 def _place(query: Query) -> Place:

@@ -6,13 +6,12 @@ from __future__ import annotations
 import unicodedata
 
 from query.ast import Expr
-from query.builtin import BUILTIN_KEYS
 from query.errors import QueryError
 from query.parse import Complete, parse_path
 from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.narrowing import NarrowingDirectory
 from tagfs.vfs.nodes.query import QueryDirectory
-from tagfs.vfs.nodes.unfinished import UnfinishedDirectory
+from tagfs.vfs.nodes.unfinished import UnfinishedDirectory, named_by
 from tagfs.vfs.tree import Directory
 
 OPERATORS = frozenset({"+", "-", "{", "}", "@", "@@"})
@@ -33,9 +32,7 @@ class Steps:
             if self._context.index.unknown(parsed.query.expr) is not None:
                 return None
             return QueryDirectory(self._context, (*path, name), parsed.query, self)
-        if parsed.before is not None and self._context.index.unknown(parsed.before) is not None:
-            return None
-        if parsed.key is not None and not self._knows_key(parsed.key):
+        if any(self._context.index.unknown(leaf) is not None for leaf in named_by(parsed)):
             return None
         return UnfinishedDirectory(self._context, (*path, name), parsed, self)
 
@@ -56,6 +53,3 @@ class Steps:
         if path and path[-1].endswith((":", "eq", "ne", "lt", "le", "gt", "ge", "has")):
             return True  # maybe the value of year:/2000 or year:/gt/2000
         return self._context.index.has_tag(name if name.isascii() else unicodedata.normalize("NFC", name))
-
-    def _knows_key(self, key: str) -> bool:
-        return key in BUILTIN_KEYS or key in self._context.index.own_keys()

@@ -11,6 +11,7 @@ from query.parse import Unfinished, parse_path
 from tagfs.vfs import attr, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
+from tagfs.vfs.nodes.query import NARROWING, QueryDirectory
 from tagfs.vfs.nodes.steps import Steps
 from tagfs.vfs.nodes.unfinished import UnfinishedDirectory
 from tagfs.vfs.tree import Closed, Directory, Place
@@ -30,7 +31,11 @@ class TagsRoot(UnfinishedDirectory):
 
     def directory(self, path: tuple[str, ...]) -> Directory | None:
         """The directory at `path` below /tags; None when it names no known tag any more."""
-        return self._steps.step(path[:-1], path[-1])
+        *above, name = path
+        if name != NARROWING:
+            return self._steps.step(tuple(above), name)
+        query = self.directory(tuple(above))
+        return self._steps.narrowing(query.path, query.expr) if isinstance(query, QueryDirectory) else None
 
     async def mkdir(self, name: str) -> Directory:
         await self._context.catalogue.create_tag(_tag(name))

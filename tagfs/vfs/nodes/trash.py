@@ -30,7 +30,7 @@ class TrashDirectory(Directory):
 
     async def snapshot(self) -> Snapshot:
         version = self._context.views.version
-        rows = await self._context.catalogue.trash_list()
+        rows = sorted(await self._context.catalogue.trash_list(), key=lambda item: item.id)  # as `lookup` prefers them
         return Versioned(self._context, entries(self._context, rows, hidden=lambda _name: False), version)
 
     def _is_trashed(self, item: ItemId) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from query.ast import Compare, Op
+from query.ast import Compare, Leaf, Op
 from query.builtin import BUILTIN_KEYS
 from query.errors import QueryError
+from query.evaluate import leaves
 from query.names import split_pair
 from query.parse import Unfinished
 from query.render import value_component
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from tagfs.vfs.nodes.steps import Steps
 
 
+def named_by(parsed: Unfinished) -> tuple[Leaf, ...]:
+    """What an unfinished path names already, its key as a comparison."""
+    before = () if parsed.before is None else tuple(leaves(parsed.before))
+    key = () if parsed.key is None else (Compare(parsed.key, Op.NE, ""),)
+    return (*before, *(parsed.group or ()), *key)
+
+
 class UnfinishedDirectory(Directory):
     place: Place = Closed("a query that is not finished holds no items")
 
@@ -29,6 +37,7 @@ class UnfinishedDirectory(Directory):
         self.path = path
         self._context = context
         self._value_of = parsed.key
+        self.named = named_by(parsed)
         self._steps = steps
 
     def attr(self) -> Attr:

@@ -1,0 +1,89 @@
+"""Which names a change makes wrong: plain decisions over values, for `views.py` to hand to the kernel. Pure.
+
+A name that was never looked up, or led nowhere, needs no forgetting (absence is not cached). So of one item only these
+matter, in each directory that had it or has it now:
+
+    it left, or was renamed away     its name and `stem~ID.ext`
+    it came, or was renamed          its name, if that may have led to another item until now
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from dataclasses import replace
+from typing import Final
+
+from engine.types import Facts, ItemId, Kind, State
+from query.ast import Expr, Leaf, Tag
+from query.builtin import BUILTIN_KEYS
+from query.evaluate import leaves, matches
+from query.names import split_pair
+from tagfs.vfs.names import tilde_ids, tilde_name
+
+BARE: Final = Facts("", Kind.FILE, State.COMPLETE, None, None, 0, trashed=False)  # an item with nothing to it
+
+
+def stale_names(
+    item: ItemId, before: Facts | None, after: Facts | None, *, was: bool, is_: bool, shared: bool
+) -> Iterator[str]:
+    """Names of `item` that led somewhere else before the change, in a directory where it `was` and now `is_` a member.
+
+    `shared`: whether another item has the name that it has now."""
+    renamed = before is not None and after is not None and before.name != after.name
+    if was and before is not None and (not is_ or renamed):
+        yield before.name
+        yield tilde_name(before.name, item)
+    came = is_ and (not was or renamed)
+    if came and after is not None and (shared or any(True for _ in tilde_ids(after.name))):
+        yield after.name
+
+
+def is_live(facts: Facts | None) -> bool:
+    return facts is not None and not facts.trashed
+
+
+def is_trashed(facts: Facts | None) -> bool:
+    return facts is not None and facts.trashed
+
+
+def tags_of_change(before: Facts | None, after: Facts | None) -> frozenset[str]:
+    """Tags that came or went with the change, as queries see it: all of them where the item appeared or vanished."""
+    old = before.tags if before is not None and not before.trashed else frozenset[str]()
+    new = after.tags if after is not None and not after.trashed else frozenset[str]()
+    return old | new if is_live(before) != is_live(after) else old ^ new
+
+
+def keys_of_change(before: Facts | None, after: Facts | None, asked: Set[str]) -> Iterator[str]:
+    """Those of the built-in keys in `asked` whose value the change altered."""
+    if before is not None and after is not None:
+        for key in BUILTIN_KEYS & asked:
+            if before.values(key) != after.values(key):
+                yield key
+
+
+def named_in(leaves: Iterator[Leaf]) -> tuple[frozenset[str], frozenset[str]]:
+    """The plain tags and the keys that a query names."""
+    tags: set[str] = set()
+    keys: set[str] = set()
+    for leaf in leaves:
+        if isinstance(leaf, Tag):
+            tags.add(leaf.name)
+        else:
+            keys.add(leaf.key)
+    return frozenset(tags), frozenset(keys)
+
+
+def key_of(tag: str) -> str | None:
+    """`year` of `year:2000`, None of a plain tag."""
+    pair = split_pair(tag)
+    return None if pair is None else pair[0]
+
+
+def is_moved(expr: Expr, old: str, new: str) -> bool:
+    """Whether items may have come into or gone out of a query that still stands when tag `old` was renamed to `new`.
+
+    Not so for the query `new` alone: nothing carried that tag."""
+    if expr == Tag(new):
+        return False
+    tagged = [replace(BARE, tags=frozenset((tag,))) for tag in (old, new)]
+    return any(matches(leaf, facts, now=0.0) for leaf in leaves(expr) for facts in tagged)

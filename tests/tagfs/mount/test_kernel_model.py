@@ -1,0 +1,226 @@
+"""Never a stale answer: whatever the kernel has cached, asking again after any change says the same.
+
+Random changes, by the mount, by the socket and by downloads, over all kinds of directories and awkward names. The
+kernel is a model (`tests.support.kernel`); the daemon below it is real.
+
+TAGFS_EXAMPLES sets the number of examples.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pyfuse3
+import pytest
+import trio
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from engine.errors import EngineError
+from engine.ports import Edit
+from engine.types import FIRST_ITEM_ID, ItemId
+from query.evaluate import matches
+from tagfs.vfs import numbers
+from tagfs.vfs.nodes.query import QueryDirectory
+from tests.support.kernel import Kernel, readdir_reply
+from tests.support.world import World, open_world
+
+EXAMPLES = int(os.environ.get("TAGFS_EXAMPLES", "25"))
+
+TAGS = ("a", "b", "f", "k:1", "k:2", "é")
+# Names of tags, tilde names of other items, lists, negations, pairs, another normal form of a tag.
+NAMES = ("f", "g.txt", "a", f"f~{FIRST_ITEM_ID + 1}", f"g~{FIRST_ITEM_ID}.txt", "a,b", "-a", "k:1", "k:9", "e\u0301")
+STATED = ("a", "b", "a/b", "a/-/b", "k:1", "f")
+DIRECTORIES = (
+    "files", "trash", "tags", "blobs", *(f"tags/{path}" for path in STATED), "tags/b/a", "tags/a/+/b", "tags/-/a",
+    "tags/-a", "tags/{/a/b/}", "tags/{/a/k:1", "tags/a,b", "tags/a/+", "tags/k:", "tags/k:/gt", "tags/k:1..2",
+    "tags/k:/gt/1", "tags/is:untagged", "tags/state:complete", "tags/name:f", "tags/a/@", "tags/a/.tags",
+    "queries/a or b", "queries/not f", "queries/k >= 2",
+)  # fmt: skip
+
+names = st.sampled_from(NAMES)
+tags = st.sampled_from(TAGS)
+places = st.sampled_from(["files", *(f"tags/{path}" for path in STATED)])
+anywhere = st.sampled_from(["files", "trash", *(f"tags/{path}" for path in STATED)])
+which = st.integers(0, 5)
+
+Step = tuple[object, ...]
+steps = st.one_of(
+    st.tuples(st.just("create"), places, names),
+    st.tuples(st.just("retag"), which, st.frozensets(tags, max_size=3)),
+    st.tuples(st.just("untag"), which, tags),
+    st.tuples(st.just("unlink"), anywhere, names),
+    st.tuples(st.just("rename"), anywhere, names, anywhere, names),
+    st.tuples(st.just("link"), which, places),
+    st.tuples(st.just("name"), which, names),
+    st.tuples(st.just("chmod"), which, st.sampled_from([0o600, 0o644])),
+    st.tuples(st.just("trash"), which),
+    st.tuples(st.just("restore"), which),
+    st.tuples(st.just("purge"), which),
+    st.tuples(st.just("arrive"), names, st.frozensets(tags, max_size=2)),
+    st.tuples(st.just("mkdir"), tags),
+    st.tuples(st.just("rmdir"), tags),
+    st.tuples(st.just("mv tag"), tags, tags),
+    st.tuples(st.just("rename tag"), tags, tags),
+)
+
+EXPECTED = (errno.ENOENT, errno.EEXIST, errno.EPERM, errno.ENOTEMPTY, errno.EISDIR, errno.EINVAL, errno.ENOTDIR)
+
+
+class Driver:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.kernel = Kernel(world)
+
+    async def perform(self, step: Step) -> None:
+        """What the daemon refuses changes nothing; it is the answers afterwards that count."""
+        action, *arguments = step
+        method: Callable[..., Awaitable[None]] = getattr(self, "do_" + str(action).replace(" ", "_"))
+        try:
+            await method(*arguments)
+        except EngineError:
+            pass
+        except pyfuse3.FUSEError as error:
+            assert error.errno in EXPECTED, (step, error)
+
+    def item(self, number: int) -> ItemId:
+        return ItemId(FIRST_ITEM_ID + number)
+
+    async def do_create(self, place: str, name: str) -> None:
+        directory = await self.kernel.walk(place)
+        try:
+            await self.kernel.lookup(directory, name)
+        except pyfuse3.FUSEError as error:
+            if error.errno == errno.ENOENT:
+                number = await self.kernel.create(directory, name)
+                draft = self.world.drafts.get(ItemId(number))
+                if draft is not None:
+                    await draft.sealed.wait()
+
+    async def do_retag(self, number: int, wanted: frozenset[str]) -> None:
+        await self.world.catalogue.edit(self.item(number), Edit(tags=wanted))
+
+    async def do_untag(self, number: int, tag: str) -> None:
+        await self.world.catalogue.edit(self.item(number), Edit(remove=[tag]))
+
+    async def do_unlink(self, place: str, name: str) -> None:
+        await self.kernel.unlink(await self.kernel.walk(place), name)
+
+    async def do_rename(self, place: str, name: str, other: str, new: str) -> None:
+        await self.kernel.rename(await self.kernel.walk(place), name, await self.kernel.walk(other), new)
+
+    async def do_link(self, number: int, place: str) -> None:
+        row = self.world.catalogue.item(self.item(number))
+        if row is not None:
+            directory = await self.kernel.walk(place)
+            try:
+                await self.kernel.lookup(directory, row.name)
+            except pyfuse3.FUSEError as error:
+                if error.errno == errno.ENOENT:
+                    await self.kernel.link(row.id, directory, row.name)
+
+    async def do_name(self, number: int, name: str) -> None:
+        await self.world.catalogue.edit(self.item(number), Edit(name=name))
+
+    async def do_chmod(self, number: int, mode: int) -> None:
+        await self.world.catalogue.edit(self.item(number), Edit(mode=mode))
+
+    async def do_trash(self, number: int) -> None:
+        await self.world.catalogue.trash(self.item(number))
+
+    async def do_restore(self, number: int) -> None:
+        await self.world.catalogue.restore(self.item(number))
+
+    async def do_purge(self, number: int) -> None:
+        await self.world.catalogue.purge([self.item(number)])
+
+    async def do_arrive(self, name: str, wanted: frozenset[str]) -> None:
+        await self.world.item(name, *wanted)
+
+    async def do_mkdir(self, tag: str) -> None:
+        root = await self.kernel.walk("tags")
+        try:
+            await self.kernel.lookup(root, tag)
+        except pyfuse3.FUSEError:
+            await self.kernel.mkdir(root, tag)
+
+    async def do_rmdir(self, tag: str) -> None:
+        if ":" not in tag:
+            await self.kernel.rmdir(await self.kernel.walk("tags"), tag)
+        else:
+            await self.kernel.rmdir(await self.kernel.walk("tags/k:"), tag[2:])
+
+    async def do_mv_tag(self, old: str, new: str) -> None:
+        root = await self.kernel.walk("tags")
+        await self.kernel.rename(root, old, root, new)
+
+    async def do_rename_tag(self, old: str, new: str) -> None:
+        await self.world.catalogue.rename_tag(old, new)
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    async def look_everywhere(self) -> None:
+        """Fill the kernel's caches, and hold what is listed against the facts."""
+        ids = [item for item in range(FIRST_ITEM_ID, FIRST_ITEM_ID + 12) if self.world.catalogue.item(ItemId(item))]
+        asked = {*NAMES, *(f"f~{item}" for item in ids), *(f"f~{item}~" for item in ids)}
+        for path in DIRECTORIES:
+            try:
+                directory = await self.kernel.walk(path)
+            except pyfuse3.FUSEError as error:
+                assert error.errno == errno.ENOENT, path
+                continue
+            if numbers.item_of(directory) is not None:  # without the tag a, /tags/b/a may be an item
+                continue
+            await self.kernel.stat(directory)
+            listed = await self.kernel.list(directory)
+            self.check_listing(path, directory, listed)
+            for name in (*asked, *(f"-{tag}" for tag in TAGS)):
+                try:
+                    await self.kernel.stat(await self.kernel.lookup(directory, name))
+                except pyfuse3.FUSEError as error:
+                    assert error.errno in (errno.ENOENT, errno.EINVAL), (path, name)
+            for shown, number in listed.items():
+                found = await self.kernel.ops.lookup(directory, shown, None)
+                assert found.st_ino == number, f"{path}/{shown!r} is listed as {number} and found as {found.st_ino}"
+
+    def check_listing(self, path: str, directory: int, listed: dict[bytes, int]) -> None:
+        node = self.kernel.ops.inodes.node(directory)
+        if not isinstance(node, QueryDirectory):
+            return
+        expected = set()
+        for item in self.world.index.live:
+            facts = self.world.catalogue.facts(ItemId(item))
+            assert facts is not None
+            if matches(node.expr, facts, now=0.0):
+                expected.add(item)
+        assert set(listed.values()) == expected, path
+        assert len(listed) == len(expected), path
+
+
+async def play(folder: Path, played: list[Step]) -> None:
+    async with open_world(folder) as world:
+        driver = Driver(world)
+        for name, own in (("f", ["a"]), ("f", ["a", "b"]), ("g.txt", ["b", "k:1"]), ("a", ["b", "f", "é"])):
+            await world.item(name, *own)
+        await world.catalogue.create_tag("k:2")
+        await driver.look_everywhere()
+        for step in played:
+            await driver.perform(step)
+            assert await driver.kernel.stale() == [], step
+            await driver.look_everywhere()
+        assert await world.catalogue.check() == []
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(steps, max_size=6))
+@example([("purge", 0), ("trash", 0), ("purge", 0)])
+@example([("rmdir", "k:2"), ("mv tag", "a", "g")])
+@example([("untag", 3, "é"), ("rmdir", "é"), ("mkdir", "é")])
+def test_nothing_that_the_kernel_holds_is_ever_stale(played: list[Step]) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyfuse3, "readdir_reply", readdir_reply)
+        trio.run(play, Path(folder), played)
