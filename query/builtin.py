@@ -25,7 +25,7 @@ BUILTIN: Final[dict[str, str]] = {
     "ext": "the extension of the name, without its dot and in any case",
     "size": "the full size in bytes; bounds may carry a unit, as in 700M or 1.5GiB",
     "added": "when the item was made, in UTC; bounds are dates or ages, as in 2026-11 or 7d",
-    "source": "the address that the item came from",
+    "source": "how the item came in: http, import or mount",
     "host": "the host of that address, in any case",
     "name": "the name of the item, exactly",
     "sha256": "the SHA-256 of the content, in hexadecimal",
