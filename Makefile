@@ -24,7 +24,7 @@ demo: $(READY)
 
 # Debian keeps nginx where only root's PATH leads.
 test: $(READY)
-	PATH="$$PATH:/usr/sbin" $(BIN)/pytest $(PYTEST)
+	PATH="$$PATH:/usr/sbin" $(BIN)/pytest -n auto $(PYTEST)
 
 lint: $(READY)
 	$(BIN)/ruff check
