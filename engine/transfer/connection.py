@@ -15,7 +15,7 @@ import trio
 
 from engine.errors import StoreFull
 from engine.sources.stream import Ask, Body, FetchFailed, Framing, Head, StreamSource
-from engine.sources.urls import origin_of
+from engine.sources.urls import origin_of, without_login
 from engine.transfer.config import TransferConfig
 from engine.transfer.judge import AllHere, Asked, Changed, Failed, Take, Unusable, judge
 from engine.transfer.options import Location
@@ -164,6 +164,11 @@ class Connection:
         shared, file = self._shared, self._file
         location = shared.record.location
         url = shared.url if location is None else location.url
+        headers = dict(shared.record.options.headers)
+        if location is not None:
+            _, login = without_login(shared.url)
+            headers |= {"Authorization": login} if login else {}
+            headers = headers if origin_of(url) == origin_of(shared.url) else {}
         validator = file.version.validator if file.version is not None else None
         start = self._start
         if self.main and not shared.is_open:
@@ -175,7 +180,7 @@ class Connection:
             start=None if is_plain else start,
             end=None if is_plain else self._end,
             if_range=None if is_plain else validator,
-            headers=shared.record.options.headers if origin_of(url) == origin_of(shared.url) else {},
+            headers=headers,
             allow_downgrade=shared.record.options.allow_downgrade,
             public_only=location is not None and location.public_only,
         )
@@ -194,7 +199,7 @@ class Connection:
         if shared.is_open:
             return
         shared.has_ranges = shared.has_ranges and head.ranges is not False
-        if head.url != shared.url:
+        if head.url != without_login(shared.url)[0]:
             shared.record.location = Location(head.url, head.public_only)
         await shared.record.described(head, take.size)
         shared.is_open = True

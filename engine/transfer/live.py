@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from engine.transfer.version import Version
 SUFFIX: Final = ".live"
 _MAGIC: Final = b"tagfs live 1\n"
 _FRAME: Final = struct.Struct("<II")
+_MOUNT: Final = re.compile(rb"mnt_id:\s*(\d+)")
 _MAX: Final = 1 << 20  # bytes of a live file that could be one of ours
 
 
@@ -97,5 +99,9 @@ def _boot_id() -> str:
 
 def _mount_id(fd: int) -> str:
     """Of the file system as it is mounted now: a disk that was pulled out and mounted again lost its page cache."""
-    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
-        return next((line.split()[1] for line in file if line.startswith("mnt_id:")), "")
+    info = os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        match = _MOUNT.search(os.read(info, 4096))
+    finally:
+        os.close(info)
+    return match[1].decode() if match else ""

@@ -57,14 +57,25 @@ class Arrival:
         self._room = room
         self._load = load
         self._soon: list[tuple[float, Stretch]] = []
-        self._kept: weakref.ref[StagedFile] | None = None  # the file after `close`, if readers still have it
+        self._kept: weakref.ref[StagedFile] | None = None  # the file of readers, while none fetches
 
     def open(self) -> StagedFile:
-        """The staged file of the version that is arriving; opened on first use, which is quick."""
+        """The staged file of the version that is arriving, for the one who fetches: it stays open until `close`."""
         if self.file is None:
-            kept = self._kept() if self._kept is not None else None
-            self.file = self._load() if kept is None else kept
+            self.file = self._kept_open() or self._load()
         return self.file
+
+    def look(self) -> StagedFile | None:
+        """The same for those who only read: open for as long as they refer to it, and None where nothing is here.
+        Ten thousand waiting downloads that somebody looks at must not make as many descriptors."""
+        file = self.file or self._kept_open()
+        if file is None and self.present:
+            file = self._load()
+            self._kept = weakref.ref(file)
+        return file
+
+    def _kept_open(self) -> StagedFile | None:
+        return self._kept() if self._kept is not None else None
 
     def close(self) -> None:
         """Let go of the file and remember how much is here. Readers who keep it open see it grow if it goes on."""
@@ -158,7 +169,9 @@ class ArrivingReader:
         return self._arrival.present if file is None else file.ranges.total
 
     def have(self, offset: int, length: int) -> bool:
-        file = self._served or self._arrival.open()
+        file = self._served or self._arrival.look()
+        if file is None:
+            return False
         end = offset + length if file.size is None else min(offset + length, file.size)
         return file.ranges.covers(offset, end)
 
@@ -172,10 +185,11 @@ class ArrivingReader:
             raise ValueError("a read begins at 0 or later and is not negative")
         while True:
             file = self._current()
-            end = offset + length if file.size is None else min(offset + length, file.size)
-            if end <= offset and (file.size is not None or length == 0):
+            size = self._arrival.size if file is None else file.size
+            end = offset + length if size is None else min(offset + length, size)
+            if end <= offset:
                 return b""
-            if file.ranges.covers(offset, end):
+            if file is not None and file.ranges.covers(offset, end):
                 self._served = file
                 self._read_on(file, offset, end)
                 return await file.read(offset, end - offset)
@@ -184,13 +198,10 @@ class ArrivingReader:
             self._first()
             await self._arrival.wait(offset, end, deadline)
 
-    def _current(self) -> StagedFile:
-        file = self._served or self._arrival.open()
-        if file.replaced is not None:
-            if file is self._served:
-                raise SourceFailed(file.replaced)
-            return self._arrival.open()
-        return file
+    def _current(self) -> StagedFile | None:
+        if self._served is not None and self._served.replaced is not None:
+            raise SourceFailed(self._served.replaced)
+        return self._served or self._arrival.look()
 
     def _read_on(self, file: StagedFile, offset: int, end: int) -> None:
         """Whoever reads where the last read ended will want more: have it fetched before they wait."""

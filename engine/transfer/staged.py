@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
 
 from engine.disk import Disk, read_at, read_cached, write_at
 from engine.errors import StoreFull
 from engine.ports import Blobs
-from engine.transfer.live import SUFFIX, LiveFile, place_of, read_live
+from engine.transfer.live import SUFFIX, Live, LiveFile, place_of, read_live
 from engine.transfer.ranges import RangeMap
 from engine.transfer.version import Version
 
@@ -28,9 +29,10 @@ class Differs(Exception):
 
 
 class StagedFile:
-    """`version` is None until a server has answered."""
+    """`version` is None until a server has answered. `open_live` opens the live file, which is not made before
+    something is here that is not all: small files come and go without one."""
 
-    def __init__(self, name: str, fd: int, live_fd: int, *, disk: Disk, reserve: int) -> None:
+    def __init__(self, name: str, fd: int, open_live: Callable[[], int], *, disk: Disk, reserve: int) -> None:
         self.name = name
         self.fd = fd
         self.ranges = RangeMap()
@@ -41,10 +43,10 @@ class StagedFile:
         self._disk = disk
         self._reserve = reserve
         self._space_left = 0  # bytes that may be written before looking again
-        self._live_fd = live_fd
+        self._open_live = open_live
+        self._live_fd: int | None = None
         self._live: LiveFile | None = None
-        for one in (fd, live_fd):
-            weakref.finalize(self, os.close, one)
+        weakref.finalize(self, os.close, fd)
 
     @property
     def size(self) -> int | None:
@@ -56,10 +58,10 @@ class StagedFile:
 
     def set_version(self, version: Version) -> None:
         """What the bytes from now on belong to; those that are here must be of the same one."""
-        if version != self.version or self._live is None:
+        if version != self.version:
             self.version = version
-            self._live = LiveFile(self._live_fd, place_of(self.fd), version)
-            self._live.write(self.ranges)
+            self._live = None
+            self._write_live()
 
     def write(self, offset: int, data: bytes | memoryview) -> int:
         """Put `data` where it is missing; what is here already must be equal (Differs). Returns how much was new.
@@ -75,9 +77,23 @@ class StagedFile:
             write_at(self.fd, view[start - offset : stop - offset], start)
             self.ranges.add(start, stop)
         self.dirty += new
-        if new and self._live is not None:
-            self._live.write(self.ranges)
+        if new:
+            self._write_live()
         return new
+
+    def trust(self, ranges: RangeMap, version: Version) -> None:
+        """What an earlier process left is here."""
+        self.ranges = ranges
+        self.set_version(version)
+
+    def trust_nothing(self) -> None:
+        """Nothing is here. A live file that says otherwise is wiped before it can be believed."""
+        if self._live_fd is not None:
+            os.ftruncate(self._live_fd, 0)
+
+    def read_live(self) -> Live | None:
+        """What an earlier process left, if it can be believed."""
+        return read_live(self._live_descriptor(), place_of(self.fd))
 
     async def read(self, offset: int, length: int) -> bytes:
         """Bytes that are here, all of them. ValueError for others."""
@@ -93,6 +109,19 @@ class StagedFile:
         await self._disk.run_apart(self._fdatasync)  # which refers to us, and so keeps the descriptor open
         self.dirty -= dirty
         return ranges
+
+    def _write_live(self) -> None:
+        if self.version is None or not self.ranges or (self._live is None and self.is_complete):
+            return
+        if self._live is None:
+            self._live = LiveFile(self._live_descriptor(), place_of(self.fd), self.version)
+        self._live.write(self.ranges)
+
+    def _live_descriptor(self) -> int:
+        if self._live_fd is None:
+            self._live_fd = self._open_live()
+            weakref.finalize(self, os.close, self._live_fd)
+        return self._live_fd
 
     def _fdatasync(self) -> None:
         os.fdatasync(self.fd)
@@ -127,15 +156,15 @@ def open_staged(
     Bytes without a version that could be recognised again are worth nothing: then the map stays empty. Quick.
     """
     _, fd = blobs.create_staging(name)
-    _, live_fd = blobs.create_staging(name + SUFFIX)
-    staged = StagedFile(name, fd, live_fd, disk=disk, reserve=reserve)
-    live = read_live(live_fd, place_of(fd))
+    staged = StagedFile(name, fd, lambda: blobs.create_staging(name + SUFFIX)[1], disk=disk, reserve=reserve)
     length = os.fstat(fd).st_size
+    live = staged.read_live() if length else None
     for found, known in ((live.ranges, live.version) if live else (None, None), (_parse(ranges), version)):
         if found and known is not None and known.validator is not None and _fits(found, known, length):
-            staged.ranges = found
-            staged.set_version(known)
+            staged.trust(found, known)
             break
+    else:
+        staged.trust_nothing()
     os.ftruncate(fd, staged.ranges.end)  # what lies behind was never vouched for, and the file may end up shorter
     return staged
 

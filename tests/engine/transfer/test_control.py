@@ -188,7 +188,9 @@ async def test_many_items_wait_in_little_memory(server, tmp_path):
         assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
         for row in await here.catalogue.downloads():
             assert here.manager.progress(row.item) is not None
-            assert here.manager.reader(row.item).present >= 0
+            reader = here.manager.reader(row.item)
+            expected = (300_000, 1_000_000, True) if row.item == first.id else (0, None, False)
+            assert (reader.present, reader.size, reader.have(0, 1)) == expected
         assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
         assert here.item(first).state is State.DOWNLOADING
 

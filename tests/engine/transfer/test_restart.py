@@ -169,6 +169,29 @@ async def test_the_place_where_redirects_led_is_kept(server, tmp_path):
     assert server.ranges("/mirror0")[1] == (300_000 - OVERLAP, None)
 
 
+async def test_a_login_is_kept_where_the_download_goes_on(server, tmp_path):
+    """Also behind a redirect within the same origin."""
+    resource = held()
+
+    async def guarded(request, stream):
+        if request.headers.get("authorization") != "Basic bWU6cHc=":
+            await respond(stream, 401, {}, b"")
+        elif request.target == "/x":
+            await respond(stream, 302, {"Location": "/y"}, b"")
+        else:
+            await resource(request, stream)
+
+    server.add("/x", guarded)
+    server.add("/y", guarded)
+    async with rig(tmp_path) as here:
+        item = await here.add(server.url("/x").replace("http://", "http://me:pw@"))
+        await resource.held.wait()
+        await here.here(item, 300_000)
+    resource.release.set()
+    assert await finished(tmp_path, item) == CONTENT
+    assert [request.target for request in server.requests] == ["/x", "/y", "/y"]
+
+
 async def test_a_place_that_is_gone_sends_us_back_to_the_door(server, tmp_path):
     resource = held()
 
