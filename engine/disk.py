@@ -110,7 +110,10 @@ def read_cached(fd: int, offset: int, length: int) -> bytes | None:
         if error.errno in (errno.EAGAIN, errno.EOPNOTSUPP):  # cold, or a file system that cannot tell
             return None
         raise
-    return bytes(buffer) if count == length else None
+    if count == length:
+        return bytes(buffer)
+    # The last pages of a file are asked for whole, so this is the common case for small files.
+    return bytes(buffer[:count]) if offset + count >= os.fstat(fd).st_size else None
 
 
 def open_regular(path: str) -> int:

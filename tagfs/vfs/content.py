@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 
 import trio
 
+from engine.disk import read_at, read_cached, write_at
 from engine.errors import NotReady, SourceFailed
 from engine.ports import RangeReader
 from engine.types import ItemId, State
@@ -132,10 +133,8 @@ class DraftFile(OpenFile):
         if not self._writing:
             return await super().write(offset, data)
         self._draft.mtime_ns = None
-        written = 0
-        while written < len(data):
-            written += os.pwrite(self._draft.fd, data[written:] if written else data, offset + written)
-        return written
+        write_at(self._draft.fd, data, offset)
+        return len(data)
 
     async def fsync(self, *, data_only: bool) -> None:
         """After a failure the kernel has dropped the bytes and a second fsync would report success (R9): so no sealing
@@ -179,29 +178,6 @@ class TextFile(OpenFile):
 
 
 async def read_local(fd: int, offset: int, size: int) -> bytes:
-    """`size` bytes at `offset`, fewer only at the end of the file. What is in the page cache is read on the loop (31 µs
-    for 128 KiB), what is not, in a thread."""
-    buffer = bytearray(size)
-    try:
-        got = os.preadv(fd, [buffer], offset, os.RWF_NOWAIT)
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
-            raise
-        got = 0
-    if got < size and offset + got < os.fstat(fd).st_size:
-        rest = await trio.to_thread.run_sync(_read_fully, fd, offset + got, size - got)
-        return bytes(buffer[:got]) + rest
-    return bytes(buffer if got == size else buffer[:got])
-
-
-def _read_fully(fd: int, offset: int, size: int) -> bytes:
-    """In a worker thread. A short read in the middle of a file would be silent truncation, so go on until the end."""
-    parts: list[bytes] = []
-    while size > 0:
-        part = os.pread(fd, size, offset)
-        if not part:
-            break
-        parts.append(part)
-        offset += len(part)
-        size -= len(part)
-    return b"".join(parts)
+    """`size` bytes at `offset`, fewer only at the end of the file; from the page cache at once, else in a thread."""
+    cached = read_cached(fd, offset, size)
+    return await trio.to_thread.run_sync(read_at, fd, offset, size) if cached is None else cached
