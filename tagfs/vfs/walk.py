@@ -16,7 +16,8 @@ def location(directory: Directory) -> str:
 
 def inside_mount(mountpoint: str, directory: Directory, target: str) -> str | None:
     """The path below the mount that `target`, a symlink in `directory`, leads to; None when it leads outside."""
-    absolute = posixpath.normpath(posixpath.join(mountpoint + location(directory), target))
+    joined = posixpath.normpath(posixpath.join(mountpoint + location(directory), target))
+    absolute = "/" + joined.lstrip("/")  # POSIX leaves it open what two slashes in front mean; Linux means one
     if absolute == mountpoint:
         return "/"
     prefix = mountpoint.rstrip("/") + "/"

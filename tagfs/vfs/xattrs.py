@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from unicodedata import normalize
 
 from engine.ports import Edit
 from engine.types import Item, ItemId, State, timestamp
@@ -75,7 +76,7 @@ class Xattrs:
         if name == TAGS:
             return _bytes(self._tags(row) or "")
         if name.startswith(TAG_PREFIX):
-            return self._tag_value(item, name.removeprefix(TAG_PREFIX))
+            return self._tag_value(item, normalize("NFC", name.removeprefix(TAG_PREFIX)))
         try:
             return self._context.catalogue.xattrs(item)[name]
         except KeyError:
@@ -86,8 +87,7 @@ class Xattrs:
         row = self._row(item)
         if len(value) > VALUE_MAX:
             raise OSError(errno.E2BIG, f"an attribute has at most {VALUE_MAX} bytes")
-        if row.trashed_ns is not None:
-            raise OSError(errno.EPERM, "what is in the trash cannot be changed: take it out first")
+        _check_live(row)
         if name in (XDG_TAGS, TAGS):
             await self._edit(item, tags_edit(_text(value)))
         elif name.startswith(TAG_PREFIX):
@@ -97,7 +97,7 @@ class Xattrs:
             await self._set_state(item, _text(value))
         elif name == RATING:
             await self._set_rating(item, value)
-        elif name in self._computed or name.startswith(OWN_PREFIX):
+        elif name.startswith(OWN_PREFIX):
             raise OSError(errno.EPERM, f"{name} is read-only")
         else:
             await self._edit(item, Edit(set_xattrs={name: value}))
@@ -105,15 +105,16 @@ class Xattrs:
     async def remove(self, item: ItemId, name: str) -> None:
         check_namespace(name)
         self.get(item, name)  # ENODATA for what is not there
+        _check_live(self._row(item))
         own = self._context.catalogue.tags(item)
         if name in (XDG_TAGS, TAGS):
             await self._edit(item, Edit(tags=()))
         elif name.startswith(TAG_PREFIX):
-            tag = name.removeprefix(TAG_PREFIX)
+            tag = normalize("NFC", name.removeprefix(TAG_PREFIX))
             await self._edit(item, Edit(remove=[t for t in own if t == tag or t.startswith(f"{tag}:")]))
         elif name == RATING:
             await self._edit(item, Edit(remove=_ratings(own), remove_xattrs=[name]))
-        elif name in self._computed:
+        elif name not in self._context.catalogue.xattrs(item):
             raise OSError(errno.EPERM, f"{name} is read-only")
         else:
             await self._edit(item, Edit(remove_xattrs=[name]))
@@ -168,10 +169,9 @@ class Xattrs:
 
     async def _set_rating(self, item: ItemId, value: bytes) -> None:
         """Stored as given, and also the tag rating:N."""
-        own = self._context.catalogue.tags(item)
-        await self._edit(
-            item, Edit(remove=_ratings(own), add=[_tag(f"rating:{_text(value)}")], set_xattrs={RATING: value})
-        )
+        tag = _tag(f"rating:{_text(value)}")
+        others = [own for own in _ratings(self._context.catalogue.tags(item)) if own != tag]
+        await self._edit(item, Edit(add=[tag], remove=others, set_xattrs={RATING: value}))
 
     async def _edit(self, item: ItemId, edit: Edit) -> None:
         await self._context.catalogue.edit(item, edit)
@@ -192,9 +192,14 @@ def tags_edit(text: str) -> Edit:
     if len(signed) != len(words):
         raise OSError(errno.EINVAL, "write either a list of tags or only +additions and -removals")
     return Edit(
-        add=[_tag(word[1:]) for word in words if word[0] == "+"],
-        remove=[_tag(word[1:]) for word in words if word[0] == "-"],
+        add=[_tag(word[1:].strip()) for word in words if word[0] == "+"],
+        remove=[_tag(word[1:].strip()) for word in words if word[0] == "-"],
     )
+
+
+def _check_live(item: Item) -> None:
+    if item.trashed_ns is not None:
+        raise OSError(errno.EPERM, "what is in the trash cannot be changed: take it out first")
 
 
 def _ratings(own: tuple[str, ...]) -> list[str]:
