@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 
+from tagfs.escape import tame
+
 KEPT = 200
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0))}
 
 
 class Faults:
@@ -14,8 +15,8 @@ class Faults:
         self._lines: deque[str] = deque(maxlen=KEPT)
 
     def add(self, sentence: str) -> None:
-        """Remember one sentence; control characters are shown escaped, equal neighbours once."""
-        text = sentence.translate(_CONTROL).encode("utf-8", "backslashreplace").decode()
+        """Remember one sentence, without anything that a terminal acts upon; equal neighbours once."""
+        text = tame(sentence)
         if not self._lines or not self._lines[-1].endswith(f"  {text}"):
             self._lines.append(f"{time.strftime('%Y-%m-%dT%H:%M:%S')}  {text}")
 
