@@ -23,23 +23,23 @@ class Answers:
         self._gid = os.getgid() if gid is None else gid
         self._mask = ~umask
 
-    def entry(
-        self, number: int, attr: Attr, *, keep: bool = True, keep_name: bool = True
-    ) -> pyfuse3.EntryAttributes:  # fmt: skip
-        """The answer to lookup and readdir for node id `number`. The kernel may cache it (`keep`), or its attributes
-        but not that the name leads to it (`keep_name`).
+    def entry(self, attr: Attr, *, keep: bool = True, keep_name: bool = True) -> pyfuse3.EntryAttributes:
+        """The answer to lookup and readdir for what has a node id of its own: `attr.ino`. The kernel may cache it
+        (`keep`), or its attributes but not that the name leads to it (`keep_name`)."""
+        entry = self.attributes(attr)
+        if not keep:
+            entry.attr_timeout = 0
+        if not (keep and keep_name):
+            entry.entry_timeout = 0
+        return entry
+
+    def lead_to(self, entry: pyfuse3.EntryAttributes, number: int) -> pyfuse3.EntryAttributes:
+        """The last step of an answer, which cannot fail: node id `number` has just been handed out for it.
 
         A directory whose number differs from its node id (another path to an equal query) has its attributes asked
         for at once, since only the answer to getattr can show a number that is not the node id."""
-        entry = self._fill(attr)
-        entry.st_ino = pyfuse3.InodeT(number)
-        if not keep:
-            entry.entry_timeout = 0
-            entry.attr_timeout = 0
-            return entry
-        if not keep_name:
-            entry.entry_timeout = 0
-        if attr.ino != number:
+        if entry.st_ino != number:
+            entry.st_ino = pyfuse3.InodeT(number)
             entry.attr_timeout = 0
         return entry
 

@@ -36,7 +36,7 @@ class Listings:
             if isinstance(entry.node, ItemNode):
                 ready = made[number]
                 if ready is None:
-                    answer = self._answers.entry(entry.node.item, entry.attr, keep_name=is_certain(entry.name))
+                    answer = self._answers.entry(entry.attr, keep_name=is_certain(entry.name))
                     ready = made[number] = (_bytes(entry.name), answer)
                 if not keep:
                     ready[1].entry_timeout = 0
@@ -48,9 +48,10 @@ class Listings:
 
     def _reply_other(self, entry: Entry, number: int, token: pyfuse3.ReaddirToken, *, keep: bool) -> bool:
         """A directory, link, text or blob: its node id counts as handed out only once the kernel has taken it."""
+        name = pyfuse3.FileNameT(_bytes(entry.name))
+        answer = self._answers.entry(entry.attr, keep=keep)
         node_id = self._inodes.hand_out(entry.node)
-        answer = self._answers.entry(node_id, entry.attr, keep=keep)
-        taken = bool(pyfuse3.readdir_reply(token, pyfuse3.FileNameT(_bytes(entry.name)), answer, number + 1))
+        taken = bool(pyfuse3.readdir_reply(token, name, self._answers.lead_to(answer, node_id), number + 1))
         if not taken:
             self._inodes.forget(node_id, 1)
         return taken

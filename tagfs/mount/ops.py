@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     )
 
 _WRITE = os.O_WRONLY | os.O_RDWR
+# Times are kept as 64-bit nanoseconds, 1677 to 2262. Others become the nearest of these, as on other filesystems.
+FIRST_MOMENT, LAST_MOMENT = -(2**63), 2**63 - 1
 
 
 class Operations(pyfuse3.Operations):
@@ -102,13 +104,14 @@ class Operations(pyfuse3.Operations):
             if draft is None or draft.closed:
                 raise _read_only(item)
             self._context.drafts.truncate(draft, attr.st_size)
-        if fields.update_mtime and draft is not None:
-            draft.mtime_ns = attr.st_mtime_ns
-        if fields.update_mtime or fields.update_mode:
+        mtime_ns = min(max(attr.st_mtime_ns, FIRST_MOMENT), LAST_MOMENT) if fields.update_mtime else None
+        if mtime_ns is not None and draft is not None:
+            draft.mtime_ns = mtime_ns
+        if mtime_ns is not None or fields.update_mode:
             await self._context.catalogue.edit(
                 item.id,
                 Edit(
-                    mtime_ns=attr.st_mtime_ns if fields.update_mtime else None,
+                    mtime_ns=mtime_ns,
                     mode=stat.S_IMODE(attr.st_mode) & 0o777 if fields.update_mode else None,
                 ),
             )
@@ -231,8 +234,8 @@ class Operations(pyfuse3.Operations):
             if item.kind is Kind.SYMLINK:
                 return await self._answer_new(parent_inode, _text(name), item_id)
             shown = LinkNode(("symlink", parent_inode, item_id), text)
-            number = self.inodes.hand_out(shown)
-            return self._answers.entry(number, attr.of_link(number, text, item.added_ns), keep=False)
+            answer = self._answers.entry(attr.of_link(0, text, item.added_ns), keep=False)
+            return self._answers.lead_to(answer, self.inodes.hand_out(shown))
 
     # -- content -----------------------------------------------------------------------------------------------
 
@@ -341,19 +344,19 @@ class Operations(pyfuse3.Operations):
                 return attr.of_blob(numbers.of_blob(blob.id), blob.size, self._context.started_ns)
             case TextNode(number):
                 return attr.of_text(number, self._context.started_ns)
-            case LinkNode(_, target):
-                return attr.of_link(self.inodes.number_of(node), target, self._context.started_ns)
+            case LinkNode():
+                return self._link_attr(node, self.inodes.number_of(node))
             case Directory():
                 return node.attr()
 
+    def _link_attr(self, link: LinkNode, number: int) -> Attr:
+        return attr.of_link(number, link.target, self._context.started_ns)
+
     def _answer(self, node: Node, *, keep_name: bool = True) -> EntryAttributes:
         """Compute first, hand out last: a node id that was handed out must reach the kernel."""
-        if isinstance(node, LinkNode):
-            number = self.inodes.hand_out(node)
-            found = attr.of_link(number, node.target, self._context.started_ns)
-            return self._answers.entry(number, found, keep_name=keep_name)
-        found = self._attr(node)
-        return self._answers.entry(self.inodes.hand_out(node), found, keep_name=keep_name)
+        found = self._attr(node) if not isinstance(node, LinkNode) else self._link_attr(node, 0)
+        answer = self._answers.entry(found, keep_name=keep_name)
+        return self._answers.lead_to(answer, self.inodes.hand_out(node))
 
     async def _answer_new(self, parent: int, name: str, item: ItemId) -> EntryAttributes:
         keep_name = await self._leads_to(self._directory(parent), name, item)
