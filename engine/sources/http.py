@@ -97,7 +97,8 @@ class HttpSource:
             location = response.headers.get("location")
             if response.status_code not in REDIRECTS or location is None:
                 return response, hop
-            from_public = _came_from_public(response, proxied=self._config.proxy is not None)
+            with _translated(hop.url):
+                from_public = _came_from_public(response, proxied=self._config.proxy is not None)
             await response.aclose()
             hop = follow(
                 hop,

@@ -21,13 +21,14 @@ from engine.errors import DigestMismatch, StoreFull
 from engine.ports import Blobs
 from engine.sources.stream import Fault, StreamSource
 from engine.transfer.config import TransferConfig
-from engine.transfer.connection import Broken, Complete, Connection, Shared, Verdict
+from engine.transfer.connection import Connection
 from engine.transfer.judge import Changed
 from engine.transfer.outcome import Again, Done, NoSpace, Outcome
 from engine.transfer.plan import Start, Stop, View, plan
 from engine.transfer.reader import Arrival
 from engine.transfer.record import Record
-from engine.transfer.staged import StagedFile
+from engine.transfer.shared import Broken, Complete, Shared, Verdict
+from engine.transfer.staged import StagedFile, StagingLost, disk_failures
 from engine.transfer.upkeep import Upkeep
 from engine.types import Blob
 
@@ -148,22 +149,22 @@ class Attempt:
     async def _keep_up(self, upkeep: Upkeep) -> None:
         try:
             await upkeep.run()
-        except* (OSError, StoreFull) as errors:
-            self._shared.disk_failed(_first(errors))
+        except* (StagingLost, StoreFull) as errors:
+            self._shared.disk_refused(_first(errors))
 
     async def _finish(self) -> Outcome:
         file = self._arrival.open()
         try:
-            await self._record.finish(file)
+            with disk_failures():
+                await self._record.finish(file)
         except DigestMismatch as error:
             await self._begin_anew(str(error))
             return Again(str(error), Fault.STUBBORN)
         except StoreFull as error:
             return NoSpace(str(error))
-        except OSError as error:
-            why = f"The disk failed: {error.strerror or error}."
-            await self._begin_anew(why)
-            return Again(why)
+        except StagingLost as error:
+            await self._begin_anew(str(error))
+            return Again(str(error))
         return Done()
 
     async def _begin_anew(self, why: str) -> None:
@@ -185,6 +186,6 @@ def _decided(verdict: Verdict | None) -> Verdict:
     return verdict
 
 
-def _first(errors: ExceptionGroup[OSError | StoreFull]) -> OSError | StoreFull:
+def _first(errors: ExceptionGroup[StagingLost | StoreFull]) -> StagingLost | StoreFull:
     found = errors.exceptions[0]
     return _first(found) if isinstance(found, ExceptionGroup) else found

@@ -7,86 +7,27 @@ others have it), or by ending the attempt with a verdict.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from dataclasses import replace
+from typing import Final
 
 import trio
 
 from engine.errors import StoreFull
-from engine.sources.stream import Ask, Body, FetchFailed, Framing, Head, StreamSource
+from engine.sources.stream import Ask, Body, FetchFailed, Framing, Head
 from engine.sources.urls import origin_of, without_login
-from engine.transfer.config import TransferConfig
 from engine.transfer.judge import AllHere, Asked, Changed, Failed, Take, Unusable, judge
 from engine.transfer.options import Location
-from engine.transfer.outcome import Again, NoSpace
-from engine.transfer.pace import Patience, Speedometer
+from engine.transfer.outcome import Again
+from engine.transfer.pace import Patience
 from engine.transfer.plan import Running, Start, worth_going_on
-from engine.transfer.reader import Arrival
-from engine.transfer.record import Record
-from engine.transfer.staged import Differs, StagedFile
+from engine.transfer.shared import Complete, Shared
+from engine.transfer.staged import Differs, StagedFile, StagingLost
 from engine.transfer.upkeep import Upkeep
 from engine.transfer.version import version_of
-from engine.types import Blob
 
-NEAR: Final = (64 << 10, 1 << 20)  # bytes, least and most, that a reader waits for without a connection of its own
-NEAR_SECONDS: Final = 0.5  # of the download's speed, between these two
 YIELD: Final = 1.0  # seconds that the main connection pauses for a reader before it brings one more piece
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Complete:
-    """Every byte is in the staging file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """The disk refused: what is in the staging file cannot be trusted any more (R9)."""
-
-    why: str
-
-
-Verdict: TypeAlias = Complete | Blob | Changed | Broken | Again | NoSpace
-
-
-@dataclass
-class Shared:
-    """Of one attempt. `url` is the mirror that it uses."""
-
-    record: Record
-    arrival: Arrival
-    source: StreamSource
-    config: TransferConfig
-    url: str
-    clock_ns: Callable[[], int]
-    spare: int  # connections that may be open beside the main one
-    has_ranges: bool = True  # until the server shows that it has not
-    is_open: bool = False  # whether a server has answered in this pass
-    verdict: Verdict | None = None
-    connections: dict[int, Connection] = field(default_factory=dict)
-    meter: Speedometer = field(default_factory=Speedometer)
-
-    @property
-    def is_over(self) -> bool:
-        return self.verdict is not None
-
-    def end(self, verdict: Verdict) -> None:
-        """The first verdict counts: later ones come of the connections that it closes."""
-        if self.verdict is None:
-            self.verdict = verdict
-        self.arrival.bell.ring()
-
-    def near(self) -> int:
-        """Bytes that a reader had better wait for than have a connection opened."""
-        return min(max(int(self.meter.speed(trio.current_time()) * NEAR_SECONDS), NEAR[0]), NEAR[1])
-
-    def disk_failed(self, error: OSError | StoreFull) -> None:
-        if isinstance(error, StoreFull):
-            self.end(NoSpace(str(error)))
-        else:
-            self.end(Broken(f"The disk failed: {error.strerror or error}."))
 
 
 class Connection:
@@ -117,8 +58,8 @@ class Connection:
             self._lost(Again(str(error), error.fault))
         except Differs as error:
             shared.end(Changed(str(error)))
-        except (OSError, StoreFull) as error:
-            shared.disk_failed(error)
+        except (StagingLost, StoreFull) as error:
+            shared.disk_refused(error)
         finally:
             del shared.connections[self.number]
             shared.arrival.bell.ring()

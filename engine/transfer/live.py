@@ -23,6 +23,7 @@ from functools import cache
 from itertools import chain
 from typing import Final
 
+from engine.disk import write_at
 from engine.transfer.ranges import RangeMap
 from engine.transfer.version import Version
 
@@ -67,7 +68,7 @@ class LiveFile:
         flat = list(chain.from_iterable(ranges))
         body = struct.pack(f"<{len(flat)}Q", *flat)
         frame = _FRAME.pack(zlib.crc32(body, self._crc), len(self._head) + len(body))
-        os.pwrite(self._fd, b"".join((_MAGIC, frame, self._head, body)), 0)
+        write_at(self._fd, b"".join((_MAGIC, frame, self._head, body)), 0)
 
 
 def read_live(fd: int, place: Place) -> Live | None:

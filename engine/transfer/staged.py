@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from engine.disk import Disk, read_at, read_cached, write_at
 from engine.errors import StoreFull
@@ -26,6 +27,19 @@ SPACE_STEP = 16 << 20  # bytes written between two looks at the free space
 
 class Differs(Exception):
     """Bytes arrived that are not those which are here already. `str()` is a sentence."""
+
+
+class StagingLost(Exception):
+    """The disk refused: what is in the staging file cannot be trusted any more (R9). `str()` is a sentence."""
+
+
+@contextmanager
+def disk_failures() -> Iterator[None]:
+    """The seam where errors of the disk become StagingLost."""
+    try:
+        yield
+    except OSError as error:
+        raise StagingLost(f"The disk failed: {error.strerror or error}.") from error
 
 
 class StagedFile:
@@ -57,16 +71,20 @@ class StagedFile:
         return self.size is not None and self.ranges.covers(0, self.size)
 
     def set_version(self, version: Version) -> None:
-        """What the bytes from now on belong to; those that are here must be of the same one."""
+        """What the bytes from now on belong to; those that are here must be of the same one. StoreFull, StagingLost."""
         if version != self.version:
             self.version = version
             self._live = None
-            self._write_live()
+            with disk_failures():
+                self._write_live()
 
     def write(self, offset: int, data: bytes | memoryview) -> int:
         """Put `data` where it is missing; what is here already must be equal (Differs). Returns how much was new.
-        StoreFull."""
-        view = memoryview(data)
+        StoreFull, StagingLost."""
+        with disk_failures():
+            return self._write(offset, memoryview(data))
+
+    def _write(self, offset: int, view: memoryview) -> int:
         end = offset + len(view)
         holes = list(self.ranges.missing(offset, end))
         if holes != [(offset, end)]:
@@ -103,10 +121,11 @@ class StagedFile:
         return data if data is not None else await self._disk.run(read_at, self.fd, offset, length)
 
     async def sync(self) -> RangeMap:
-        """Make durable what is here now, and return its map. OSError means that this file is lost: the kernel may
-        have dropped the bytes that it could not write, and will not tell twice. When cancelled, the disk goes on."""
+        """Make durable what is here now, and return its map. StagingLost: the kernel may have dropped the bytes that
+        it could not write, and will not tell twice. When cancelled, the disk goes on."""
         ranges, dirty = self.ranges.copy(), self.dirty
-        await self._disk.run_apart(self._fdatasync)  # which refers to us, and so keeps the descriptor open
+        with disk_failures():
+            await self._disk.run_apart(self._fdatasync)  # which refers to us, and so keeps the descriptor open
         self.dirty -= dirty
         return ranges
 

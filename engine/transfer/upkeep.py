@@ -17,7 +17,7 @@ from engine.ports import Blobs
 from engine.transfer.bell import Bell
 from engine.transfer.config import TransferConfig
 from engine.transfer.record import Record
-from engine.transfer.staged import StagedFile
+from engine.transfer.staged import StagedFile, StagingLost, disk_failures
 
 HASH_STEP: Final = 16 << 20  # bytes at the beginning of the file that make a step of hashing
 DIRTY_LIMIT: Final = 4  # checkpoints' worth of bytes that may be dirty before connections wait
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """Of one file, while it is fetched. `run` in a task; OSError and StoreFull come out of it."""
+    """Of one file, while it is fetched. `run` in a task; StagingLost and StoreFull come out of it."""
 
     def __init__(self, file: StagedFile, record: Record, blobs: Blobs, config: TransferConfig) -> None:
         self._file = file
@@ -70,7 +70,7 @@ class Upkeep:
             scope.shield = True
             try:
                 await self.checkpoint()
-            except (OSError, StoreFull) as error:
+            except (StagingLost, StoreFull) as error:
                 _log.info("item %d: the last checkpoint failed: %s", self._record.item, error)
 
     async def _until_due(self) -> None:
@@ -82,7 +82,8 @@ class Upkeep:
         while True:
             upto = self._file.ranges.prefix
             if upto - self._hashed >= HASH_STEP:
-                await self._blobs.hash_ahead(self._file.name, upto, self._record.row.digests)
+                with disk_failures():
+                    await self._blobs.hash_ahead(self._file.name, upto, self._record.row.digests)
                 self._hashed = upto
             else:
                 await self._written.next.wait()

@@ -1,5 +1,6 @@
 """What servers do wrong, one test a row: never a wrong file, and a sentence where there is none."""
 
+import errno
 import hashlib
 import os
 
@@ -418,3 +419,52 @@ async def test_surprises_cost_one_item_and_leave_a_trace(server, tmp_path, monke
     assert f"item {bad.id}" in record.getMessage()
     assert record.exc_info
     caplog.clear()
+
+
+@pytest.mark.parametrize("call", ["fdatasync", "fsync"])
+async def test_a_sync_that_fails_is_never_tried_again_on_that_file(server, tmp_path, monkeypatch, call):
+    """The kernel reports a lost write once: the bytes must come from the server again."""
+    sync, failed = getattr(os, call), []
+
+    def broken(fd):
+        path = os.readlink(f"/proc/self/fd/{fd}")
+        if "/staging/" in path and not failed:
+            failed.append(path)
+            raise OSError(errno.EIO, "Input/output error")
+        assert path not in failed
+        sync(fd)
+
+    async with rig(tmp_path, checkpoint_bytes=50_000) as here:
+        monkeypatch.setattr(os, call, broken)
+        item = await here.add(server.add("/x", Resource(CONTENT, piece=10_000, hold_at=200_000)))
+        resource = server._handlers["/x"]
+        if call == "fdatasync":
+            with trio.fail_after(30):
+                while not failed:
+                    await trio.sleep(0.001)
+        resource.release.set()
+        assert here.content(await here.until(item)) == CONTENT
+        assert here.staged == []
+    assert failed
+    assert server.ranges("/x") == [None, None]
+
+
+async def test_a_write_that_fails_makes_a_new_file(server, tmp_path, monkeypatch):
+    pwrite, failed = os.pwrite, []
+
+    def broken(fd, data, offset):
+        if offset == 200_000 and not failed:
+            failed.append(fd)
+            raise OSError(errno.EIO, "Input/output error")
+        return pwrite(fd, data, offset)
+
+    async with rig(tmp_path) as here:
+        resource = Resource(CONTENT, hold_at=200_000)
+        item = await here.add(server.add("/x", resource))
+        await resource.held.wait()
+        await here.here(item, 200_000)
+        monkeypatch.setattr(os, "pwrite", broken)
+        resource.release.set()
+        assert here.content(await here.until(item)) == CONTENT
+    assert failed
+    assert server.ranges("/x") == [None, None]

@@ -1,0 +1,76 @@
+"""What the connections of one attempt have in common, and how it ends. Data; on the trio thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import trio
+
+from engine.errors import StoreFull
+from engine.sources.stream import StreamSource
+from engine.transfer.config import TransferConfig
+from engine.transfer.judge import Changed
+from engine.transfer.outcome import Again, NoSpace
+from engine.transfer.pace import Speedometer
+from engine.transfer.reader import Arrival
+from engine.transfer.record import Record
+from engine.transfer.staged import StagingLost
+from engine.types import Blob
+
+if TYPE_CHECKING:
+    from engine.transfer.connection import Connection
+
+NEAR: Final = (64 << 10, 1 << 20)  # bytes, least and most, that a reader waits for without a connection of its own
+NEAR_SECONDS: Final = 0.5  # of the download's speed, between these two
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Every byte is in the staging file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What is in the staging file cannot be trusted any more."""
+
+    why: str
+
+
+Verdict: TypeAlias = Complete | Blob | Changed | Broken | Again | NoSpace
+
+
+@dataclass
+class Shared:
+    """Of one attempt. `url` is the mirror that it uses."""
+
+    record: Record
+    arrival: Arrival
+    source: StreamSource
+    config: TransferConfig
+    url: str
+    clock_ns: Callable[[], int]
+    spare: int  # connections that may be open beside the main one
+    has_ranges: bool = True  # until the server shows that it has not
+    is_open: bool = False  # whether a server has answered in this pass
+    verdict: Verdict | None = None
+    connections: dict[int, Connection] = field(default_factory=dict)
+    meter: Speedometer = field(default_factory=Speedometer)
+
+    @property
+    def is_over(self) -> bool:
+        return self.verdict is not None
+
+    def end(self, verdict: Verdict) -> None:
+        """The first verdict counts: later ones come of the connections that it closes."""
+        if self.verdict is None:
+            self.verdict = verdict
+        self.arrival.bell.ring()
+
+    def near(self) -> int:
+        """Bytes that a reader had better wait for than have a connection opened."""
+        return min(max(int(self.meter.speed(trio.current_time()) * NEAR_SECONDS), NEAR[0]), NEAR[1])
+
+    def disk_refused(self, error: StagingLost | StoreFull) -> None:
+        self.end(NoSpace(str(error)) if isinstance(error, StoreFull) else Broken(str(error)))
