@@ -75,7 +75,7 @@ class QueryDirectory(Directory):
         item = find(self._context, name, self._context.catalogue.named(name), self.member)
         if item is not None:
             return ItemNode(item)
-        if problem is not None:
+        if problem is not None and self._steps is not None and self._steps.is_meant(name, problem):
             raise malformed(problem)
         raise no_entry(name)
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import unicodedata
 
 from query.ast import Expr
-from query.errors import QueryError
+from query.builtin import BUILTIN_KEYS
+from query.errors import QueryError, QueryTooLong
 from query.parse import Complete, parse_path
 from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.narrowing import NarrowingDirectory
@@ -42,6 +43,14 @@ class Steps:
             return self.step(path, name) is not None
         except QueryError:
             return False
+
+    def is_meant(self, name: str, problem: QueryError) -> bool:
+        """Whether a name with which something is wrong as a query was meant as one. If not, it is a file name that is
+        not here, like `a,.txt` or `--help`: what wants to make it must hear that it is absent, not that it is bad."""
+        operand = name.lstrip("-")
+        key, colon, _ = operand.partition(":")
+        known = bool(colon) and (key in BUILTIN_KEYS or key in self._context.index.own_keys())
+        return known or operand in OPERATORS or isinstance(problem, QueryTooLong)
 
     def narrowing(self, path: tuple[str, ...], expr: Expr) -> Directory:
         return NarrowingDirectory(self._context, path, expr)

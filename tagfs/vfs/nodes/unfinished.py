@@ -15,7 +15,7 @@ from query.render import value_component
 from tagfs.vfs import attr, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
-from tagfs.vfs.tree import Closed, Directory, Entry, Fixed, Node, Place, Snapshot, malformed, no_entry
+from tagfs.vfs.tree import Closed, Directory, Entry, Fixed, Node, Place, Snapshot, Stated, malformed, no_entry
 
 if TYPE_CHECKING:
     from tagfs.vfs.nodes.steps import Steps
@@ -67,9 +67,12 @@ class UnfinishedDirectory(Directory):
 
     async def rmdir(self, name: str) -> None:
         """`rmdir /tags/year:/2000` removes the tag year:2000."""
-        if self._value_of is None or self.path != (f"{self._value_of}:",):
-            await super().rmdir(name)
-        await self._context.catalogue.remove_tag(f"{self._value_of}:{name}")
+        place = child.place if (child := self._steps.step(self.path, name)) else None
+        if self.path != (f"{self._value_of}:",) or not isinstance(place, Stated):
+            await super().rmdir(name)  # refused
+        else:
+            (tag,) = place.tags
+            await self._context.catalogue.remove_tag(tag)
 
     def _names(self) -> list[str]:
         """Values in use of the key, or plain tags and one `key:` a key."""
