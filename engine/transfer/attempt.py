@@ -90,7 +90,7 @@ class Attempt:
                 case Broken(why):
                     await self._begin_anew(why)
                     return Again(why)
-                case Again(why) if led_elsewhere:
+                case Again(why) if led_elsewhere and not self._shared.is_open:
                     # Where redirects led some time ago may be gone by now: ask at the front door once more.
                     _log.debug("item %d: %s", self._record.item, why)
                     self._record.location = None

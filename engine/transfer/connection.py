@@ -178,6 +178,8 @@ class Connection:
         self._ended(body.head, take)
 
     def _goes_on(self) -> bool:
+        if not self._shared.has_ranges:
+            return True  # there is no other way to what lies behind
         if self._end is not None and self._at >= self._end:
             return False
         others = [other.running for other in self._shared.connections.values() if other is not self]

@@ -97,6 +97,13 @@ async def test_n4_ignored_ranges_begin_at_zero_and_are_never_appended(server, tm
     assert ranges[1] is not None
 
 
+async def test_n4_what_is_here_already_is_read_over_however_long_it_is(server, tmp_path):
+    resource = Resource(CONTENT, ranges=False, cut_at=[200_000])
+    _, content, ranges = await fetched(server, tmp_path, resource, skip=10_000)
+    assert content == CONTENT
+    assert len(ranges) == 2
+
+
 @pytest.mark.parametrize("lie", [{"said_start": 0}, {"said_start": 95_903}])
 async def test_n5_a_range_that_is_not_what_was_asked_for_is_not_used(server, tmp_path, lie):
     _, content, ranges = await fetched(server, tmp_path, Resource(CONTENT, cut_at=[100_000], **lie))

@@ -169,6 +169,26 @@ async def test_the_place_where_redirects_led_is_kept(server, tmp_path):
     assert server.ranges("/mirror0")[1] == (300_000 - OVERLAP, None)
 
 
+async def test_a_cut_is_no_reason_to_leave_that_place(server, tmp_path):
+    resource = held()
+    count = 0
+
+    async def directory(request, stream):
+        nonlocal count
+        count += 1
+        await respond(stream, 302, {"Location": "/mirror"}, b"")
+
+    server.add("/mirror", resource)
+    async with rig(tmp_path) as here:
+        item = await here.add(server.add("/x", directory))
+        await resource.held.wait()
+        await here.here(item, 300_000)
+    resource.release.set()
+    resource.cut_at = [50_000, 60_000]
+    assert await finished(tmp_path, item) == CONTENT
+    assert count == 1
+
+
 async def test_a_login_is_kept_where_the_download_goes_on(server, tmp_path):
     """Also behind a redirect within the same origin."""
     resource = held()
