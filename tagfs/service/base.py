@@ -15,6 +15,7 @@ from engine.ports import Catalogue, Index, Transfers
 from engine.types import Item, ItemId
 from query.ast import Expr
 from query.errors import BadName, QueryError
+from query.names import clean
 from query.normalise import normalise_expr
 from query.parse import Unfinished, parse_expression, parse_path
 from tagfs.control.errors import Code, VerbError
@@ -98,6 +99,13 @@ class Part:
             if item is not None and item.trashed_ns is None and (named or is_tilde_name(ref, item.name, item.id)):
                 return item
         raise VerbError(Code.NOT_FOUND, f"There is no item called {ref!r}.")
+
+    def known_tag(self, name: str) -> str:
+        """The tag as it is stored; NOT_FOUND where there is none of that name."""
+        tag = clean(name)
+        if not self.index.has_tag(tag):
+            raise VerbError(Code.NOT_FOUND, f"There is no tag called {name!r}.")
+        return tag
 
     # -- queries -----------------------------------------------------------------------------------------------
 

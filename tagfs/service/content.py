@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import trio
 
+from engine.blobs.gc import GRACE
 from engine.blobs.importing import stage_file
 from engine.blobs.verify import verify
 from engine.errors import BadRequest
 from engine.ports import NewItem
 from engine.types import Item, Kind, Source, SourceKind, State
+from query.names import check_own_tag
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.verbs import Ref, Report
 from tagfs.control.views import ContentView, FaultView, ImportView, SkippedView, VerifyView, WorkView
+from tagfs.daemon.mountinfo import FSTYPE, mounts
 from tagfs.service.base import Part, verb
+from tagfs.service.scan import scan
 
 MAX_LISTED = 1000
 BATCH = 200  # items committed together: some hundred an fsync is where group commit stops to pay
+STATS_AT_ONCE = 200  # files looked at before other tasks get a turn: about 1 ms
 POLL = 0.2  # seconds between two looks at an arriving item
-
-
-@dataclass(slots=True)
-class Found:
-    """What `import` is to bring in."""
-
-    files: list[tuple[str, int]] = field(default_factory=list)  # path, size
-    skipped: list[SkippedView] = field(default_factory=list)
 
 
 class Content(Part):
@@ -37,38 +32,57 @@ class Content(Part):
     async def import_(
         self, paths: tuple[str, ...], *, tags: tuple[str, ...] = (), report: Report[WorkView]
     ) -> ImportView:
+        own = [check_own_tag(tag) for tag in tags]
         report(WorkView("scanning", "", 0, 0, 0, 0))
-        found = await trio.to_thread.run_sync(_scan, paths, self.context.mountpoint)
+        found = await trio.to_thread.run_sync(scan, paths, self._forbidden())
         total = sum(size for _, size in found.files)
         items = shared = done = 0
         batch: list[NewItem] = []
-        for path, size in found.files:
-            base = done
+        known: set[str] = set()  # digests that were stored a moment ago
+        try:
+            for path, size in found.files:
+                base = done
 
-            def progress(copied: int, path: str = path, base: int = base, items: int = items) -> None:
-                report(WorkView("copying", path, items, len(found.files), base + copied, total))
+                def progress(copied: int, path: str = path, base: int = base, items: int = items) -> None:
+                    report(WorkView("copying", path, items, len(found.files), base + copied, total))
 
-            try:
-                new, known = await self._bring_in(path, tags, progress)
-            except BadRequest as error:
-                found.skipped.append(SkippedView(path, str(error)))
-                continue
-            shared += known
-            done += size
-            items += 1
-            batch.append(new)
-            if len(batch) >= BATCH:
-                await self.catalogue.add_many(batch)
-                batch = []
-        await self.catalogue.add_many(batch)
+                try:
+                    new = await self._bring_in(path, own, progress)
+                except BadRequest as error:
+                    found.skipped.append(SkippedView(path, str(error)))
+                    continue
+                assert new.sha256 is not None
+                shared += new.sha256 in known or self.catalogue.blob(new.sha256) is not None
+                known.add(new.sha256)
+                done += size
+                items += 1
+                batch.append(new)
+                if len(batch) >= BATCH:
+                    await self._add(batch)
+        finally:  # out of space or cancelled: what was copied is kept
+            await self._add(batch)
         return ImportView(items, done, shared, tuple(found.skipped[:MAX_LISTED]), len(found.skipped))
 
-    async def _bring_in(self, path: str, tags: Sequence[str], progress: Callable[[int], None]) -> tuple[NewItem, bool]:
+    def _forbidden(self) -> dict[str, str]:
+        """Folders that `import` does not enter, and why."""
+        mounted = {mount.mountpoint: "It is on a tagfs mount." for mount in mounts() if mount.fstype == FSTYPE}
+        ours = {self.context.mountpoint: "It is in the mount already."}
+        return mounted | ours | {os.path.realpath(self.context.store): "It is the store itself."}
+
+    async def _add(self, batch: list[NewItem]) -> None:
+        with trio.CancelScope(shield=True):
+            await self.catalogue.add_many(batch)
+        batch.clear()
+
+    async def _bring_in(self, path: str, tags: Sequence[str], progress: Callable[[int], None]) -> NewItem:
         """Its content is in the store when this returns; the row is the caller's to commit."""
         staged = await stage_file(self.store, path, progress)
-        blob = await self.store.ingest(staged.name, {})
-        known = self.catalogue.blob(blob.sha256) is not None
-        new = NewItem(
+        try:
+            blob = await self.store.ingest(staged.name, {})
+        except BaseException:
+            self.store.discard_staging(staged.name)
+            raise
+        return NewItem(
             name=os.path.basename(path),
             tags=tags,
             size=blob.size,
@@ -77,7 +91,6 @@ class Content(Part):
             mode=staged.mode,
             sources=[Source(SourceKind.IMPORT, "", "", "")],
         )
-        return new, known
 
     @verb
     async def locate(self, item: Ref, *, wait: bool = False, report: Report[WorkView]) -> ContentView:
@@ -88,7 +101,7 @@ class Content(Part):
             self._put_first(row)
             await trio.sleep(POLL)
             again = self.catalogue.item(row.id)
-            if again is None:
+            if again is None or again.trashed_ns is not None:
                 raise VerbError(Code.NOT_FOUND, f"{row.name!r} is gone.")
             row = again
             self._report_waiting(row, report)
@@ -110,20 +123,23 @@ class Content(Part):
     async def verify(self, *, data: bool = False, report: Report[WorkView]) -> VerifyView:
         report(WorkView("scanning", "", 0, 0, 0, 0))
         faults = [FaultView("catalogue", None, None, None, sentence) for sentence in await self.catalogue.check()]
+        stored = await self.store.stored()  # before the rows: what is stored meanwhile is no orphan
         blobs = await self.catalogue.blobs()
-        stored = frozenset(await self.store.stored())
         whole: list[str] = []
-        for blob in blobs:
-            size = self.store.size(blob.sha256) if blob.sha256 in stored else None
-            if size is None:
-                faults.append(self._fault("missing", blob.sha256, "the content is missing from the store"))
-            elif size != blob.size:
+        for number, blob in enumerate(blobs):
+            if number % STATS_AT_ONCE == STATS_AT_ONCE - 1:
+                await trio.lowlevel.checkpoint()
+            size = self.store.size(blob.sha256)
+            if size == blob.size:
+                whole.append(blob.sha256)
+            elif size is not None:
                 why = f"the content has {size} bytes instead of {blob.size}"
                 faults.append(self._fault("size", blob.sha256, why))
-            else:
-                whole.append(blob.sha256)
-        known = {blob.sha256 for blob in blobs}
-        for sha256 in sorted(stored - known):
+            elif self.catalogue.blob(blob.sha256) is not None:  # else it was collected since
+                faults.append(self._fault("missing", blob.sha256, "the content is missing from the store"))
+        for sha256 in sorted(set(stored) - {blob.sha256 for blob in blobs}):
+            if self.store.in_use(sha256, GRACE) or not self.store.exists(sha256):
+                continue  # somebody is about to name it, or it is gone
             why = "no item uses this content, and the catalogue does not know it; it only costs space"
             faults.append(FaultView("orphan", None, None, sha256, why))
         read = await self._verify_data(whole, faults, report) if data else 0
@@ -147,50 +163,3 @@ class Content(Part):
 
     def _fault(self, kind: str, sha256: str, why: str) -> FaultView:
         return FaultView(kind, None, None, sha256, why)
-
-
-def _scan(paths: Sequence[str], mountpoint: str) -> Found:
-    """In a worker thread. Directories are walked; symlinks and special files below them are left out, with a reason."""
-    found = Found()
-    for path in paths:
-        if _below(path, mountpoint):
-            found.skipped.append(SkippedView(path, "It is in the mount already."))
-            continue
-        try:
-            status = os.stat(path)
-        except OSError as error:
-            raise VerbError(Code.NOT_FOUND, f"{path!r} cannot be imported: {error.strerror}.") from error
-        if stat.S_ISDIR(status.st_mode):
-            _walk(path, mountpoint, found)
-        else:  # a symlink that was named means its target
-            _take(os.path.realpath(path), found)
-    return found
-
-
-def _walk(top: str, mountpoint: str, found: Found) -> None:
-    def unreadable(error: OSError) -> None:
-        found.skipped.append(SkippedView(error.filename, f"It cannot be read: {error.strerror}."))
-
-    for folder, folders, files in os.walk(top, onerror=unreadable):
-        folders[:] = sorted(name for name in folders if not _below(os.path.join(folder, name), mountpoint))
-        for name in sorted(files):
-            _take(os.path.join(folder, name), found)
-
-
-def _take(path: str, found: Found) -> None:
-    try:
-        status = os.lstat(path)
-    except OSError as error:
-        found.skipped.append(SkippedView(path, f"It cannot be read: {error.strerror}."))
-        return
-    if stat.S_ISREG(status.st_mode):
-        found.files.append((path, status.st_size))
-    else:
-        kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "no regular file"
-        found.skipped.append(SkippedView(path, f"It is {kind}."))
-
-
-def _below(path: str, mountpoint: str) -> bool:
-    """Whether a path is the mount or in it, told by text: the daemon never looks into its own mount."""
-    real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-    return real == mountpoint or real.startswith(mountpoint.rstrip("/") + "/")

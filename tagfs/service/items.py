@@ -32,7 +32,8 @@ class Items(Part):
         if trashed:
             if query is not None:
                 raise VerbError(Code.BAD_REQUEST, "The trash is listed whole: a query looks at live items only.")
-            rows = [item for item in await self.catalogue.trash_list() if item.id > after][: limit + 1]
+            trash = [item for item in await self.catalogue.trash_list() if item.id > after]
+            rows = sorted(trash, key=lambda item: item.id)[: limit + 1]
         else:
             rows = await self.catalogue.items(await self._matching(query, spelling, after, limit + 1))
         page = rows[:limit]
@@ -58,10 +59,8 @@ class Items(Part):
         self, items: tuple[Ref, ...], *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()
     ) -> tuple[ItemView, ...]:
         rows = self.items_of(items)
-        unknown = next((tag for tag in remove if not self.index.has_tag(tag)), None)
-        if unknown is not None:
-            raise VerbError(Code.NOT_FOUND, f"There is no tag called {unknown!r}.")
-        await self.catalogue.edit_many([(item.id, Edit(add=add, remove=remove)) for item in rows])
+        edit = Edit(add=add, remove=[self.known_tag(tag) for tag in remove])
+        await self.catalogue.edit_many([(item.id, edit) for item in rows])
         return self._again(rows)
 
     @verb

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from contextlib import suppress
 
+from engine.errors import EngineError, NameTaken
 from engine.types import TagCount
 from query.names import check_own_tag
 from tagfs.control.errors import Code, VerbError
@@ -37,7 +39,7 @@ class Tags(Part):
 
     @verb
     async def tag_create(self, names: tuple[str, ...]) -> None:
-        wanted = [check_own_tag(name) for name in names]
+        wanted = list(dict.fromkeys(map(check_own_tag, names)))
         for name in wanted:
             if self.index.has_tag(name):
                 raise VerbError(Code.EXISTS, f"There is a tag called {name!r} already.")
@@ -46,12 +48,17 @@ class Tags(Part):
 
     @verb
     async def tag_delete(self, names: tuple[str, ...]) -> None:
-        for name in names:
-            if not self.index.has_tag(name):
-                raise VerbError(Code.NOT_FOUND, f"There is no tag called {name!r}.")
-        for name in names:
-            await self.catalogue.remove_tag(name)
+        removed: list[str] = []
+        try:
+            for name in dict.fromkeys(map(self.known_tag, names)):
+                await self.catalogue.remove_tag(name)
+                removed.append(name)
+        except EngineError:  # one is in use: the others come back as empty as they were
+            for name in removed:
+                with suppress(NameTaken):
+                    await self.catalogue.create_tag(name)
+            raise
 
     @verb
     async def tag_rename(self, old: str, new: str) -> None:
-        await self.catalogue.rename_tag(old, check_own_tag(new))
+        await self.catalogue.rename_tag(self.known_tag(old), check_own_tag(new))
