@@ -28,7 +28,8 @@ OWN_PREFIX = "user.tagfs."
 VALUE_MAX = 65536
 LIST_MAX = 65536  # the kernel's limit for all names of a file together
 READ_ONLY = frozenset(
-    OWN_PREFIX + name for name in ("id", "progress", "speed", "eta", "error", "sha256", "btroot", "sources", "added")
+    OWN_PREFIX + name
+    for name in ("id", "progress", "speed", "eta", "error", "sha256", "btroot", "sources", "added", "unverified")
 )
 
 
