@@ -16,42 +16,11 @@ from tagfs.vfs.nodes.items import find
 from tests.support.world import World
 
 AWKWARD = (
-    "f",
-    "f.txt",
-    f"f~{FIRST_ITEM_ID}",
-    f"f~{FIRST_ITEM_ID}.txt",
-    f"f~{FIRST_ITEM_ID + 1}~.txt",
-    "~",
-    "~1",
-    "f~",
-    "...",
-    ".f",
-    "f.",
-    "..f",
-    " ",
-    "-",
-    "-rf",
-    "+",
-    "@@",
-    ".tags",
-    "new\nline",
-    "\x1b[31m",
-    "\x7f",
-    "\u202egpj.exe",
-    "é",
-    "e\u0301",
-    "F",
-    "\udcff\udc80",
-    "a,b",
-    "x" * 255,
-    "x" * 250 + ".mkv",
-    "é" * 127,
-    "." + "x" * 254,
-    "a." + "x" * 253,
-    "日" * 85,
-    "日" * 83 + ".txt",
-    "f\udcff" + "é" * 126,
-)
+    "f", "f.txt", f"f~{FIRST_ITEM_ID}", f"f~{FIRST_ITEM_ID}.txt", f"f~{FIRST_ITEM_ID + 1}~.txt", "~", "~1", "f~",
+    "...", ".f", "f.", "..f", " ", "-", "-rf", "+", "@@", ".tags", "new\nline", "\x1b[31m", "\x7f", "\u202egpj.exe",
+    "é", "e\u0301", "F", "\udcff\udc80", "a,b", "x" * 255, "x" * 250 + ".mkv", "é" * 127, "." + "x" * 254,
+    "a." + "x" * 253, "日" * 85, "日" * 83 + ".txt", "f\udcff" + "é" * 126,
+)  # fmt: skip
 
 raw = st.binary(min_size=1, max_size=255).map(lambda data: data.replace(b"/", b"_").replace(b"\0", b"_"))
 short = st.text("f~.0149", min_size=1, max_size=12)
