@@ -41,7 +41,7 @@ def load(environ: Mapping[str, str], *, state: str | None = None, file: str | No
     sections: dict[str, Any] = {}
     for name, entries in document.items():
         if name not in SECTIONS:
-            raise ConfigError(f"{chosen}: [{name}] is not a section{_nearest(name, list(SECTIONS))}.")
+            raise ConfigError(f"{chosen}: [{name}] is not a section{_nearest(name, list(SECTIONS))}")
         if not isinstance(entries, dict):
             raise ConfigError(f"{chosen}: {name} must be a section, [{name}].")
         sections[name] = _section(chosen, name, entries)
@@ -88,7 +88,7 @@ def _section(file: str, name: str, entries: dict[str, Any]) -> object:
     values = {}
     for key, value in entries.items():
         if key not in known:
-            raise ConfigError(f"{file}: [{name}] {key} is not a setting{_nearest(key, list(known))}.")
+            raise ConfigError(f"{file}: [{name}] {key} is not a setting{_nearest(key, list(known))}")
         try:
             values[key] = known[key].parse(value)
         except ValueError as error:
@@ -97,7 +97,8 @@ def _section(file: str, name: str, entries: dict[str, Any]) -> object:
 
 
 def _nearest(word: str, known: list[str]) -> str:
+    """How the sentence ends that says `word` is none of `known`."""
     import difflib  # only on the way to an error
 
     near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {near[0]}?" if near else "."

@@ -78,6 +78,7 @@ def test_a_bad_file_is_one_sentence_that_names_file_and_key(home: dict[str, str]
         load(home)
     assert str(caught.value).startswith(str(file))
     assert sentence in str(caught.value)
+    assert not str(caught.value).endswith("?.")
     assert "\n" not in str(caught.value)
 
 
