@@ -46,7 +46,7 @@ def rename_tag(transaction: Transaction, old: str, new: str) -> None:
     replaced = points.tag_id(transaction.connection, new)
     if replaced is not None:
         if points.tag_carried(transaction.connection, replaced):
-            raise TagInUse(f"the tag {new!r} is in use; merge them instead")
+            raise TagInUse(f"the tag {new!r} is in use")
         _delete(transaction, replaced, new)
     transaction.connection.execute(RENAME_TAG, (*tag_row(new), tag))
     transaction.tags.append(TagChange(TagEvent.RENAMED, old, new))
