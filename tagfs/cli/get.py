@@ -9,10 +9,11 @@ import sys
 
 from tagfs.cli import exits
 from tagfs.cli.copying import copy_out
+from tagfs.cli.output import warn
 from tagfs.cli.progress import work
 from tagfs.cli.refs import resolve
 from tagfs.cli.session import Session
-from tagfs.cli.verb import UsageError, Verb
+from tagfs.cli.verb import Verb
 from tagfs.control.views_work import ContentView, WorkView
 from tagfs.escape import escape
 
@@ -42,7 +43,8 @@ def _run(options: argparse.Namespace, session: Session) -> int:
         try:
             copy_out(source.fileno(), target, content, replace=options.force)
         except FileExistsError:
-            raise UsageError(f"{escape(target)} exists already; --force replaces it.") from None
+            warn(f"{escape(target)} exists already; --force replaces it.")
+            return exits.FAILED
     return exits.OK
 
 

@@ -99,7 +99,7 @@ def _leading_state(arguments: list[str]) -> tuple[str | None, list[str]]:
 def _run_verb(name: str, arguments: list[str], state: str | None) -> int:
     from tagfs.cli.output import warn
     from tagfs.cli.session import Session
-    from tagfs.cli.verb import UsageError
+    from tagfs.cli.verb import NotFound, UsageError
     from tagfs.config.errors import ConfigError
     from tagfs.control.client import NoDaemon
     from tagfs.control.errors import Code, VerbError
@@ -118,6 +118,9 @@ def _run_verb(name: str, arguments: list[str], state: str | None) -> int:
     except (UsageError, ConfigError) as error:
         warn(str(error))
         return exits.USAGE
+    except NotFound as error:
+        warn(str(error))
+        return exits.NOT_FOUND
     except StartError as error:
         warn(str(error))
         return error.exit_code
@@ -126,7 +129,7 @@ def _run_verb(name: str, arguments: list[str], state: str | None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         warn(f"{where}{error.strerror or error}.")
-        return exits.FAILED
+        return exits.NOT_FOUND if isinstance(error, FileNotFoundError) else exits.FAILED
 
 
 def _unknown(word: str) -> int:

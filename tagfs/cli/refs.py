@@ -14,7 +14,7 @@ import re
 import stat
 from collections.abc import Iterable
 
-from tagfs.cli.verb import UsageError
+from tagfs.cli.verb import NotFound, UsageError
 from tagfs.daemon.mountinfo import tagfs_mount_of
 from tagfs.daemon.state import DaemonInfo
 from tagfs.escape import escape
@@ -25,7 +25,8 @@ _ID = re.compile(r"(?:id:|~)([0-9]{1,10})")
 
 
 def resolve(arguments: Iterable[str], info: DaemonInfo | None) -> tuple[str, ...]:
-    """The references for `arguments`, in their order. UsageError for a path that is no item of this mount."""
+    """The references for `arguments`, in their order. NotFound for a path where nothing is, UsageError for one
+    that is no item of this mount."""
     return tuple(_resolve(argument, info) for argument in arguments)
 
 
@@ -36,7 +37,7 @@ def _resolve(argument: str, info: DaemonInfo | None) -> str:
         status = os.lstat(argument)
     except (OSError, ValueError):  # ValueError: NUL in it, which no name has
         if "/" in argument:
-            raise UsageError(f"{escape(argument)} does not exist.") from None
+            raise NotFound(f"{escape(argument)} does not exist.") from None
         return argument
     mount = tagfs_mount_of(status.st_dev)
     if mount is None:  # a file of another filesystem that happens to have the name of an item

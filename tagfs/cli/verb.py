@@ -16,6 +16,10 @@ class UsageError(Exception):
     """Arguments that argparse cannot judge; one sentence, exit code 2."""
 
 
+class NotFound(Exception):
+    """An argument names what is not there; one sentence, exit code 4."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verb:
     """`declare` adds arguments to a parser, `run` does the work and returns the exit code.

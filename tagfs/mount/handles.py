@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -26,6 +27,9 @@ class Handles(Generic[T]):
             return self._open[handle]
         except KeyError:
             raise OSError(errno.EBADF, f"handle {handle} is not open") from None
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._open.values())
 
     def pop(self, handle: int) -> T | None:
         return self._open.pop(handle, None)

@@ -4,10 +4,9 @@ Forgetting an attribute takes no lock and happens on the loop. Forgetting a name
 kernel, which a running operation there holds until we answer it, so it happens in threads, and:
 
 - a directory that an operation of ours holds right now is not waited for: the kernel drops or moves the name itself,
-and
-  the message follows as soon as the operation has ended;
+  and the message follows as soon as the operation has ended;
 - everything else is waited for, so that the change is visible everywhere when the call that made it returns, but not
-  longer than PATIENCE. The one case known to need it: `rm a/f` has locked `a` and waits in the kernel for f, which a
+  longer than PATIENCE without progress. The one case known to need it: `rm a/f` has locked `a` and waits in the kernel for f, which a
   setxattr that waits for us has locked. We cannot see the rm yet; giving way lets both go on.
 """
 
@@ -25,8 +24,30 @@ import trio
 
 log = logging.getLogger(__name__)
 
-PATIENCE: Final = 0.1  # seconds
+PATIENCE: Final = 0.1  # seconds without progress
+AT_ONCE: Final = 500  # names of one directory between two signs of progress: about 10 ms
 THREADS: Final = 16
+
+
+class Batch:
+    """Names that are to be forgotten together: how many are left, and whether that still changes."""
+
+    def __init__(self, names: int) -> None:
+        self.left = names
+        self._done = trio.Event()
+
+    def forgot(self, names: int) -> None:
+        self.left -= names
+        if self.left == 0:
+            self._done.set()
+
+    async def wait(self) -> None:
+        """Until none is left, or nothing has happened for PATIENCE."""
+        before = None
+        while self.left and self.left != before:
+            before = self.left
+            with trio.move_on_after(PATIENCE):
+                await self._done.wait()
 
 
 class Invalidator:
@@ -80,30 +101,31 @@ class Invalidator:
             else:
                 waited.append((parent, name))
         if waited:
-            done = trio.Event()
-            self._nursery.start_soon(self._forget_names, waited, done)
-            with trio.move_on_after(PATIENCE) as scope:
-                await done.wait()
-            if scope.cancelled_caught:
+            batch = Batch(len(waited))
+            self._nursery.start_soon(self._forget_names, waited, batch)
+            await batch.wait()
+            if batch.left:
                 self.late += 1
-                log.info("the kernel is busy with one of %d names: it forgets them when it is done", len(waited))
+                log.info("the kernel is busy with %d of %d names", batch.left, len(waited))
 
     def _forget_deferred(self, directory: int) -> None:
         names = self._deferred.pop(directory, None)
         if names and self._nursery is not None:
-            self._nursery.start_soon(self._forget_names, [(directory, name) for name in names], trio.Event())
+            self._nursery.start_soon(self._forget_names, [(directory, name) for name in names], Batch(len(names)))
 
-    async def _forget_names(self, names: Sequence[tuple[int, str]], done: trio.Event) -> None:
+    async def _forget_names(self, names: Sequence[tuple[int, str]], batch: Batch) -> None:
         by_parent: dict[int, list[bytes]] = {}
         for parent, name in names:
             by_parent.setdefault(parent, []).append(name.encode("utf-8", "surrogateescape"))
         async with trio.open_nursery() as nursery:  # a busy directory does not hold up the others
             for parent, entries in by_parent.items():
-                nursery.start_soon(self._forget_in_thread, parent, entries)
-        done.set()
+                nursery.start_soon(self._forget_in_threads, parent, entries, batch)
 
-    async def _forget_in_thread(self, parent: int, names: list[bytes]) -> None:
-        await trio.to_thread.run_sync(_forget_entries, parent, names, abandon_on_cancel=True, limiter=self._limiter)
+    async def _forget_in_threads(self, parent: int, names: list[bytes], batch: Batch) -> None:
+        for start in range(0, len(names), AT_ONCE):
+            some = names[start : start + AT_ONCE]
+            await trio.to_thread.run_sync(_forget_entries, parent, some, abandon_on_cancel=True, limiter=self._limiter)
+            batch.forgot(len(some))
 
 
 def _forget_entries(parent: int, names: list[bytes]) -> None:

@@ -94,6 +94,8 @@ class Operations(pyfuse3.Operations):
         self, inode: InodeT, attr: EntryAttributes, fields: SetattrFields, fh: FileHandleT | None, ctx: RequestContext
     ) -> EntryAttributes:
         node = self._node(inode)
+        if isinstance(node, Directory) and not (fields.update_mode or fields.update_uid or fields.update_gid):
+            return self._answers.attributes(node.attr())  # its times are computed; tar and rsync set them at the end
         if not isinstance(node, ItemNode):
             raise OSError(errno.EPERM, "only items have attributes that can be changed")
         item = self._item(node.item)
@@ -248,7 +250,10 @@ class Operations(pyfuse3.Operations):
             case BlobNode(blob):
                 return self._opened(BlobFile(self._context, blob.sha256))
             case ItemNode(item):
-                return self._opened(self._open_item(self._item(item), flags))
+                row = self._item(item)
+                opened = self._open_item(row, flags)
+                opened.row = row
+                return self._opened(opened)
             case _:
                 raise OSError(errno.EISDIR, "this is a directory")
 
@@ -339,7 +344,8 @@ class Operations(pyfuse3.Operations):
     def _attr(self, node: Node) -> Attr:
         match node:
             case ItemNode(item):
-                return item_attr(self._context, self._item(item))
+                row = self._context.catalogue.item(item)
+                return item_attr(self._context, row) if row is not None else self._attr_of_ended(item)
             case BlobNode(blob):
                 return attr.of_blob(numbers.of_blob(blob.id), blob.size, self._context.started_ns)
             case TextNode(number):
@@ -348,6 +354,13 @@ class Operations(pyfuse3.Operations):
                 return self._link_attr(node, self.inodes.number_of(node))
             case Directory():
                 return node.attr()
+
+    def _attr_of_ended(self, item: ItemId) -> Attr:
+        """Of an item that is gone for good, for those who still have it open: it has no name left."""
+        row = next((opened.row for opened in self.files if opened.row is not None and opened.row.id == item), None)
+        if row is None:
+            raise OSError(errno.ENOENT, f"item {item} is gone")
+        return item_attr(self._context, row)._replace(nlink=0)
 
     def _link_attr(self, link: LinkNode, number: int) -> Attr:
         return attr.of_link(number, link.target, self._context.started_ns)

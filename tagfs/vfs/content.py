@@ -12,7 +12,7 @@ import trio
 from engine.disk import read_at, read_cached, write_at
 from engine.errors import NotReady, SourceFailed
 from engine.ports import RangeReader
-from engine.types import ItemId, State
+from engine.types import Item, ItemId, State
 from tagfs.vfs.context import Context
 from tagfs.vfs.drafts import Draft, Drafts
 
@@ -23,6 +23,7 @@ class OpenFile(ABC):
 
     direct_io = False
     keep_cache = False
+    row: Item | None = None  # of the item as it was opened: what stat shows should it be ended meanwhile
 
     @abstractmethod
     async def read(self, offset: int, size: int) -> bytes:

@@ -33,6 +33,7 @@ class Draft:
 
     staging: str
     fd: int
+    tags: frozenset[str] = frozenset()  # stated by the path that it was made at
     item: ItemId | None = None  # None until the row is there
     handles: int = 1  # its creator's
     writers: int = 1
@@ -79,7 +80,7 @@ class Drafts:
     async def create(self, name: str, tags: Collection[str], mode: int) -> Draft:
         """A new, empty item, open for writing for its creator, who must `leave` it."""
         staging, fd = self._blobs.create_staging()
-        draft = self._born[staging] = Draft(staging, fd)
+        draft = self._born[staging] = Draft(staging, fd, frozenset(tags))
         try:
             item = await self._catalogue.add(
                 NewItem(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from unicodedata import normalize
 
 from engine.ports import Edit
@@ -90,7 +91,7 @@ class Xattrs:
             raise OSError(errno.E2BIG, f"an attribute has at most {VALUE_MAX} bytes")
         _check_live(row)
         if name in (XDG_TAGS, TAGS):
-            await self._edit(item, tags_edit(_text(value)))
+            await self._edit(item, self._keep_stated(item, tags_edit(_text(value))))
         elif name.startswith(TAG_PREFIX):
             tag = name.removeprefix(TAG_PREFIX)
             await self._edit(item, Edit(add=[_tag(f"{tag}:{_text(value)}" if value else tag)]))
@@ -119,6 +120,14 @@ class Xattrs:
             raise OSError(errno.EPERM, f"{name} is read-only")
         else:
             await self._edit(item, Edit(remove_xattrs=[name]))
+
+    def _keep_stated(self, item: ItemId, edit: Edit) -> Edit:
+        """`cp -a` and `mv` from elsewhere bring the file's own tags along: they do not take off the tags of the path that
+        the file is being written to."""
+        draft = self._context.drafts.get(item)
+        if draft is None or edit.tags is None:
+            return edit
+        return replace(edit, tags={*edit.tags, *draft.tags})
 
     # -- what is computed --------------------------------------------------------------------------------------
 

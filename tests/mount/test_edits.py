@@ -321,3 +321,41 @@ def test_rsync_into_a_tag(mount: Mount, tmp_path: Path) -> None:
         mount.settle(mount / f"files/f{number}")
         assert (mount / f"tags/a/f{number}").read_bytes() == (source / f"f{number}").read_bytes()
     assert mount.names("tags/a") == [f"f{number}" for number in range(5)]
+
+
+def test_cp_a_and_mv_bring_tags_along_and_keep_those_of_the_path(tagged: Mount, tmp_path: Path) -> None:
+    for name, command in (("p", "cp -a"), ("q", "mv")):
+        source = tmp_path / name
+        source.write_text(name)
+        os.setxattr(source, "user.xdg.tags", b"own")
+        os.setxattr(source, "user.xdg.origin.url", b"https://example.org/x")
+        tagged.sh(f"{command} '{source}' tags/a/b/")
+        tagged.settle(tagged / "files" / name)
+        assert tags(tagged, name) == {"a", "b", "own"}
+        assert os.getxattr(tagged / "files" / name, "user.xdg.origin.url") == b"https://example.org/x"
+    os.setxattr(tagged / "files/p", "user.xdg.tags", b"other")  # whole by now: replaces
+    assert tags(tagged, "p") == {"other"}
+
+
+def test_an_open_file_outlives_its_item(mount: Mount) -> None:
+    file = mount.put("files/f", b"x" * 3_000_000)
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        assert os.pread(descriptor, 10, 0) == b"x" * 10
+        os.unlink(file)
+        os.unlink(mount / "trash/f")
+        assert len(os.pread(descriptor, 3_000_000, 0)) == 3_000_000
+        assert os.fstat(descriptor).st_nlink == 0
+    finally:
+        os.close(descriptor)
+
+
+def test_tar_and_rsync_may_set_the_times_of_a_directory(tagged: Mount, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/g").write_text("g")
+    tagged.sh(f"rsync -rt '{tmp_path}/d/' tags/a/ && tar -C '{tmp_path}/d' -c . | tar -C tags/b -x --no-same-owner")
+    os.utime(tagged / "tags/a")
+    with pytest.raises(PermissionError):
+        os.chmod(tagged / "tags/a", 0o700)
+    assert tagged.names("tags/a") == ["f.txt", "g"]
+    assert tagged.names("tags/b") == ["g"]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from tagfs.vfs import attr, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
 from tagfs.vfs.tree import BlobNode, Closed, Directory, Entry, Fixed, Node, Place, Snapshot, no_entry
+
+_SHA256: Final = re.compile("[0-9a-f]{64}")
 
 
 class BlobsDirectory(Directory):
@@ -21,8 +26,8 @@ class BlobsDirectory(Directory):
         return attr.of_directory(self.number, self._context.views.changed_ns, writable=False)
 
     async def lookup(self, name: str) -> Node:
-        blob = self._context.catalogue.blob(name)
-        if blob is None or blob.sha256 != name:
+        blob = self._context.catalogue.blob(name) if _SHA256.fullmatch(name) else None
+        if blob is None:
             raise no_entry(name)
         return BlobNode(blob)
 
