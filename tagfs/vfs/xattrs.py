@@ -122,8 +122,8 @@ class Xattrs:
             await self._edit(item, Edit(remove_xattrs=[name]))
 
     def _keep_stated(self, item: ItemId, edit: Edit) -> Edit:
-        """`cp -a` and `mv` from elsewhere bring the file's own tags along: they do not take off the tags of the path that
-        the file is being written to."""
+        """`cp -a` and `mv` from elsewhere bring the file's own tags along: those do not take off the tags of the path
+        that the file is being written to."""
         draft = self._context.drafts.get(item)
         if draft is None or edit.tags is None:
             return edit
