@@ -63,6 +63,10 @@ class Inodes:
             case Directory() | LinkNode():
                 return self._remember(node)
 
+    def number_at(self, location: tuple[str, ...]) -> int | None:
+        """The node id that the kernel has for a query directory; None where it has none."""
+        return self._ids.get(location)
+
     def number_of(self, link: LinkNode) -> int:
         """The node id that a link was handed out with."""
         return self._ids[link.key]

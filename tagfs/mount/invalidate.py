@@ -6,16 +6,17 @@ kernel, which a running operation there holds until we answer it, so it happens 
 - a directory that an operation of ours holds right now is not waited for: the kernel drops or moves the name itself,
   and the message follows as soon as the operation has ended;
 - everything else is waited for, so that the change is visible everywhere when the call that made it returns, but not
-  longer than PATIENCE without progress. The one case known to need it: `rm a/f` has locked `a` and waits in the kernel for f, which a
-  setxattr that waits for us has locked. We cannot see the rm yet; giving way lets both go on.
+  longer than PATIENCE without progress. The one case known to need it: `rm a/f` has locked `a` and waits in the kernel
+  for f, which a setxattr that waits for us has locked. We cannot see the rm yet; giving way lets both go on.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -25,29 +26,34 @@ import trio
 log = logging.getLogger(__name__)
 
 PATIENCE: Final = 0.1  # seconds without progress
-AT_ONCE: Final = 500  # names of one directory between two signs of progress: about 10 ms
 THREADS: Final = 16
 
 
 class Batch:
-    """Names that are to be forgotten together: how many are left, and whether that still changes."""
+    """Names that are to be forgotten together, by directory. Threads take one directory after the other, so that a busy
+    one holds up nobody but its own thread; 2,000 directories are not 2,000 tasks."""
 
-    def __init__(self, names: int) -> None:
-        self.left = names
-        self._done = trio.Event()
+    def __init__(self, names: Iterable[tuple[int, str]]) -> None:
+        self._todo: deque[tuple[int, list[bytes]]] = deque()
+        by_parent: dict[int, list[bytes]] = {}
+        for parent, name in names:
+            by_parent.setdefault(parent, []).append(name.encode("utf-8", "surrogateescape"))
+        self._todo.extend(by_parent.items())
+        self._lock = threading.Lock()
+        self.left = sum(map(len, by_parent.values()))
+        self.threads = min(THREADS, len(by_parent))
 
-    def forgot(self, names: int) -> None:
-        self.left -= names
-        if self.left == 0:
-            self._done.set()
-
-    async def wait(self) -> None:
-        """Until none is left, or nothing has happened for PATIENCE."""
-        before = None
-        while self.left and self.left != before:
-            before = self.left
-            with trio.move_on_after(PATIENCE):
-                await self._done.wait()
+    def work(self) -> None:
+        """In a worker thread: until nothing is left to take."""
+        while self._todo:
+            try:
+                parent, names = self._todo.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            for name in names:
+                _forget_name(parent, name)
+                with self._lock:
+                    self.left -= 1
 
 
 class Invalidator:
@@ -101,41 +107,39 @@ class Invalidator:
             else:
                 waited.append((parent, name))
         if waited:
-            batch = Batch(len(waited))
-            self._nursery.start_soon(self._forget_names, waited, batch)
-            await batch.wait()
-            if batch.left:
+            done, batch = trio.Event(), Batch(waited)
+            self._nursery.start_soon(self._work, batch, done)
+            before = None
+            while not done.is_set() and batch.left != before:
+                before = batch.left
+                with trio.move_on_after(PATIENCE):
+                    await done.wait()
+            if not done.is_set():
                 self.late += 1
                 log.info("the kernel is busy with %d of %d names", batch.left, len(waited))
 
     def _forget_deferred(self, directory: int) -> None:
         names = self._deferred.pop(directory, None)
         if names and self._nursery is not None:
-            self._nursery.start_soon(self._forget_names, [(directory, name) for name in names], Batch(len(names)))
+            self._nursery.start_soon(self._work, Batch((directory, name) for name in names), trio.Event())
 
-    async def _forget_names(self, names: Sequence[tuple[int, str]], batch: Batch) -> None:
-        by_parent: dict[int, list[bytes]] = {}
-        for parent, name in names:
-            by_parent.setdefault(parent, []).append(name.encode("utf-8", "surrogateescape"))
-        async with trio.open_nursery() as nursery:  # a busy directory does not hold up the others
-            for parent, entries in by_parent.items():
-                nursery.start_soon(self._forget_in_threads, parent, entries, batch)
+    async def _work(self, batch: Batch, done: trio.Event) -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(batch.threads):
+                nursery.start_soon(self._work_in_thread, batch)
+        done.set()
 
-    async def _forget_in_threads(self, parent: int, names: list[bytes], batch: Batch) -> None:
-        for start in range(0, len(names), AT_ONCE):
-            some = names[start : start + AT_ONCE]
-            await trio.to_thread.run_sync(_forget_entries, parent, some, abandon_on_cancel=True, limiter=self._limiter)
-            batch.forgot(len(some))
+    async def _work_in_thread(self, batch: Batch) -> None:
+        await trio.to_thread.run_sync(batch.work, abandon_on_cancel=True, limiter=self._limiter)
 
 
-def _forget_entries(parent: int, names: list[bytes]) -> None:
+def _forget_name(parent: int, name: bytes) -> None:
     """In a worker thread: blocks while an operation runs in that directory."""
-    for name in names:
-        try:
-            pyfuse3.invalidate_entry(pyfuse3.InodeT(parent), pyfuse3.FileNameT(name))
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ENODEV, errno.ENOTCONN):
-                log.warning("the kernel refused to forget a name: %s", error)
+    try:
+        pyfuse3.invalidate_entry(pyfuse3.InodeT(parent), pyfuse3.FileNameT(name))
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ENODEV, errno.ENOTCONN):
+            log.warning("the kernel refused to forget a name: %s", error)
 
 
 def _forget_attributes(inode: int) -> None:

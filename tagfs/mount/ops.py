@@ -157,11 +157,11 @@ class Operations(pyfuse3.Operations):
 
     @guarded
     async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
-        with self._kernel.holding(parent_inode):
-            directory = self._directory(parent_inode)
-            if not isinstance(await directory.lookup(_text(name)), Directory):
+        directory, text = self._directory(parent_inode), _text(name)
+        with self._kernel.holding(parent_inode, *self._victims(directory, text)):
+            if not isinstance(await directory.lookup(text), Directory):
                 raise OSError(errno.ENOTDIR, "this is no directory")
-            await directory.rmdir(_text(name))
+            await directory.rmdir(text)
 
     # -- items -------------------------------------------------------------------------------------------------
 
@@ -203,7 +203,8 @@ class Operations(pyfuse3.Operations):
             raise OSError(errno.EINVAL, "two items cannot be exchanged")
         source, target = self._directory(parent_inode_old), self._directory(parent_inode_new)
         old, new = _text(name_old), _text(name_new)
-        with self._kernel.holding(*{parent_inode_old, parent_inode_new}):
+        victims = self._victims(target, new)
+        with self._kernel.holding(*{parent_inode_old, parent_inode_new, *victims}):
             if isinstance(source, TagsRoot) and isinstance(target, TagsRoot):
                 await source.rename(old, new)
                 self.inodes.renamed(old, new)
@@ -323,6 +324,11 @@ class Operations(pyfuse3.Operations):
 
     # -- in between --------------------------------------------------------------------------------------------
 
+    def _victims(self, directory: Directory, name: str) -> list[int]:
+        """The directory that an operation removes or replaces: the kernel holds it, too."""
+        number = self.inodes.number_at((*directory.location, name))
+        return [] if number is None else [number]
+
     def _node(self, inode: int) -> Node:
         node = self.inodes.node(inode)
         if node is None:
@@ -390,7 +396,9 @@ class Operations(pyfuse3.Operations):
 
     async def _create(self, parent: int, name: str, mode: int) -> DraftFile:
         draft = await edits.create(self._context, self._directory(parent), name, mode)
-        return DraftFile(self._context.drafts, draft, writing=True)
+        file = DraftFile(self._context.drafts, draft, writing=True)
+        file.row = self._context.catalogue.item(file.item)
+        return file
 
     def _open_item(self, item: Item, flags: int) -> OpenFile:
         draft, drafts = self._context.drafts.get(item.id), self._context.drafts

@@ -31,9 +31,11 @@ def failing(number: int) -> pytest.RaisesExc[OSError]:
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mount]:
     mount = Mount(tmp_path_factory.mktemp("names"))
-    mount.start()
-    yield mount
-    mount.close()
+    try:
+        mount.start()
+        yield mount
+    finally:
+        mount.close()
 
 
 @pytest.fixture(scope="module")
