@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tagfs.cli.refs import resolve
-from tagfs.cli.verb import UsageError
+from tagfs.cli.verb import NotFound, UsageError
 from tagfs.daemon.state import DaemonInfo, read_info
 from tests.support.home import Home
 
@@ -53,7 +53,7 @@ def test_directories_of_queries_are_no_items(home: Home, info: DaemonInfo) -> No
             resolve([f"{home.top}/{path}"], info)
     with pytest.raises(UsageError, match="is no item"):
         resolve([f"{home.top}/.tagfs/version"], info)
-    with pytest.raises(UsageError, match="does not exist"):
+    with pytest.raises(NotFound, match="does not exist"):
         resolve([f"{home.top}/tags/x/b.txt"], info)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tagfs.cli.refs import resolve
-from tagfs.cli.verb import UsageError
+from tagfs.cli.verb import NotFound, UsageError
 
 
 def test_ids_and_names_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,16 +20,19 @@ def test_ids_and_names_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("path", "sentence"),
     [
         ("./nowhere", "./nowhere does not exist."),
-        ("./here", "./here does not lie on a tagfs mount."),
         ("a/\x1b", r"a/\\x1b does not exist."),
         ("a/\0", r"a/\\x00 does not exist."),
         ("x" * 300 + "/y", "does not exist."),
     ],
 )
-def test_a_path_must_lie_on_the_mount(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, sentence: str
-) -> None:
+def test_a_path_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, sentence: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NotFound, match=sentence):
+        resolve([path], None)
+
+
+def test_a_path_must_lie_on_the_mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").touch()
-    with pytest.raises(UsageError, match=sentence):
-        resolve([path], None)
+    with pytest.raises(UsageError, match="./here does not lie on a tagfs mount."):
+        resolve(["./here"], None)

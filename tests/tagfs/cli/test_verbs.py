@@ -148,7 +148,7 @@ class TestAdd:
 
     def test_a_missing_list_is_one_sentence(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
         ran = tagfs("add", "-i", "/nowhere.txt")
-        assert (ran.code, ran.err) == (exits.FAILED, "tagfs: /nowhere.txt: No such file or directory.\n")
+        assert (ran.code, ran.err) == (exits.NOT_FOUND, "tagfs: /nowhere.txt: No such file or directory.\n")
 
 
 class TestStatus:
@@ -212,6 +212,7 @@ class TestRm:
     def test_to_the_trash_or_for_good(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
         verbs.put("a")
         verbs.put("b")
+        assert tagfs("rm", "./a").code == tagfs("tag", "a/b", "-t", "x").code == exits.NOT_FOUND
         assert tagfs("rm", "a").lines == ["trashed id:4096 a"]
         assert tagfs("rm", "b", "--purge").lines == ["ended id:4097 b"]
         assert list(verbs.items) == [4096]
@@ -235,7 +236,8 @@ class TestImport:
         assert ran.err == f"tagfs: {tmp_path}/x.sock was left out: It is special.\n"
 
     def test_a_missing_path_is_one_sentence(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
-        assert tagfs("import", "/nowhere").err == "tagfs: /nowhere: No such file or directory.\n"
+        ran = tagfs("import", "/nowhere")
+        assert (ran.code, ran.err) == (exits.NOT_FOUND, "tagfs: /nowhere: No such file or directory.\n")
 
 
 class TestGet:
@@ -259,7 +261,7 @@ class TestGet:
         target = tmp_path / "precious"
         target.write_text("mine")
         ran = tagfs("get", "a.bin", str(target))
-        assert (ran.code, ran.err) == (exits.USAGE, f"tagfs: {target} exists already; --force replaces it.\n")
+        assert (ran.code, ran.err) == (exits.FAILED, f"tagfs: {target} exists already; --force replaces it.\n")
         assert target.read_text() == "mine"
         assert tagfs("get", "a.bin", str(target), "--force").code == exits.OK
         assert target.read_bytes() == stored
@@ -277,8 +279,9 @@ class TestGet:
         assert (ran.code, ran.err) == (exits.FAILED, "tagfs: id:4096 is still arriving.\n")
 
     def test_a_destination_that_cannot_be_written(self, tagfs: Tagfs, stored: bytes) -> None:
-        ran = tagfs("get", "a.bin", "/nowhere/x")
-        assert ran.code == exits.FAILED and ran.err.startswith("tagfs: /nowhere/")
+        for target in ("/nowhere/x", "/nowhere/"):
+            ran = tagfs("get", "a.bin", target)
+            assert (ran.code, ran.err) == (exits.NOT_FOUND, "tagfs: /nowhere: There is no such directory.\n")
 
 
 class TestVerify:
