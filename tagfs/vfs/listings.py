@@ -30,12 +30,16 @@ class Listing(Snapshot):
         self.members = members
         self.view = view
         self.overtaken = view.relative  # by a change of what it shows, or by the clock at any time
+        self._uncertain: bool | None = None
 
     def stale(self) -> bool:
         return self.overtaken
 
     def has_uncertain_names(self) -> bool:
-        return not all(is_certain(entry.name) for entry in self.entries)
+        """Asked at each change of a tag, so found out once; of a listing that is still being made, nobody knows."""
+        if self._uncertain is None and self.entries:
+            self._uncertain = not all(is_certain(entry.name) for entry in self.entries)
+        return self._uncertain is not False
 
 
 class Listings:
