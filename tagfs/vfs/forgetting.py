@@ -73,6 +73,11 @@ def named_in(leaves: Iterator[Leaf]) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(tags), frozenset(keys)
 
 
+def named_as(leaf: Leaf) -> str:
+    """`movie` of a tag, `year:` of a comparison or a range."""
+    return leaf.name if isinstance(leaf, Tag) else f"{leaf.key}:"
+
+
 def key_of(tag: str) -> str | None:
     """`year` of `year:2000`, None of a plain tag."""
     pair = split_pair(tag)

@@ -33,6 +33,7 @@ from tagfs.vfs.forgetting import (
     is_trashed,
     key_of,
     keys_of_change,
+    named_as,
     named_in,
     stale_names,
     tags_of_change,
@@ -87,6 +88,7 @@ class Views:
         self._open_ended: set[View] = set()
         self._listings = Listings(self._retire)
         self._paths: dict[int, Path] = {}  # by directory
+        self._named: defaultdict[str, set[int]] = defaultdict(set)  # tag, or `key:` -> directories whose path names it
         self._unfinished: set[int] = set()
         self.version = 0  # of /files and /trash: grows with each change of any item
         self.changed_ns = time.time_ns()
@@ -113,13 +115,13 @@ class Views:
             if view.open_ended:
                 self._open_ended.add(view)
         view.directories.add(directory)
-        self._paths[directory] = path
+        self._follow(directory, path)
         return view
 
     def detach(self, view: View, directory: int) -> None:
         """The kernel has forgotten that node id. A listing that is cached outlives it: it may be asked for again."""
         view.directories.discard(directory)
-        self._paths.pop(directory, None)
+        self._unfollow(directory)
         self._retire(view)
 
     def _retire(self, view: View) -> None:
@@ -135,12 +137,22 @@ class Views:
 
     def attach_unfinished(self, directory: int, path: Path) -> None:
         """The kernel knows an unfinished query (`/tags/a/+`, `/tags/year:`) as this node id: its children are tags."""
-        self._paths[directory] = path
+        self._follow(directory, path)
         self._unfinished.add(directory)
 
     def detach_unfinished(self, directory: int) -> None:
-        self._paths.pop(directory, None)
+        self._unfollow(directory)
         self._unfinished.discard(directory)
+
+    def _follow(self, directory: int, path: Path) -> None:
+        self._paths[directory] = path
+        for leaf in path.named:
+            self._named[named_as(leaf)].add(directory)
+
+    def _unfollow(self, directory: int) -> None:
+        path = self._paths.pop(directory, None)
+        for leaf in path.named if path is not None else ():
+            _drop(self._named, named_as(leaf), directory)
 
     # -- listings ----------------------------------------------------------------------------------------------
 
@@ -248,7 +260,9 @@ class Views:
         had other members before."""
         if change.event is TagEvent.CREATED:
             return
-        for path in self._paths.values():
+        key = key_of(change.name)
+        for directory in self._named.get(change.name, set()) | self._named.get(f"{key}:", set()):
+            path = self._paths[directory]
             if any(self._index.unknown(leaf) is not None for leaf in path.named):
                 yield path.parent, path.name
         for view in self._naming(change):

@@ -1,0 +1,172 @@
+"""Making the kernel forget: waited for, but never for ever. The kernel's part is played by the test."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
+
+import pyfuse3
+import pytest
+import trio
+import trio.testing
+
+from tagfs.mount import invalidate
+from tagfs.mount.invalidate import Invalidator
+
+Told = list[tuple[int, bytes]]
+
+
+class Kernel:
+    """`locked` directories block whoever wants to change a name in them, until they are let go."""
+
+    def __init__(self) -> None:
+        self.told: Told = []
+        self.inodes: list[int] = []
+        self.locked: dict[int, threading.Event] = {}
+        self.waiting = threading.Semaphore(0)
+        self.error: int | None = None
+
+    def invalidate_entry(self, parent: int, name: bytes) -> None:
+        if parent in self.locked:
+            self.waiting.release()
+            assert self.locked[parent].wait(30)
+        self.told.append((parent, name))
+        if self.error is not None:
+            raise OSError(self.error, "said the kernel")
+
+    def invalidate_inode(self, inode: int, attr_only: bool) -> None:
+        assert attr_only
+        self.inodes.append(inode)
+        if self.error is not None:
+            raise OSError(self.error, "said the kernel")
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    kernel = Kernel()
+    monkeypatch.setattr(pyfuse3, "invalidate_entry", kernel.invalidate_entry)
+    monkeypatch.setattr(pyfuse3, "invalidate_inode", kernel.invalidate_inode)
+    return kernel
+
+
+@pytest.fixture
+async def invalidator(kernel: Kernel, nursery: trio.Nursery) -> AsyncIterator[Invalidator]:
+    invalidator = Invalidator()
+    await nursery.start(invalidator.run)
+    invalidator.open()
+    yield invalidator
+    for lock in kernel.locked.values():
+        lock.set()
+
+
+async def test_all_is_forgotten_when_the_call_returns(invalidator: Invalidator, kernel: Kernel) -> None:
+    names = [(parent, f"f{number}") for parent in range(300) for number in range(5)]
+    await invalidator.forget(names, [1, 2])
+    assert sorted(kernel.told) == sorted((parent, name.encode()) for parent, name in names)
+    assert kernel.inodes == [1, 2]
+    assert invalidator.late == 0
+
+
+async def test_names_that_are_not_utf_8(invalidator: Invalidator, kernel: Kernel) -> None:
+    await invalidator.forget([(1, "\udcff"), (1, "é")], [])
+    assert kernel.told == [(1, b"\xff"), (1, "é".encode())]
+
+
+async def test_a_busy_directory_holds_up_nobody_but_itself(invalidator: Invalidator, kernel: Kernel) -> None:
+    kernel.locked[7] = threading.Event()
+    await invalidator.forget([(7, "f"), *((parent, "g") for parent in range(100, 200))], [])
+    assert len(kernel.told) == 100
+    assert invalidator.late == 1
+    kernel.locked[7].set()
+    await until(lambda: (7, b"f") in kernel.told)
+
+
+async def test_as_long_as_there_is_progress_it_is_waited_for(
+    invalidator: Invalidator, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All take longer than the patience, each takes a fraction of it."""
+    monkeypatch.setattr(invalidate, "PATIENCE", 0.5)
+    never = threading.Event()
+
+    def tell_slowly(parent: int, name: bytes) -> None:
+        never.wait(0.1)
+        kernel.told.append((parent, name))
+
+    monkeypatch.setattr(pyfuse3, "invalidate_entry", tell_slowly)
+    await invalidator.forget([(1, f"f{number}") for number in range(8)], [])
+    assert len(kernel.told) == 8
+    assert invalidator.late == 0
+
+
+async def test_what_an_operation_holds_is_forgotten_after_it(invalidator: Invalidator, kernel: Kernel) -> None:
+    with invalidator.holding(1, 2):
+        await invalidator.forget([(1, "f"), (2, "g"), (3, "h"), (1, "f")], [9])
+        assert kernel.told == [(3, b"h")]
+        with invalidator.holding(1):
+            await invalidator.forget([(1, "i")], [])
+        await trio.testing.wait_all_tasks_blocked()
+        assert kernel.told == [(3, b"h")]  # the outer one still holds it
+    await until(lambda: len(kernel.told) == 4)
+    assert sorted(kernel.told) == [(1, b"f"), (1, b"i"), (2, b"g"), (3, b"h")]
+
+
+async def test_an_operation_that_fails_lets_go(invalidator: Invalidator, kernel: Kernel) -> None:
+    holding: AbstractContextManager[None] = invalidator.holding(1)
+    with pytest.raises(OSError, match="refused"), holding:
+        await invalidator.forget([(1, "f")], [])
+        raise OSError("refused")
+    await until(lambda: kernel.told == [(1, b"f")])
+    await invalidator.forget([(1, "g")], [])
+    assert kernel.told[-1] == (1, b"g")
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTCONN, errno.ENODEV, errno.EBADF])
+async def test_what_the_kernel_does_not_have_is_no_error(
+    invalidator: Invalidator, kernel: Kernel, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    kernel.error = number
+    await invalidator.forget([(1, "f")], [1])
+    assert not caplog.records
+
+
+async def test_what_the_kernel_refuses_is_said(
+    invalidator: Invalidator, kernel: Kernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    kernel.error = errno.EPERM
+    await invalidator.forget([(1, "f")], [1])
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+
+
+async def test_nothing_is_said_before_the_kernel_has_introduced_itself_or_after_the_end(kernel: Kernel) -> None:
+    invalidator = Invalidator()
+    await invalidator.forget([(1, "f")], [1])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(invalidator.run)
+        await invalidator.forget([(1, "f")], [1])
+        invalidator.open()
+        nursery.cancel_scope.cancel()
+    await invalidator.forget([(1, "f")], [1])
+    with invalidator.holding(1):
+        pass
+    assert not kernel.told
+    assert not kernel.inodes
+
+
+async def test_a_busy_directory_does_not_keep_the_daemon_from_ending(kernel: Kernel) -> None:
+    kernel.locked[7] = threading.Event()
+    invalidator = Invalidator()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(invalidator.run)
+        invalidator.open()
+        await invalidator.forget([(7, "f")], [])
+        nursery.cancel_scope.cancel()
+    kernel.locked[7].set()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """What is waited for happens in a thread."""
+    with trio.fail_after(30):
+        while not condition():
+            await trio.sleep(0.001)
