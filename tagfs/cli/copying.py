@@ -30,7 +30,7 @@ def copy_out(source: int, target: str, content: ContentView, *, replace: bool) -
     if not os.path.isdir(folder):
         raise FileNotFoundError(errno.ENOENT, "There is no such directory", folder)
     name = os.path.basename(target)
-    beside = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}.part")
+    beside = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(4)}.part")
     out = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         _fill(source, out)

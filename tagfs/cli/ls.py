@@ -83,7 +83,7 @@ VERBS = {
             "tagfs ls 'movie and (1080p or 2160p) and not watched'",
             "tagfs ls movie/1080p/+/movie/2160p/-/watched        # a path, as below /tags",
             "tagfs ls -l 'state:failed'",
-            "tagfs ls --ids 'size:4G..' | xargs tagfs tag -t large",
+            "tagfs ls --ids 'size:4G..' | xargs -r tagfs tag -t large",
         ),
         declare=_declare,
         run=_run,

@@ -48,7 +48,11 @@ VERBS = {
     ),
     "resume": Verb(
         about="Bytes that are here are not fetched again. A failed download is tried again from its first attempt.",
-        examples=("tagfs resume debian.iso", "tagfs ls --ids state:failed | xargs tagfs resume", "tagfs resume --all"),
+        examples=(
+            "tagfs resume debian.iso",
+            "tagfs ls --ids state:failed | xargs -r tagfs resume",
+            "tagfs resume --all",
+        ),
         declare=_declare,
         run=_run("resume", "resumed"),
     ),

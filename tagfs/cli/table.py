@@ -68,7 +68,7 @@ Examples:
   tagfs add https://example.org/debian.iso -t linux,iso    the same from the command line
   tagfs status -f                                     watch it arrive
   ls ~/T/tags/linux/-/seen/                           linux and not seen
-  tagfs ls --ids 'linux and not seen' | xargs tagfs tag -t seen
+  tagfs ls --ids 'linux and not seen' | xargs -r tagfs tag -t seen
   tagfs umount
 
 Options:

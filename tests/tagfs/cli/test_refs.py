@@ -34,5 +34,5 @@ def test_a_path_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path
 def test_a_path_must_lie_on_the_mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").touch()
-    with pytest.raises(UsageError, match="./here does not lie on a tagfs mount."):
+    with pytest.raises(UsageError, match=r"\./here does not lie on a tagfs mount\."):
         resolve(["./here"], None)
