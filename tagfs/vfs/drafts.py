@@ -25,11 +25,13 @@ from tagfs.vfs.sealing import Sealer
 
 # For what is being sealed when the daemon is to end. What takes longer is done at the next start.
 LAST_WORDS: Final = 3.0  # seconds
+SEALING_AT_ONCE: Final = 16  # as many as there are disk threads; more would only hold more files open
 
 
 @dataclass(slots=True)
 class Draft:
-    """`fd` serves all handles, and is open until the draft is sealed and the last of them has left."""
+    """`fd` serves all handles; it is closed while a closed draft has none, so that a thousand files that wait for being
+    sealed hold none open."""
 
     staging: str
     fd: int
@@ -39,6 +41,7 @@ class Draft:
     writers: int = 1
     mtime_ns: int | None = None  # as last set by a writer; None: that of the staging file
     closed: bool = False  # by all writers: its bytes do not change any more
+    size: int = 0  # when closed
     interrupted: bool = False  # not by its writers, but by the end of the daemon
     broken: str | None = None  # why what was written cannot be trusted
     sealed: trio.Event = field(default_factory=trio.Event)
@@ -51,6 +54,7 @@ class Drafts:
         self._sealer = Sealer(catalogue, blobs)
         self._drafts: dict[ItemId, Draft] = {}
         self._born: dict[str, Draft] = {}  # by staging name, while their row is being made
+        self._sealing = trio.Semaphore(SEALING_AT_ONCE)
         self._ending = trio.Event()
         self._nursery: trio.Nursery | None = None
 
@@ -121,7 +125,9 @@ class Drafts:
     def size(self, item: ItemId) -> int | None:
         """Bytes written so far; None when nobody is writing this item."""
         draft = self.get(item)
-        return None if draft is None else os.fstat(draft.fd).st_size
+        if draft is None:
+            return None
+        return draft.size if draft.closed else os.fstat(draft.fd).st_size
 
     def mtime_ns(self, item: ItemId) -> int | None:
         """When it was last written, or as the writer has set it; None when nobody is writing this item."""
@@ -134,6 +140,8 @@ class Drafts:
         """One more handle. Paired with `leave`. A closed draft takes no writers."""
         if writing and draft.closed:
             raise BadRequest("this file has been closed by its last writer")
+        if draft.handles == 0:
+            draft.fd = self._sealer.open(draft.staging)
         draft.handles += 1
         draft.writers += writing
 
@@ -142,6 +150,7 @@ class Drafts:
         draft.handles -= 1
         draft.writers -= writing
         if writing and draft.writers == 0:
+            draft.mtime_ns, draft.size = _mtime_ns(draft), os.fstat(draft.fd).st_size
             draft.closed = True
             if not draft.interrupted:
                 self._sealer.mark_closed(draft.staging)
@@ -149,7 +158,7 @@ class Drafts:
                 self._finish(draft)  # the next start does the rest
             else:
                 self._nursery.start_soon(self._seal, draft)
-        elif draft.handles == 0 and draft.sealed.is_set():
+        if draft.handles == 0:
             os.close(draft.fd)
 
     def truncate(self, draft: Draft, size: int) -> None:
@@ -169,11 +178,12 @@ class Drafts:
     async def _seal(self, draft: Draft) -> None:
         assert draft.item is not None
         try:
-            if draft.broken is not None:
-                await self._sealer.fail(draft.item, draft.staging, draft.broken)
-            else:
-                cut_short = draft.interrupted
-                await self._sealer.seal(draft.item, draft.staging, partial(_mtime_ns, draft), cut_short=cut_short)
+            async with self._sealing:
+                if draft.broken is not None:
+                    await self._sealer.fail(draft.item, draft.staging, draft.broken)
+                else:
+                    cut_short = draft.interrupted
+                    await self._sealer.seal(draft.item, draft.staging, partial(_mtime_ns, draft), cut_short=cut_short)
         finally:
             self._finish(draft)
 
@@ -181,8 +191,6 @@ class Drafts:
         draft.sealed.set()
         if draft.item is not None:
             self._drafts.pop(draft.item, None)
-        if draft.handles == 0:
-            os.close(draft.fd)
 
     # -- what could not be stored ------------------------------------------------------------------------------
 

@@ -20,8 +20,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import trio
+
 from engine.errors import CatalogueFailed, EngineError, NoSuchItem
-from engine.ports import Blobs, Catalogue, Edit
+from engine.ports import Blobs, Catalogue, Edit, Ingested
 from engine.types import Item, ItemId, State
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 CUT_SHORT: Final = "tagfs stopped while this file was being written: it ends where the writing had come to"
 GONE: Final = "the content was being written when tagfs stopped, and it is gone"
 _HASH_STEP: Final = 256 << 20  # bytes between two chances to be cancelled
+PAUSES: Final = (0.1, 0.3, 1.0, 3.0, 10.0)  # seconds
+_TOO_MANY: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK})
 
 
@@ -52,12 +56,7 @@ class Sealer:
 
         `mtime_ns` is asked at the end, since somebody may set it while this hashes."""
         try:
-            size = os.stat(self._blobs.staging_path(staging)).st_size
-            for upto in range(_HASH_STEP, size, _HASH_STEP):
-                await self._blobs.hash_ahead(staging, upto, ())
-            if self._catalogue.item(item) is None:
-                raise NoSuchItem(f"item {item} is gone")
-            blob = await self._blobs.ingest(staging, {})
+            blob = await self._ingest(item, staging)
             await self._catalogue.complete(
                 item, blob.sha256, blob.size, digests=blob.digests, mtime_ns=mtime_ns(), keep_old=False
             )
@@ -68,9 +67,26 @@ class Sealer:
         except NoSuchItem:  # ended for good meanwhile
             self._drop(staging)
         except (EngineError, OSError) as error:
-            await self.fail(item, staging, str(error))
+            why = error.strerror if isinstance(error, OSError) else None
+            await self.fail(item, staging, why or str(error))
         else:
             self._drop(staging)
+
+    async def _ingest(self, item: ItemId, staging: str) -> Ingested:
+        """With patience where files that others have open are all that is in the way."""
+        for pause in (*PAUSES, None):
+            try:
+                size = os.stat(self._blobs.staging_path(staging)).st_size
+                for upto in range(_HASH_STEP, size, _HASH_STEP):
+                    await self._blobs.hash_ahead(staging, upto, ())
+                if self._catalogue.item(item) is None:
+                    raise NoSuchItem(f"item {item} is gone")
+                return await self._blobs.ingest(staging, {})
+            except OSError as error:
+                if error.errno not in _TOO_MANY or pause is None:
+                    raise
+                await trio.sleep(pause)
+        raise AssertionError
 
     async def fail(self, item: ItemId, staging: str, why: str) -> None:
         """The bytes stay in staging, to be read there (`kept`) and tried again."""
@@ -99,6 +115,13 @@ class Sealer:
     def kept(self, staging: str) -> str | None:
         """The path of bytes that could not be stored, None when they are gone."""
         return self._path(staging)
+
+    def open(self, staging: str) -> int:
+        """A descriptor to read what is being sealed, wherever it is by now. The caller closes it."""
+        path = self._path(staging)
+        if path is None:
+            raise FileNotFoundError(errno.ENOENT, "the staged content is gone")
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     # -- files in staging --------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import hashlib
 import mmap
 import os
 import random
+import resource
 import subprocess
 import sys
 import threading
@@ -357,6 +358,24 @@ def test_10000_opens_leak_nothing(one: Mount, file: Path) -> None:
     one.settle(one / "files/draft")
     os.unlink(one / "files/draft")
     os.unlink(one / "trash/draft")
+
+
+def test_with_few_descriptors(one: Mount) -> None:
+    """C14: whoever comes too late is told so; whoever was in time is stored, although the daemon had none to spare."""
+    assert one.process is not None
+    limits = resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, (60, limits[1]))
+    opened: list[int] = []
+    with failing(errno.EMFILE):
+        for number in range(100):
+            opened.append(os.open(one / f"files/few-{number}", os.O_CREAT | os.O_WRONLY))
+    assert len(one.names("files")) == len(opened)  # none of those that were refused
+    for descriptor in opened:
+        os.write(descriptor, b"content")
+        os.close(descriptor)
+    one.wait_for(lambda: len(one.names("tags/state:complete")) == len(opened))
+    resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, limits)
+    one.sh("rm files/few-* && rm trash/few-*")
 
 
 def test_two_processes_write_one_file(one: Mount) -> None:

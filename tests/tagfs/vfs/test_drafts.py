@@ -13,7 +13,7 @@ import trio
 from engine.errors import BadRequest, NoSuchItem, StoreFull
 from engine.ports import NewDownload, NewItem
 from engine.types import Item, ItemId, Source, SourceKind, State
-from tagfs.vfs import edits
+from tagfs.vfs import edits, sealing
 from tagfs.vfs.content import DraftFile
 from tagfs.vfs.drafts import Draft
 from tagfs.vfs.sealing import CUT_SHORT, GONE
@@ -110,6 +110,37 @@ async def test_a_reader_goes_on_reading_across_the_sealing(world: World) -> None
     await reader.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(draft.fd)
+
+
+async def test_what_waits_for_being_sealed_holds_no_file_open_and_can_be_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the files that wait would keep the sealing from opening its own."""
+    ingest, go_on = world.store.ingest, trio.Event()
+
+    async def wait(*args: object) -> object:
+        await go_on.wait()
+        return await ingest(*args)
+
+    monkeypatch.setattr(world.store, "ingest", wait)
+    before = len(os.listdir("/proc/self/fd"))
+    drafts = []
+    for number in range(40):
+        file = await create(world, f"f{number}")
+        await file.write(0, b"content")
+        drafts.append(draft_of(world, file.item))
+        await file.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    for draft in (drafts[0], drafts[-1]):
+        world.drafts.enter(draft, writing=False)
+        reader = DraftFile(world.drafts, draft, writing=False)
+        assert await reader.read(0, 100) == b"content"
+        assert world.drafts.size(reader.item) == 7
+        await reader.close()
+    go_on.set()
+    for draft in drafts:
+        await draft.sealed.wait()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 async def test_no_descriptor_is_left_open(world: World) -> None:
@@ -234,6 +265,25 @@ async def test_what_cannot_be_stored_is_kept_and_can_be_tried_again(
     assert content(world, again) == b"precious"
     assert staged(tmp_path) == []
     assert not await world.drafts.retry(again)
+
+
+async def test_when_no_more_files_can_be_opened_the_sealing_waits_for_others_to_be_closed(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sealing, "PAUSES", (0.0, 0.0, 0.0))
+    ingest, refusals = world.store.ingest, [errno.EMFILE, errno.ENFILE]
+
+    async def refuse_at_first(*args: object) -> object:
+        if refusals:
+            raise OSError(refusals.pop(), "Too many open files")
+        return await ingest(*args)
+
+    monkeypatch.setattr(world.store, "ingest", refuse_at_first)
+    item = await written(world, b"content")
+    assert (item.state, item.error, refusals) == (State.COMPLETE, None, [])
+    refusals += [errno.EMFILE] * 10
+    item = await written(world, b"other", "g")
+    assert (item.state, item.error) == (State.FAILED, "what was written cannot be stored: Too many open files")
 
 
 async def test_after_a_failed_fsync_nothing_is_called_whole(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
