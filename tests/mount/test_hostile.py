@@ -367,8 +367,7 @@ def test_with_few_descriptors(one: Mount) -> None:
     resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, (60, limits[1]))
     opened: list[int] = []
     with failing(errno.EMFILE):
-        for number in range(100):
-            opened.append(os.open(one / f"files/few-{number}", os.O_CREAT | os.O_WRONLY))
+        opened.extend(os.open(one / f"files/few-{number}", os.O_CREAT | os.O_WRONLY) for number in range(100))
     assert len(one.names("files")) == len(opened)  # none of those that were refused
     for descriptor in opened:
         os.write(descriptor, b"content")
