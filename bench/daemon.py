@@ -23,7 +23,7 @@ def mounted(state: str, mountpoint: str) -> Iterator[tuple[subprocess.Popen[byte
         while not os.path.isdir(os.path.join(mountpoint, "tags")):
             if process.poll() is not None or time.perf_counter() - started > 60:
                 raise SystemExit("the daemon did not mount")
-            time.sleep(0.005)
+            time.sleep(0.005)  # another process has no event to wait for
         yield process, time.perf_counter() - started
     finally:
         process.terminate()

@@ -70,7 +70,7 @@ def download(mountpoint: str, url: str) -> None:
     file = os.path.join(mountpoint, "files", url.rpartition("/")[2])
     os.symlink(url, file)
     while os.getxattr(file, "user.tagfs.state") != b"complete":
-        time.sleep(0.005)
+        time.sleep(0.005)  # another process has no event to wait for
 
 
 def cpu_seconds(pid: int) -> float:

@@ -109,7 +109,7 @@ def compare(label: str, directory: str, tmpfs: Path, rounds: int) -> None:
     ls(directory)
     cold_stat = []
     for name in names[:200]:
-        drop_dentry(directory)
+        drop_caches()
         cold_stat.append(once(lambda name=name: os.stat(os.path.join(directory, name))))
         if len(cold_stat) >= rounds * 3:
             break
@@ -128,10 +128,6 @@ def ls(directory: str) -> None:
 def drop_caches() -> None:
     """Dentries and inodes; the daemon keeps its own memory."""
     Path("/proc/sys/vm/drop_caches").write_text("2")
-
-
-def drop_dentry(_directory: str) -> None:
-    drop_caches()
 
 
 def once(action: Callable[[], object]) -> float:

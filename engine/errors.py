@@ -51,9 +51,5 @@ class StoreFull(EngineError):
     """ENOSPC"""
 
 
-class StateInUse(EngineError):
-    """Another daemon owns this state directory."""
-
-
 class CatalogueFailed(EngineError):
     """EIO: the database cannot be written any more. Its service raises this, which ends the daemon."""
