@@ -1,7 +1,7 @@
 """From the header fields of a response to a `Head`. Pure; tolerant of nonsense, which becomes "not said".
 
 Dates are RFC 9110 (all three forms), digests RFC 9530 (`Repr-Digest`, `Content-Digest`), RFC 3230 (`Digest`) and
-RFC 1864 (`Content-MD5`).
+RFC 1864 (`Content-MD5`), mirrors RFC 6249 (`links`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from engine.sources.disposition import disposition_name
+from engine.sources.links import metalink_of, mirrors_of, parse_links
 from engine.sources.stream import ContentRange, Framing, Head
 
 MIN_WAIT: Final = 1.0
@@ -39,6 +40,7 @@ def read_head(status: int, url: str, fields: Iterable[tuple[str, str]], *, now: 
     date = values.get("last-modified")
     modified = parse_date(date)
     etag = values.get("etag", "")
+    links = parse_links(values["link"]) if "link" in values else []
     return Head(
         status=status,
         url=url,
@@ -56,6 +58,8 @@ def read_head(status: int, url: str, fields: Iterable[tuple[str, str]], *, now: 
         name=disposition_name(values["content-disposition"]) if "content-disposition" in values else None,
         digests=_digests(values, whole=status == 200),
         retry_after=parse_retry_after(values.get("retry-after"), now),
+        mirrors=mirrors_of(links, url),
+        metalink=metalink_of(links, url),
     )
 
 

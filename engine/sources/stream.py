@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Protocol
+from typing import Final, Protocol
+
+LAST_PRIORITY: Final = 999_999  # of a mirror about which nothing was said (RFC 5854, 4.2.16)
 
 
 class Fault(Enum):
@@ -46,6 +48,16 @@ class ContentRange:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirror:
+    """Another place of the same file, named by a server: a stranger (see `Ask.public_only`), and nothing vouches that
+    it holds the same bytes but digests and comparison."""
+
+    url: str  # checked, absolute, without userinfo and fragment
+    priority: int = LAST_PRIORITY  # 1 is the best
+    location: str = ""  # country, ISO 3166-1 in lower case; empty when not said
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """A request. `start` None asks for the whole without a Range; `end` is exclusive, None for "to the end"."""
 
@@ -79,6 +91,8 @@ class Head:
     name: str | None = None  # from Content-Disposition, safe
     digests: Mapping[str, str] = field(default_factory=dict)  # of the whole content: algorithm -> hex
     retry_after: float | None = None  # seconds from now, as asked by the server
+    mirrors: tuple[Mirror, ...] = ()  # from Link headers (RFC 6249), the best first
+    metalink: str | None = None  # URL of a Metalink 4 document that describes the file, named by a stranger too
 
 
 class Body(Protocol):
