@@ -75,6 +75,17 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderFile:
+    """A file of a folder item to be. `path` are its components below the folder: names that files can have, unique as
+    a whole, and none of them a prefix of another."""
+
+    path: tuple[str, ...]
+    size: int
+    state: State = State.QUEUED
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Of an arriving item. `done` and `total` are bytes, `speed` bytes a second (5 s window), `eta` seconds."""
 
@@ -106,11 +117,20 @@ class Catalogue(Protocol):
     def download(self, item: ItemId) -> Download | None: ...
     def blob(self, sha256: str) -> Blob | None: ...
     def blob_by_digest(self, algorithm: str, hexdigest: str) -> Blob | None:
-        """The blob that carries this digest (sha256, sha512, md5, ... as recorded when it was verified)."""
+        """The blob that carries this digest (sha256, sha512, md5, btv2root, ... as recorded when it was verified)."""
+
+    def blobs_of_size(self, size: int) -> Sequence[Blob]:
+        """The oldest first, at most 100."""
+
+    def child(self, folder: ItemId, name: str) -> ItemId | None:
+        """The live item of that name in a folder item; the oldest of several."""
 
     # -- scans, on a reader thread -----------------------------------------------------------------------------
     async def items(self, ids: Collection[int]) -> list[Item]:
         """Rows of `ids` in ascending id order; ids that do not exist are left out."""
+
+    async def children(self, folder: ItemId) -> list[Item]:
+        """Live items directly in a folder item, oldest first."""
 
     async def trash_list(self) -> list[Item]: ...
     async def downloads(self) -> list[Download]:
@@ -132,6 +152,14 @@ class Catalogue(Protocol):
         """The content of `item` is this blob now, which is in the store already: blob row and digests are made,
         state becomes complete, error is cleared and the download row goes. With `keep_old` a previous non-empty
         content becomes an item of its own in the trash (same name and tags)."""
+
+    async def unpack(self, item: ItemId, files: Sequence[FolderFile]) -> list[ItemId]:
+        """Make a folder of an item that has no content and is none yet, in place: id, name, tags and state stay, its
+        size is the sum, and its download row goes. `files` become items in it, folders between them are made, in the
+        state that the item has. Returns the ids of the files, in the order of `files`. 100,000 in a second or two."""
+
+    async def add_digests(self, sha256: str, digests: Mapping[str, str]) -> None:
+        """Further digests that the content of a blob was found to have; nothing where there is no such blob."""
 
     async def update_download(self, download: Download) -> None: ...
     async def trash(self, item: ItemId) -> Item: ...

@@ -30,9 +30,10 @@ class State(StrEnum):
     """Where an item is in its life.
 
     queued ──▶ downloading ──▶ complete ──▶ seeding
-      ▲ ▲          │  │           ▲            │
-      │ └─ retry ──┘  ▼           │            ▼
-    paused ◀──────  failed     writing      missing   (complete, but its blob is gone)
+     ▲ ▲ ▲         │  │           ▲            │
+     │ │ └─ retry ─┘  ▼           │            ▼
+     │ paused ◀──── failed     writing      missing   (complete, but its blob is gone)
+    skipped
     """
 
     QUEUED = "queued"
@@ -42,6 +43,7 @@ class State(StrEnum):
     SEEDING = "seeding"
     FAILED = "failed"
     WRITING = "writing"  # created through the mount and not closed yet
+    SKIPPED = "skipped"  # a file of a folder item that is not wanted
     MISSING = "missing"
 
     @property
@@ -67,6 +69,7 @@ class Item(NamedTuple):  # a listing makes 10,000 of them: three times as quick 
     error: str | None  # one sentence, when failed, missing or damaged
     trashed_ns: int | None
     tag_count: int  # own tags
+    parent: ItemId | None = None  # the folder item that holds it; None at the top
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Blob:
 
 class SourceKind(StrEnum):
     HTTP = "http"
+    FTP = "ftp"
+    TORRENT = "torrent"
     IMPORT = "import"  # copied in by `tagfs import`
     MOUNT = "mount"  # written through the mount
 
@@ -87,7 +92,7 @@ class Source:
     """Where an item's bytes come from. `url` may hold credentials: show `public_url`, never `url`."""
 
     kind: SourceKind
-    url: str  # http(s) URL, or empty
+    url: str  # http(s) or ftp URL, magnet URI, or empty
     public_url: str  # without userinfo, query secrets and fragment
     host: str  # lower case, without port; empty where there is none
 
@@ -107,6 +112,23 @@ class Download:
     attempts: int  # consecutive failures
     retry_at_ns: int | None
     options: Mapping[str, str] = field(default_factory=dict)  # per-download settings, JSON in the row
+
+
+@dataclass(frozen=True, slots=True)
+class Torrent:
+    """What a restart needs to go on with a torrent, to seed it, and to know it again. One row a torrent.
+
+    `item` is the file or, for several files, the folder that the torrent became.
+    """
+
+    item: ItemId
+    v1: str | None  # SHA-1 infohash, 40 hex digits; one of the two is there
+    v2: str | None  # SHA-256 infohash, 64 hex digits
+    metadata: bytes | None  # the .torrent: info dictionary and piece layers; None until a magnet link has found it
+    magnet: str  # trackers, web seeds, peers and selection; may hold secrets
+    folder: str  # name below the folder of torrents, never derived from outside names
+    resume: bytes | None  # what libtorrent knows of pieces and peers, with our own checksum around it
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +188,7 @@ class Facts:
     tags: frozenset[str] = frozenset()
     sources: frozenset[str] = frozenset()  # SourceKind values
     hosts: frozenset[str] = frozenset()
+    parent: ItemId | None = None
 
     def values(self, key: str) -> tuple[str, ...]:
         """The values of built-in `key` as text; empty for a key that is not built in."""

@@ -20,12 +20,12 @@ class Order(Enum):
 
 
 BUILTIN: Final[dict[str, str]] = {
-    "state": "where the download stands: queued, downloading, paused, complete, seeding or failed",
+    "state": "where the download stands: queued, downloading, paused, complete, seeding, failed or skipped",
     "type": "video, audio, image, text or archive, or a MIME type such as video/x-matroska",
     "ext": "the extension of the name, without its dot and in any case",
     "size": "the full size in bytes; bounds may carry a unit, as in 700M or 1.5GiB",
     "added": "when the item was made, in UTC; bounds are dates or ages, as in 2026-11 or 7d",
-    "source": "how the item came in: http, import or mount",
+    "source": "how the item came in: http, ftp, torrent, import or mount",
     "host": "the host of that address, in any case",
     "name": "the name of the item, exactly",
     "sha256": "the SHA-256 of the content, in hexadecimal",
@@ -36,7 +36,7 @@ BUILTIN_KEYS: Final[frozenset[str]] = frozenset(BUILTIN)
 
 # The values that these keys can have. A query for another one is a typing mistake, not an empty result.
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
-    "state": ("queued", "downloading", "paused", "complete", "seeding", "failed"),
+    "state": ("queued", "downloading", "paused", "complete", "seeding", "failed", "skipped"),
     "is": ("untagged",),
 }
 

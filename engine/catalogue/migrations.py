@@ -24,8 +24,44 @@ log = logging.getLogger(__name__)
 
 Step = Callable[[SqliteDatabase], None]
 
-VERSION: Final = 1
-STEPS: Final[Mapping[int, Step]] = {}
+VERSION: Final = 2
+
+# SQL and not models: a step stays what it was when the models go on to change.
+TORRENT: Final = (
+    'CREATE TABLE "torrent" ("item" INTEGER NOT NULL PRIMARY KEY, "v1" TEXT CHECK (length(v1) = 40),'
+    ' "v2" TEXT CHECK (length(v2) = 64), "metadata" BLOB, "magnet" TEXT NOT NULL, "folder" TEXT NOT NULL,'
+    ' "resume" BLOB, "options" TEXT NOT NULL,'
+    ' FOREIGN KEY ("item") REFERENCES "item" ("id") ON DELETE CASCADE,'
+    " CHECK (v1 IS NOT NULL OR v2 IS NOT NULL)) STRICT"
+)
+TORRENT_FILE: Final = (
+    'CREATE TABLE "torrent_file" ("torrent" INTEGER NOT NULL, "position" INTEGER NOT NULL, "item" INTEGER NOT NULL,'
+    ' PRIMARY KEY ("torrent", "position"),'
+    ' FOREIGN KEY ("torrent") REFERENCES "torrent" ("item") ON DELETE CASCADE,'
+    ' FOREIGN KEY ("item") REFERENCES "item" ("id") ON DELETE CASCADE) STRICT, WITHOUT ROWID'
+)
+FOLDERS_AND_TORRENTS: Final = (
+    'ALTER TABLE "item" ADD COLUMN "parent" INTEGER REFERENCES "item" ("id") ON DELETE CASCADE',
+    'CREATE INDEX "item_parent_name" ON "item" ("parent", "name") WHERE parent IS NOT NULL',
+    'CREATE INDEX "blob_size" ON "blob" ("size")',
+    TORRENT,
+    'CREATE UNIQUE INDEX "torrent_folder" ON "torrent" ("folder")',
+    'CREATE INDEX "torrent_v1" ON "torrent" ("v1") WHERE v1 IS NOT NULL',
+    'CREATE INDEX "torrent_v2" ON "torrent" ("v2") WHERE v2 IS NOT NULL',
+    TORRENT_FILE,
+    'CREATE UNIQUE INDEX "torrent_file_item" ON "torrent_file" ("item")',
+)
+
+
+def _statements(*statements: str) -> Step:
+    def step(database: SqliteDatabase) -> None:
+        for statement in statements:
+            database.execute_sql(statement)  # type: ignore[no-untyped-call]  # by peewee's stubs
+
+    return step
+
+
+STEPS: Final[Mapping[int, Step]] = {1: _statements(*FOLDERS_AND_TORRENTS)}
 
 # Marks the file as ours to file(1) and to ourselves: "tgfs".
 APPLICATION_ID: Final = 0x74676673

@@ -1,9 +1,10 @@
 """The tables of the catalogue: what each column means, its sentinels and its invariants. Imports peewee; any thread.
 
     blob ◀── item ◀──┬── tagging ──▶ tag
-      ▲              ├── xattr
-      └── digest     ├── source
-                     └── download
+      ▲      ▲  │     ├── xattr
+      │      └──┘     ├── source
+      └── digest      ├── download
+                      └── torrent ◀── torrent_file ──▶ item
 
 The models are not bound to a database: a query is built here or in `scans` and executed on the connection of the
 thread that runs it. They are the newest schema; `migrations` brings older files up to it. The tables are STRICT, so a
@@ -39,7 +40,7 @@ class Blob(Table):
 
     id = AutoField(constraints=[SQL("AUTOINCREMENT")])
     sha256 = TextField(unique=True, constraints=[Check("length(sha256) = 64")])  # lower-case hex, the file's name
-    size = BigIntegerField(constraints=[Check("size >= 0")])  # bytes
+    size = BigIntegerField(constraints=[Check("size >= 0")], index=True)  # bytes; content of a known size is looked for
 
 
 class Digest(Table):
@@ -74,6 +75,8 @@ class Item(Table):
     target = BlobField(null=True)  # of a symlink, os.fsencode; NULL for the other kinds
     error = TextField(null=True)  # one sentence for the user; NULL when nothing is wrong
     trashed_ns = BigIntegerField(null=True)  # NULL: the item is live
+    # The folder item that holds it; NULL at the top. Never a cycle. What is in a folder goes when the folder goes.
+    parent = ForeignKeyField("self", column_name="parent", null=True, on_delete="CASCADE", index=False)
 
     class Meta:
         constraints = (
@@ -88,6 +91,7 @@ Item.add_index(Item.index(Item.name, name="item_trashed_name", where=SQL("trashe
 # Live items by state, without reading their rows: what the index opens with (0.15 s for a million).
 Item.add_index(Item.index(Item.state, Item.id, name="item_live_state", where=SQL("trashed_ns IS NULL")))
 Item.add_index(Item.index(Item.blob, name="item_blob", where=SQL("blob IS NOT NULL")))
+Item.add_index(Item.index(Item.parent, Item.name, name="item_parent_name", where=SQL("parent IS NOT NULL")))
 
 
 class Tag(Table):
@@ -161,4 +165,37 @@ class Download(Table):
     options = TextField()  # JSON object of settings for this download alone
 
 
-MODELS: tuple[type[Table], ...] = (Blob, Digest, Item, Tag, Tagging, Xattr, Source, Download)
+class Torrent(Table):
+    """A torrent that arrives, seeds, or has been here. `item` is the file or the folder that it became."""
+
+    item = ForeignKeyField(Item, column_name="item", primary_key=True, on_delete="CASCADE")
+    v1 = TextField(null=True, constraints=[Check("length(v1) = 40")])  # infohash, lower-case hex
+    v2 = TextField(null=True, constraints=[Check("length(v2) = 64")])  # the whole one, never cut to 40 digits
+    metadata = BlobField(null=True)  # the .torrent; NULL until a magnet link has found it
+    magnet = TextField()  # trackers, web seeds, peers, selection; may hold secrets
+    folder = TextField(unique=True)  # name below the folder of torrents
+    resume = BlobField(null=True)  # libtorrent's, in an envelope with a checksum (R11); NULL: nothing is known
+    options = TextField()  # JSON object of settings for this torrent alone
+
+    class Meta:
+        constraints = (Check("v1 IS NOT NULL OR v2 IS NOT NULL"),)
+
+
+Torrent.add_index(Torrent.index(Torrent.v1, name="torrent_v1", where=SQL("v1 IS NOT NULL")))
+Torrent.add_index(Torrent.index(Torrent.v2, name="torrent_v2", where=SQL("v2 IS NOT NULL")))
+
+
+class TorrentFile(Table):
+    """Which item is which file of a torrent. Pad files have no row; a file whose item is gone has none either."""
+
+    torrent = ForeignKeyField(Torrent, column_name="torrent", on_delete="CASCADE", index=False)
+    position = IntegerField()  # in the torrent's own list of files, from 0
+    item = ForeignKeyField(Item, column_name="item", on_delete="CASCADE", unique=True)
+
+    class Meta:
+        table_name = "torrent_file"
+        primary_key = CompositeKey("torrent", "position")
+        without_rowid = True
+
+
+MODELS: tuple[type[Table], ...] = (Blob, Digest, Item, Tag, Tagging, Xattr, Source, Download, Torrent, TorrentFile)

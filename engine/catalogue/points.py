@@ -19,14 +19,14 @@ Row = tuple[Any, ...]
 
 ITEM_COLUMNS: Final = (
     "i.id, i.name, i.kind, i.state, i.size, b.sha256, i.blob, i.mtime_ns, i.added_ns, i.mode, i.target, i.error,"
-    " i.trashed_ns, (SELECT count(*) FROM tagging t WHERE t.item = i.id)"
+    " i.trashed_ns, (SELECT count(*) FROM tagging t WHERE t.item = i.id), i.parent"
 )
 ITEM: Final = "SELECT " + ITEM_COLUMNS + " FROM item i LEFT JOIN blob b ON b.id = i.blob WHERE i.id = ?"  # noqa: S608 -- constants, no values
 LIVE_NAMED: Final = "SELECT id FROM item WHERE name = ? AND trashed_ns IS NULL ORDER BY id"
 TRASH_NAMED: Final = "SELECT id FROM item WHERE name = ? AND trashed_ns IS NOT NULL ORDER BY id"
 TAGS: Final = "SELECT g.name FROM tagging t JOIN tag g ON g.id = t.tag WHERE t.item = ?"
 FACTS: Final = (
-    "SELECT i.name, i.kind, i.state, i.size, b.sha256, i.added_ns, i.trashed_ns IS NOT NULL"
+    "SELECT i.name, i.kind, i.state, i.size, b.sha256, i.added_ns, i.trashed_ns IS NOT NULL, i.parent"
     " FROM item i LEFT JOIN blob b ON b.id = i.blob WHERE i.id = ?"
 )
 ORIGINS: Final = "SELECT kind, host FROM source WHERE item = ?"
@@ -42,13 +42,15 @@ BLOB_BY_DIGEST: Final = (
     "SELECT b.id, b.sha256, b.size FROM digest d JOIN blob b ON b.id = d.blob WHERE d.algorithm = ? AND d.hex = ?"
     " ORDER BY d.blob LIMIT 1"
 )
+BLOBS_OF_SIZE: Final = "SELECT id, sha256, size FROM blob WHERE size = ? ORDER BY id LIMIT 100"
+CHILD: Final = "SELECT id FROM item WHERE parent = ? AND name = ? AND trashed_ns IS NULL ORDER BY id LIMIT 1"
 TAG: Final = "SELECT id FROM tag WHERE name = ?"
 TAG_CARRIED: Final = "SELECT 1 FROM tagging WHERE tag = ? LIMIT 1"
 
 # What the test explains; the value is the number of parameters.
 QUERIES: Final[Mapping[str, int]] = {
     ITEM: 1, LIVE_NAMED: 1, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, ORIGINS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
-    BLOB: 1, BLOB_BY_DIGEST: 2, TAG: 1, TAG_CARRIED: 1,
+    BLOB: 1, BLOB_BY_DIGEST: 2, BLOBS_OF_SIZE: 1, CHILD: 2, TAG: 1, TAG_CARRIED: 1,
 }  # fmt: skip
 
 # A dictionary look-up is five times quicker than the constructor of an Enum, and a listing makes 10,000 rows.
@@ -78,7 +80,7 @@ def facts(connection: sqlite3.Connection, number: int) -> Facts | None:
     rows = connection.execute(FACTS, (number,)).fetchall()
     if not rows:
         return None
-    name, kind, state, size, sha256, added_ns, in_trash = rows[0]
+    name, kind, state, size, sha256, added_ns, in_trash, parent = rows[0]
     origins = connection.execute(ORIGINS, (number,)).fetchall()
     return Facts(
         name=os.fsdecode(name),
@@ -91,6 +93,7 @@ def facts(connection: sqlite3.Connection, number: int) -> Facts | None:
         tags=frozenset(name for (name,) in connection.execute(TAGS, (number,)).fetchall()),
         sources=frozenset(kind for kind, _ in origins),
         hosts=frozenset(host for _, host in origins if host),
+        parent=parent,
     )
 
 
@@ -120,6 +123,15 @@ def blob_by_digest(connection: sqlite3.Connection, algorithm: str, hexdigest: st
     return blob_of(rows[0]) if rows else None
 
 
+def blobs_of_size(connection: sqlite3.Connection, size: int) -> list[Blob]:
+    return [blob_of(row) for row in connection.execute(BLOBS_OF_SIZE, (size,)).fetchall()]
+
+
+def child(connection: sqlite3.Connection, folder: int, name: str) -> ItemId | None:
+    rows = connection.execute(CHILD, (folder, os.fsencode(name))).fetchall()
+    return ItemId(rows[0][0]) if rows else None
+
+
 def tag_id(connection: sqlite3.Connection, name: str) -> int | None:
     rows = connection.execute(TAG, (name,)).fetchall()
     return int(rows[0][0]) if rows else None
@@ -132,10 +144,13 @@ def tag_carried(connection: sqlite3.Connection, tag: int) -> bool:
 
 def item_of(row: Row) -> Item:
     """A row of ITEM_COLUMNS."""
-    number, name, kind, state, size, sha256, blob_id, mtime_ns, added_ns, mode, target, error, trashed_ns, count = row
+    (
+        number, name, kind, state, size, sha256, blob_id, mtime_ns, added_ns, mode, target, error, trashed_ns, count,
+        parent,
+    ) = row  # fmt: skip
     return Item(
         number, os.fsdecode(name), _KINDS[kind], _STATES[state], size, sha256, blob_id, mtime_ns, added_ns, mode,
-        None if target is None else os.fsdecode(target), error, trashed_ns, count,
+        None if target is None else os.fsdecode(target), error, trashed_ns, count, parent,
     )  # fmt: skip
 
 

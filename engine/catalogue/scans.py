@@ -29,6 +29,12 @@ def items(database: SqliteDatabase, ids: Collection[int]) -> list[ItemRow]:
     return [points.item_of(row) for row in rows]
 
 
+def children(database: SqliteDatabase, folder: int) -> list[ItemRow]:
+    """Live ones, oldest first."""
+    query = _items().where(Item.parent == folder, Item.trashed_ns.is_null()).order_by(Item.id)
+    return [points.item_of(row) for row in query.tuples().iterator(database)]
+
+
 def trash_list(database: SqliteDatabase) -> list[ItemRow]:
     """The last one trashed first."""
     query = _items().where(Item.trashed_ns.is_null(False)).order_by(Item.trashed_ns.desc(), Item.id.desc())
@@ -65,7 +71,7 @@ def _items() -> ModelSelect[Item]:
     tag_count = Tagging.select(fn.COUNT(Tagging.tag)).where(Tagging.item == Item.id)
     columns = (
         Item.id, Item.name, Item.kind, Item.state, Item.size, Blob.sha256, Item.blob, Item.mtime_ns, Item.added_ns,
-        Item.mode, Item.target, Item.error, Item.trashed_ns, tag_count,
+        Item.mode, Item.target, Item.error, Item.trashed_ns, tag_count, Item.parent,
     )  # fmt: skip
     return Item.select(*columns).join(Blob, JOIN.LEFT_OUTER, on=Item.blob == Blob.id)
 

@@ -23,9 +23,9 @@ from engine.catalogue.delivery import Delivery
 from engine.catalogue.readers import Readers
 from engine.catalogue.transaction import Transaction
 from engine.catalogue.writer import Job, Writer
-from engine.catalogue.writes import content, edits, items, tagging
+from engine.catalogue.writes import content, edits, folders, items, tagging
 from engine.errors import CatalogueFailed
-from engine.ports import Edit, NewItem, Observer, Opening
+from engine.ports import Edit, FolderFile, NewItem, Observer, Opening
 from engine.types import Blob, Download, Facts, Item, ItemId, Source
 from query.ast import Compare, Range
 
@@ -145,12 +145,21 @@ class SqliteCatalogue:
     def blob_by_digest(self, algorithm: str, hexdigest: str) -> Blob | None:
         return points.blob_by_digest(self._connection, algorithm, hexdigest)
 
+    def blobs_of_size(self, size: int) -> Sequence[Blob]:
+        return points.blobs_of_size(self._connection, size)
+
+    def child(self, folder: ItemId, name: str) -> ItemId | None:
+        return points.child(self._connection, folder, name)
+
     # -- scans -----------------------------------------------------------------------------------------------------
     async def items(self, ids: Collection[int]) -> list[Item]:
         if len(ids) <= FEW:
             await trio.lowlevel.checkpoint()
             return scans.items(self._points, ids)
         return await self._readers.run(lambda database: scans.items(database, ids))
+
+    async def children(self, folder: ItemId) -> list[Item]:
+        return await self._readers.run(lambda database: scans.children(database, folder))
 
     async def trash_list(self) -> list[Item]:
         return await self._readers.run(scans.trash_list)
@@ -186,6 +195,12 @@ class SqliteCatalogue:
         return await self._write(
             content.complete, item, sha256, size, digests=dict(digests), mtime_ns=mtime_ns, keep_old=keep_old
         )
+
+    async def unpack(self, item: ItemId, files: Sequence[FolderFile]) -> list[ItemId]:
+        return await self._write(folders.unpack, item, list(files))
+
+    async def add_digests(self, sha256: str, digests: Mapping[str, str]) -> None:
+        await self._write(content.add_digests, sha256, dict(digests))
 
     async def update_download(self, download: Download) -> None:
         await self._write(content.update_download, download)

@@ -17,7 +17,7 @@ from engine.errors import (
     NoSuchTag,
     TagInUse,
 )
-from engine.ports import Catalogue, Edit, NewDownload, NewItem
+from engine.ports import Catalogue, Edit, FolderFile, NewDownload, NewItem
 from engine.types import FIRST_ITEM_ID, ItemId, Kind, State, TagChange, TagEvent
 from tests.support.catalogue import Recorder, sha, whole
 
@@ -316,3 +316,90 @@ async def test_an_observer_can_leave(catalogue: Catalogue) -> None:
     await catalogue.create_tag("b")
     assert [tag.name for tag in recorder.tag_changes] == ["a"]
     assert recorder.settled == recorder.applied
+
+
+async def test_a_download_becomes_a_folder_in_place(catalogue: Catalogue, seen: Recorder) -> None:
+    item = await catalogue.add(arriving("album", "music"))
+    ids = await catalogue.unpack(
+        item.id,
+        [
+            FolderFile(("one.flac",), 10),
+            FolderFile(("cd2", "extra", "two.flac"), 20, State.SKIPPED),
+            FolderFile(("cd2", "\udcff.flac"), 0),
+        ],
+    )
+    folder = catalogue.item(item.id)
+    assert folder is not None
+    assert (folder.name, folder.kind, folder.state, folder.size) == ("album", Kind.FOLDER, State.QUEUED, 30)
+    assert catalogue.tags(item.id) == ("music",)
+    assert catalogue.download(item.id) is None
+    top = await catalogue.children(item.id)
+    assert [(row.name, row.kind, row.parent) for row in top] == [
+        ("one.flac", Kind.FILE, item.id),
+        ("cd2", Kind.FOLDER, item.id),
+    ]
+    assert [row.name for row in await catalogue.children(top[1].id)] == ["extra", "\udcff.flac"]
+    assert catalogue.child(item.id, "one.flac") == ids[0]
+    assert catalogue.child(item.id, "two.flac") is None
+    skipped = catalogue.item(ids[1])
+    assert skipped is not None
+    assert (skipped.state, skipped.size) == (State.SKIPPED, 20)
+    assert ids == sorted(set(ids))
+    for change in seen.changes[-5:]:
+        assert change.before is None
+        assert change.after == catalogue.facts(change.item)
+        assert change.after is not None
+        assert change.after.parent is not None
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        [("a",), ("a",)],
+        [("a",), ("a", "b")],
+        [("a", "b"), ("a",)],
+        [("a", "b", "c"), ("a", "b")],
+        [()],
+        [("..",)],
+        [("a", "x/y")],
+        [("a" * 256,)],
+    ],
+)
+async def test_a_folder_of_impossible_paths_is_refused_whole(
+    catalogue: Catalogue, paths: list[tuple[str, ...]]
+) -> None:
+    item = await catalogue.add(arriving("album"))
+    seen = Recorder()
+    catalogue.observe(seen)
+    with pytest.raises(BadRequest):
+        await catalogue.unpack(item.id, [FolderFile(path, 1) for path in paths])
+    assert catalogue.item(item.id) == item
+    assert catalogue.download(item.id) is not None
+    assert await catalogue.children(item.id) == []
+    assert seen.changes == []
+
+
+async def test_what_has_content_does_not_become_a_folder(catalogue: Catalogue) -> None:
+    item = await catalogue.add(whole("film.mkv"))
+    with pytest.raises(BadRequest):
+        await catalogue.unpack(item.id, [])
+
+
+async def test_numbers_go_on_behind_a_folder(catalogue: Catalogue) -> None:
+    folder = await catalogue.add(arriving("album"))
+    ids = await catalogue.unpack(folder.id, [FolderFile(("deep", str(n)), n) for n in range(50)])
+    later = await catalogue.add(arriving("next", staging="s2"))
+    assert later.id == max(ids) + 1
+
+
+async def test_content_is_found_by_its_size_and_by_what_else_it_hashes_to(catalogue: Catalogue) -> None:
+    await catalogue.add(whole("film.mkv"))
+    await catalogue.add(whole("song.mp3"))
+    assert [blob.sha256 for blob in catalogue.blobs_of_size(8)] == [sha("film.mkv"), sha("song.mp3")]
+    assert catalogue.blobs_of_size(9) == []
+    await catalogue.add_digests(sha("film.mkv"), {"btv2root": "ab" * 32, "sha256": sha("film.mkv")})
+    await catalogue.add_digests(sha("nobody"), {"md5": "0" * 32})
+    found = catalogue.blob_by_digest("btv2root", "ab" * 32)
+    assert found is not None
+    assert found.sha256 == sha("film.mkv")
+    assert catalogue.blob_by_digest("md5", "0" * 32) is None

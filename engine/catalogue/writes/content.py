@@ -74,9 +74,20 @@ def blob_to_use(transaction: Transaction, sha256: str, size: int, digests: Mappi
         blob = found.id
     else:
         raise BadRequest(f"the blob {sha256} has {found.size} bytes, not {size}")
+    _note_digests(transaction, blob, digests)
+    return blob
+
+
+def add_digests(transaction: Transaction, sha256: str, digests: Mapping[str, str]) -> None:
+    """Nothing where there is no such blob."""
+    found = points.blob(transaction.connection, sha256)
+    if found is not None:
+        _note_digests(transaction, found.id, digests)
+
+
+def _note_digests(transaction: Transaction, blob: BlobId, digests: Mapping[str, str]) -> None:
     rows = [(blob, algorithm, digest) for algorithm, digest in digests.items() if algorithm != "sha256"]
     transaction.connection.executemany(INSERT_DIGEST, rows)
-    return blob
 
 
 def forget_blob(transaction: Transaction, sha256: str) -> bool:

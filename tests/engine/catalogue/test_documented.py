@@ -14,7 +14,7 @@ from engine.catalogue.database import prepare
 from engine.types import SourceKind, State
 
 TEXT = (Path(__file__).parents[3] / "docs" / "on-disk-format.md").read_text()
-TABLES = ("blob", "digest", "item", "tag", "tagging", "xattr", "source", "download")
+TABLES = ("blob", "digest", "item", "tag", "tagging", "xattr", "source", "download", "torrent", "torrent_file")
 
 
 @pytest.fixture

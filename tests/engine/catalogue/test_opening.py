@@ -136,6 +136,42 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> N
     assert pragma(path, "user_version") == now
 
 
+def shape(path: Path) -> dict[str, set[tuple[object, ...]]]:
+    """Columns, references and indexes of each table, however they came to be there."""
+    connection = sqlite3.connect(path)
+    found: dict[str, set[tuple[object, ...]]] = {}
+    try:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        for table in tables:
+            columns = connection.execute("SELECT * FROM pragma_table_xinfo(?)", (table,)).fetchall()
+            references = connection.execute(
+                'SELECT "table", "from", "to", on_delete FROM pragma_foreign_key_list(?)', (table,)
+            ).fetchall()
+            indexes = connection.execute(
+                'SELECT l.name, l."unique", l.partial, i.name FROM pragma_index_list(?) l, pragma_index_info(l.name) i',
+                (table,),
+            ).fetchall()
+            found[table] = {*columns, *references, *indexes}
+    finally:
+        connection.close()
+    return found
+
+
+@pytest.mark.parametrize("version", range(1, migrations.VERSION))
+async def test_an_old_database_gets_the_schema_of_a_new_one_and_keeps_its_rows(tmp_path: Path, version: int) -> None:
+    old, new = tmp_path / "old.sqlite", tmp_path / "new.sqlite"
+    connection = sqlite3.connect(old)
+    connection.executescript((Path(__file__).parent / f"schema-{version}.sql").read_text())
+    connection.execute("PRAGMA journal_mode = wal")
+    connection.close()
+    prepare(str(new))
+    async with open_catalogue(str(old)) as catalogue:
+        [item] = [catalogue.item(number) for number in catalogue.named("old")]
+        assert item is not None and item.parent is None and catalogue.tags(item.id) == ("kept",)
+        assert await catalogue.check() == []
+    assert shape(old) == shape(new)
+
+
 def test_each_version_has_a_step_to_the_next() -> None:
     assert sorted(migrations.STEPS) == list(range(1, migrations.VERSION))
 
