@@ -280,14 +280,18 @@ class RangeReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AddRequest:
-    """A download to start. `urls` are mirrors of one file."""
+    """A download to start. `urls` are mirrors of one file, or one magnet link; or there is none, and `torrent` is the
+    content of a .torrent file. `select` chooses files of a torrent: `1-3,7`, counted from 1, or a pattern as `*.mkv`;
+    None means all, or what the magnet link says."""
 
-    urls: Sequence[str]
+    urls: Sequence[str] = ()
     name: str | None = None  # None: from the server or the URL
     tags: Collection[str] = ()
     digests: Mapping[str, str] = field(default_factory=dict)  # algorithm -> hex
     paused: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    torrent: bytes | None = None
+    select: str | None = None
 
 
 class Transfers(Protocol):

@@ -20,6 +20,7 @@ import trio
 
 from engine.digests import check_digests
 from engine.errors import BadRequest, NoSuchItem
+from engine.formats.magnet import is_magnet
 from engine.ports import AddRequest, Blobs, Catalogue, Edit, NewDownload, NewItem, Progress
 from engine.safe_names import is_safe
 from engine.sources.http import HttpSource
@@ -69,6 +70,10 @@ class TransferManager:
     async def add(self, request: AddRequest) -> Item:
         """BadRequest for URLs, names, digests or options that cannot be. Content that is known to be in the store
         by the SHA-256 that the user gives is not fetched: the item is complete at once."""
+        if request.torrent is not None or any(map(is_magnet, request.urls)):
+            raise BadRequest("Torrents cannot be downloaded yet.")
+        if request.select is not None:
+            raise BadRequest("Files can be selected of a torrent only.")
         if not request.urls:
             raise BadRequest("A download needs at least one URL.")
         urls = [check_url(url) for url in request.urls]

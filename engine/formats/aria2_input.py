@@ -1,0 +1,193 @@
+"""aria2's input-file format: URIs, a line each download, with options below them. Pure.
+
+    https://a.example/x.iso<TAB>https://b.example/x.iso
+      out=debian.iso
+      checksum=sha-256=9f86...
+      header=Referer: https://example.org/
+
+Mirrors of one file are separated by tabs; lines that begin with white space are `name=value` of the line above; blank
+lines and those that begin with # do not count. https://aria2.github.io/manual/en/html/aria2c.html#input-file
+
+What an option that we have none for would have changed is said in a note, and the download goes on without it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, TypeAlias
+
+from engine.digests import check_digests
+from engine.errors import BadRequest
+from engine.formats.links import check_link, lines_of
+from engine.formats.magnet import is_magnet
+from engine.formats.wanted import Reading, Sentences, Wanted, shown
+from engine.safe_names import safe_name
+from engine.sources.urls import basic
+
+MAX_URIS: Final = 200  # of one download
+MAX_OPTIONS: Final = 200
+
+_SELECTION = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*", re.ASCII)
+# What aria2 is told about its own running, or always holds here: nothing would change.
+_WITHOUT_EFFECT: Final = frozenset(
+    {"continue", "allow-overwrite", "auto-file-renaming", "always-resume", "file-allocation", "gid", "remote-time",
+     "check-integrity", "conditional-get", "enable-http-keep-alive", "http-accept-gzip", "max-tries", "retry-wait",
+     "split", "max-connection-per-server", "min-split-size", "stream-piece-selector", "follow-metalink", "timeout"}
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A download while its lines are read. `line` is where it begins."""
+
+    line: int
+    urls: list[str]
+    name: str | None = None
+    digests: dict[str, str] = field(default_factory=dict)
+    select: str | None = None
+    paused: bool = False
+    options: dict[str, str] = field(default_factory=dict)
+    user: str | None = None
+    password: str | None = None
+    count: int = 0
+
+
+Note: TypeAlias = Callable[[str], None]
+Take: TypeAlias = Callable[[_Draft, str, Note], None]
+
+
+def parse_aria2_input(content: bytes) -> Reading:
+    """A fault costs the download that it is in, and no other."""
+    wanted: list[Wanted] = []
+    faults, notes = Sentences(), Sentences()
+    draft: _Draft | None = None
+    broken = False  # the download that the next options would belong to
+
+    def close() -> None:
+        if draft is not None and not broken:
+            wanted.append(_wanted(draft))
+
+    for number, line in enumerate(lines_of(content), start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            if line[0] not in " \t":
+                close()
+                draft, broken = None, False
+                draft = _begin(number, text)
+            elif draft is not None and not broken:
+                _option(draft, text, partial(_note, notes, number))
+            elif draft is None and not broken:
+                raise BadRequest("There is no URL above this option.")
+        except BadRequest as error:
+            faults.add(f"Line {number}: {error}")
+            broken = True
+    close()
+    return Reading(tuple(wanted), faults.all(), notes.all())
+
+
+def _note(notes: Sentences, line: int, sentence: str) -> None:
+    notes.add(f"Line {line}: {sentence}")
+
+
+def _begin(number: int, text: str) -> _Draft:
+    urls = list(dict.fromkeys(filter(None, (part.strip() for part in text.split("\t")))))
+    if len(urls) > MAX_URIS:
+        raise BadRequest(f"A download has at most {MAX_URIS} URLs, this one has {len(urls)}.")
+    for url in urls:
+        check_link(url)
+    if len(urls) > 1 and any(map(is_magnet, urls)):
+        raise BadRequest("A magnet link has no mirrors: write it on a line of its own.")
+    return _Draft(number, urls)
+
+
+def _option(draft: _Draft, text: str, note: Note) -> None:
+    name, equals, value = text.partition("=")
+    name, value = name.strip().lower(), value.strip()
+    if not equals:
+        raise BadRequest(f"An option is written as name=value, this is not: {shown(text)}.")
+    draft.count += 1
+    if draft.count > MAX_OPTIONS:
+        raise BadRequest(f"A download has at most {MAX_OPTIONS} options.")
+    if name in _TAKEN:
+        _TAKEN[name](draft, value, note)
+    elif name == "dir":
+        note("dir is left out: a download is in /files and in its tags' directories.")
+    elif name not in _WITHOUT_EFFECT:
+        note(f"the option {shown(name)} is left out: there is none like it for a single download.")
+
+
+def _out(draft: _Draft, value: str, note: Note) -> None:
+    folder, _, last = value.rpartition("/")
+    name = safe_name(last, "")
+    if not name:
+        raise BadRequest(f"{shown(value)} cannot be the name of a file.")
+    if folder:
+        note(f"the folder {shown(folder)} is left out: a download is in /files and in its tags' directories.")
+    draft.name = name
+
+
+def _checksum(draft: _Draft, value: str, _note: Note) -> None:
+    algorithm, _, digest = value.partition("=")
+    draft.digests |= check_digests({algorithm.strip(): digest.strip()})
+
+
+def _header(draft: _Draft, value: str, _note: Note) -> None:
+    name, colon, text = value.partition(":")
+    if not colon or not name.strip():
+        raise BadRequest(f"A header is written as NAME: VALUE, this is not: {shown(name)}.")
+    draft.options[f"header.{name.strip()}"] = text.strip()
+
+
+def _pause(draft: _Draft, value: str, _note: Note) -> None:
+    if value.lower() not in ("true", "false"):
+        raise BadRequest(f"pause is true or false, not {shown(value)}.")
+    draft.paused = value.lower() == "true"
+
+
+def _select_file(draft: _Draft, value: str, _note: Note) -> None:
+    selection = "".join(value.split())
+    if not _SELECTION.fullmatch(selection):
+        raise BadRequest(f"select-file takes numbers and ranges such as 1-3,7, not {shown(value)}.")
+    draft.select = selection
+
+
+def _user(draft: _Draft, value: str, _note: Note) -> None:
+    draft.user = value
+
+
+def _password(draft: _Draft, value: str, _note: Note) -> None:
+    draft.password = value
+
+
+def _as_header(name: str) -> Take:
+    def take(draft: _Draft, value: str, _note: Note) -> None:
+        draft.options[f"header.{name}"] = value
+
+    return take
+
+
+_TAKEN: Mapping[str, Take] = {
+    "out": _out, "checksum": _checksum, "header": _header, "pause": _pause, "select-file": _select_file,
+    "http-user": _user, "http-passwd": _password, "referer": _as_header("Referer"),
+    "user-agent": _as_header("User-Agent"),
+}  # fmt: skip
+
+
+def _wanted(draft: _Draft) -> Wanted:
+    options = dict(draft.options)
+    if draft.user is not None or draft.password is not None:
+        login = basic((draft.user or "").encode("utf-8", "replace"), (draft.password or "").encode("utf-8", "replace"))
+        options["header.Authorization"] = login
+    return Wanted(
+        tuple(draft.urls),
+        name=draft.name,
+        digests=draft.digests,
+        select=draft.select,
+        paused=draft.paused,
+        options=options,
+    )

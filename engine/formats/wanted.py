@@ -1,0 +1,84 @@
+"""One download that a file or a magnet names, before anybody has asked for it, and what reading a file gave. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from engine.ports import AddRequest
+
+MAX_FAULTS: Final = 20  # sentences kept of one file; the last says how many more there are
+SHOWN: Final = 80  # characters of what was typed in a sentence about it
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Digests of consecutive stretches of `length` bytes, lower-case hex; the last stretch may be shorter."""
+
+    algorithm: str
+    length: int
+    hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`urls` are mirrors of one file, the best first, or one magnet; `torrent` the content of a .torrent file instead.
+
+    `name` is fit to be a file's; `select` chooses files of a torrent as `--select` does (`1-3,7`, counted from 1)."""
+
+    urls: tuple[str, ...] = ()
+    torrent: bytes | None = None
+    name: str | None = None
+    size: int | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)  # algorithm -> lower-case hex
+    pieces: Pieces | None = None
+    select: str | None = None
+    paused: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def request(self, *, tags: Collection[str], paused: bool, options: Mapping[str, str]) -> AddRequest:
+        """As it is asked for. What the file says of this one download wins over `options`, which are for all."""
+        return AddRequest(
+            self.urls,
+            name=self.name,
+            tags=tags,
+            digests=self.digests,
+            paused=paused or self.paused,
+            options={**options, **self.options},
+            torrent=self.torrent,
+            select=self.select,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a file holds. A fault is a download that cannot be had, a note something that was left out of one; each is
+    one sentence that says where."""
+
+    wanted: tuple[Wanted, ...] = ()
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def shown(text: str) -> str:
+    """`text` for a sentence: quoted and not long."""
+    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "…")
+
+
+class Sentences:
+    """A bounded list of them."""
+
+    def __init__(self) -> None:
+        self._kept: list[str] = []
+        self._more = 0
+
+    def add(self, sentence: str) -> None:
+        if len(self._kept) < MAX_FAULTS:
+            self._kept.append(sentence)
+        else:
+            self._more += 1
+
+    def all(self) -> tuple[str, ...]:
+        more = (f"There are {self._more} more like these.",) if self._more else ()
+        return (*self._kept, *more)
