@@ -30,6 +30,7 @@ from engine.sources.urls import basic
 MAX_URIS: Final = 200  # of one download
 MAX_OPTIONS: Final = 200
 
+_LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|magnet:\?", re.IGNORECASE)  # a line that is indented by mistake
 _SELECTION = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*", re.ASCII)
 # What aria2 is told about its own running, or always holds here: nothing would change.
 _WITHOUT_EFFECT: Final = frozenset(
@@ -75,7 +76,7 @@ def parse_aria2_input(content: bytes) -> Reading:
         if not text or text.startswith("#"):
             continue
         try:
-            if line[0] not in " \t":
+            if line[0] not in " \t" or _LINK.match(text):
                 close()
                 draft, broken = None, False
                 draft = _begin(number, text)

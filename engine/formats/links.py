@@ -16,7 +16,7 @@ from engine.formats.wanted import Reading, Sentences, Wanted, shown
 from engine.sources.urls import check_url
 
 MAX_SMALL: Final = 256 << 10  # bytes of a file with one link; favicons make some of them long
-MAX_LINES: Final = 200_000
+MAX_LINES: Final = 100_000
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BOMS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))

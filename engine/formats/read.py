@@ -15,7 +15,8 @@ from engine.formats.wanted import Reading, Wanted, shown
 
 MAX_BYTES: Final = 16 << 20  # of any file; libtorrent takes .torrent files to 10 MB
 
-_OPTION_LINE = re.compile(rb"^[ \t]+[a-z0-9-]+=", re.MULTILINE)
+# What a list of links a line does not have: options, or mirrors.
+_ARIA2 = re.compile(rb"^[ \t]+[a-z0-9-]+=|^[^\s#]\S*[ ]?\t\s*[a-z]+://", re.MULTILINE)
 
 
 def read(name: str, content: bytes) -> Reading:
@@ -46,7 +47,7 @@ def _torrent(content: bytes) -> Reading:
 
 
 def _list(content: bytes) -> Reading:
-    return (parse_aria2_input if _OPTION_LINE.search(content) else parse_list)(content)
+    return (parse_aria2_input if _ARIA2.search(content) else parse_list)(content)
 
 
 _PARSERS: Mapping[Format, Callable[[bytes], Reading]] = {

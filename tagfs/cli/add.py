@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from tagfs.cli import exits
 from tagfs.cli.common import declare_json, declare_tags, tag_names
@@ -13,15 +16,25 @@ from tagfs.cli.display import item_line
 from tagfs.cli.output import json_list, say, warn
 from tagfs.cli.session import Session
 from tagfs.cli.verb import UsageError, Verb
+from tagfs.control.client import Client
 from tagfs.control.errors import VerbError
+from tagfs.control.protocol import MAX_CONTENT
+from tagfs.control.views_added import AddedView
 from tagfs.control.views_items import ItemView
 from tagfs.escape import escape
 
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://|magnet:", re.IGNORECASE)
 _DIGEST = re.compile(r"([a-z0-9-]+):([0-9a-f]+)", re.IGNORECASE)
 
 
 def _declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("urls", metavar="URL", nargs="*", help="http or https; each one is a download of its own")
+    parser.add_argument(
+        "sources",
+        metavar="WHAT",
+        nargs="*",
+        help="a URL, a magnet link, a file (.torrent .magnet .meta4 .metalink .url .webloc .desktop, or a .txt with a "
+        "link a line), or - for standard input",
+    )
     declare_tags(parser, "tags of the downloads")
     parser.add_argument("--name", help="name of the file, instead of the server's")
     parser.add_argument(
@@ -29,7 +42,13 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--mirrors", action="store_true", help="all URLs are mirrors of one file")
     parser.add_argument(
-        "-i", "--input", metavar="FILE", help="also the URLs in FILE (- for standard input), one download a line"
+        "--select", metavar="FILES", help="of a torrent only these: numbers and ranges (1-3,7), or a pattern ('*.mkv')"
+    )
+    parser.add_argument(
+        "-i",
+        "--input",
+        metavar="FILE",
+        help="also what FILE (- for standard input) lists: one download a line, options indented below it as for aria2",
     )
     parser.add_argument(
         "-H", "--header", metavar="NAME:VALUE", action="append", default=[], help="send this to the URL's server, too"
@@ -41,20 +60,23 @@ def _declare(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace, session: Session) -> int:
-    downloads = _downloads(options)
-    if not downloads:
-        raise UsageError("There is nothing to add: give a URL, or -i FILE.")
+    urls, files = _sorted_out(options.sources)
+    downloads = [tuple(urls)] if options.mirrors and urls else [(url,) for url in urls]
+    if options.input:
+        files.append(_content(options.input, as_list=True))
+    if not downloads and not files:
+        raise UsageError("There is nothing to add: give a URL, a magnet link or a file, or -i FILE.")
     digests = dict(map(_digest, options.digest))
-    if (options.name or digests) and len(downloads) > 1:
+    if (options.name or digests) and (len(downloads) > 1 or files):
         raise UsageError("--name and --digest are for one download; give one URL, or --mirrors.")
     common = {
-        "tags": tag_names(options.tags), "paused": options.paused, "digests": digests, "name": options.name,
-        "options": _options(options),
+        "tags": tag_names(options.tags), "paused": options.paused, "options": _options(options),
+        "select": options.select,
     }  # fmt: skip
     failed: list[int] = []
     with session.client() as client:
-        answers = client.call_each("add", ({"urls": urls, **common} for urls in downloads), ItemView)
-        added = _only_items(answers, failed)
+        calls = ({"urls": urls, "digests": digests, "name": options.name, **common} for urls in downloads)
+        added = chain(_added(client, calls, failed), _added_by_files(client, files, common, failed))
         if options.json:
             json_list(added)
         else:
@@ -63,8 +85,8 @@ def _run(options: argparse.Namespace, session: Session) -> int:
     return max(failed, default=exits.OK)
 
 
-def _only_items(answers: Iterator[ItemView | VerbError], failed: list[int]) -> Iterator[ItemView]:
-    for answer in answers:
+def _added(client: Client, calls: Iterable[Mapping[str, object]], failed: list[int]) -> Iterator[ItemView]:
+    for answer in client.call_each("add", calls, ItemView):
         if isinstance(answer, VerbError):
             warn(answer.message)
             failed.append(exits.of(answer.code))
@@ -72,21 +94,50 @@ def _only_items(answers: Iterator[ItemView | VerbError], failed: list[int]) -> I
             yield answer
 
 
-def _downloads(options: argparse.Namespace) -> list[tuple[str, ...]]:
-    """The URLs of each download."""
-    given = [tuple(options.urls)] if options.mirrors and options.urls else [(url,) for url in options.urls]
-    return given + (_read_list(options.input) if options.input else [])
+def _added_by_files(
+    client: Client, files: Iterable[tuple[str, bytes]], common: Mapping[str, object], failed: list[int]
+) -> Iterator[ItemView]:
+    """A file that cannot be read costs itself only, and so does a line of a list."""
+    for name, content in files:
+        try:
+            answer: AddedView = client.call(
+                "add_file", {"name": name, "content": b64encode(content).decode(), **common}, AddedView
+            )
+        except VerbError as error:
+            warn(f"{escape(name)}: {error.message}")
+            failed.append(exits.of(error.code))
+            continue
+        for sentence in (*answer.faults, *answer.notes):
+            warn(f"{escape(name)}: {sentence}")
+        if answer.faults:
+            failed.append(exits.USAGE)
+        yield from answer.items
 
 
-def _read_list(file: str) -> list[tuple[str, ...]]:
-    """One download a line, mirrors separated by tabs; empty lines and those that begin with # do not count."""
+def _sorted_out(sources: Iterable[str]) -> tuple[list[str], list[tuple[str, bytes]]]:
+    """URLs, and the names and contents of files. A name that is no file is taken for a URL, and the daemon says what
+    is wrong with it."""
+    urls: list[str] = []
+    files: list[tuple[str, bytes]] = []
+    for source in sources:
+        if source == "-" or (not _URL.match(source) and os.path.exists(source)):
+            files.append(_content(source))
+        else:
+            urls.append(source)
+    return urls, files
+
+
+def _content(file: str, *, as_list: bool = False) -> tuple[str, bytes]:
+    """Name and bytes. With `as_list`, and for standard input, what is none of the other formats is a list."""
     if file == "-":
-        lines = sys.stdin.read().splitlines()
+        name, content = "standard input.txt", sys.stdin.buffer.read(MAX_CONTENT + 1)
     else:
-        with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-            lines = stream.read().splitlines()
-    wanted = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    return [tuple(filter(None, map(str.strip, line.split("\t")))) for line in wanted]
+        name = os.path.basename(file) + (".txt" if as_list and not file.endswith(".txt") else "")
+        with open(file, "rb") as stream:
+            content = stream.read(MAX_CONTENT + 1)
+    if len(content) > MAX_CONTENT:
+        raise UsageError(f"{escape(file)} is larger than any torrent or list: at most {MAX_CONTENT >> 20} MiB.")
+    return name, content
 
 
 def _options(options: argparse.Namespace) -> dict[str, str]:
@@ -112,12 +163,16 @@ def _digest(text: str) -> tuple[str, str]:
 VERBS = {
     "add": Verb(
         about="Each download is an item at once, with its tags; prints its id and name. The name may change when "
-        "the server says a better one. What a line or URL does wrong costs that download only.",
+        "the server says a better one. What a line or URL does wrong costs that download only. Lists are in the "
+        "format of aria2: mirrors separated by tabs, and indented below them options such as out=NAME, "
+        "checksum=sha-256=HEX, header=NAME: VALUE, pause=true and select-file=1-3.",
         examples=(
             "tagfs add https://example.org/debian.iso -t linux,iso",
             "tagfs add --digest sha256:9f86d0...0f00a08 --name debian.iso https://example.org/latest",
             "tagfs add --mirrors https://a.example/x.iso https://b.example/x.iso",
+            "tagfs add debian.torrent x.meta4 'magnet:?xt=urn:btih:...' --select 1-3,7",
             "tagfs add -i list.txt -t music --paused",
+            "grep -o 'https://[^\"]*iso' page.html | tagfs add -",
         ),
         declare=_declare,
         run=_run,

@@ -20,7 +20,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Downloads",
         (
-            Entry("add", "add", "URL... [-t TAG]", "start downloads"),
+            Entry("add", "add", "WHAT... [-t TAG]", "start downloads: URLs, magnets, torrents, lists"),
             Entry("status", "status", "[ITEM...]", "what is arriving, how far it is; -f follows"),
             Entry("pause", "pause", "ITEM...|--all", "hold downloads"),
             Entry("resume", "pause", "ITEM...|--all", "go on with them; also tries failed ones again"),

@@ -19,7 +19,8 @@ from typing import Any
 
 from tagfs.control.errors import Code, WireError
 
-MAX_LINE = 1 << 20  # bytes of a request, newline included
+MAX_CONTENT = 16 << 20  # bytes of a file that travels in a request, as base64
+MAX_LINE = MAX_CONTENT // 3 * 4 + (1 << 20)  # bytes of a request, newline included
 MAX_REPLY = 1 << 26  # bytes of a reply: a page of 1,000 items with very long names and 100s of tags each fits
 MAX_CALLS = 32  # of one connection at once; further requests wait in the socket
 

@@ -25,6 +25,7 @@ from typing import Protocol, TypeVar
 
 from tagfs.control.spelling import Spelling
 from tagfs.control.views import (
+    AddedView,
     ContentView,
     ImportView,
     ItemPage,
@@ -67,9 +68,25 @@ class Verbs(Protocol):
         digests: Mapping[str, str] | None = None,
         paused: bool = False,
         options: Mapping[str, str] | None = None,
+        select: str | None = None,
     ) -> ItemView:
-        """One download; `urls` are mirrors of one file. `digests` maps algorithm to hex. The item is there, queued
-        or paused, when this returns. BAD_REQUEST for a URL, tag, name or digest that cannot be."""
+        """One download; `urls` are mirrors of one file, or one magnet link. `digests` maps algorithm to hex; `select`
+        chooses files of a torrent. The item is there, queued or paused, when this returns. BAD_REQUEST for a URL, tag,
+        name, digest or selection that cannot be."""
+
+    async def add_file(
+        self,
+        name: str,
+        content: str,
+        *,
+        tags: tuple[str, ...] = (),
+        paused: bool = False,
+        options: Mapping[str, str] | None = None,
+        select: str | None = None,
+    ) -> AddedView:
+        """The downloads that a file names: a torrent, a magnet, a Metalink, a link file or a list. `content` is base64.
+        A line of a list, or a file of a Metalink, that cannot be fetched is a fault and costs itself only; all others
+        are added, or none. BAD_REQUEST when the file is none of the formats or holds nothing that can be fetched."""
 
     async def status(self, *, items: tuple[Ref, ...] = (), limit: int = 100) -> StatusView:
         """Of all downloads, or of `items` only (also of those that are whole)."""

@@ -9,11 +9,13 @@ This module gathers them for the daemon. The command line imports the one that i
 half a millisecond to make.
 """
 
+from tagfs.control.views_added import AddedView
 from tagfs.control.views_downloads import DownloadView, StatusView, VersionView
 from tagfs.control.views_items import ItemPage, ItemView, TagPage, TagView
 from tagfs.control.views_work import ContentView, FaultView, ImportView, SkippedView, VerifyView, WorkView
 
 __all__ = [
+    "AddedView",
     "ContentView",
     "DownloadView",
     "FaultView",

@@ -1,12 +1,13 @@
-"""add, status, watch, pause, resume: verbs about downloads. Trio thread."""
+"""add, add_file, status, watch, pause, resume: verbs about downloads. Trio thread."""
 
 from __future__ import annotations
 
 import os
 import time
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 
@@ -15,7 +16,8 @@ from engine.types import Item, ItemId, State
 from tagfs import __version__
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.verbs import Ref, Report
-from tagfs.control.views import DownloadView, ItemView, StatusView
+from tagfs.control.views import AddedView, DownloadView, ItemView, StatusView
+from tagfs.intake.take import add_all, read_file, requests
 from tagfs.service.base import Part, verb
 from tagfs.service.show import download_view, item_view
 from tagfs.vfs import edits
@@ -39,11 +41,36 @@ class Downloads(Part):
         digests: Mapping[str, str] | None = None,
         paused: bool = False,
         options: Mapping[str, str] | None = None,
+        select: str | None = None,
     ) -> ItemView:
         if not urls:
             raise VerbError(Code.BAD_REQUEST, "A download needs a URL.")
-        request = AddRequest(urls, name=name, tags=tags, digests=digests or {}, paused=paused, options=options or {})
+        request = AddRequest(
+            urls, name=name, tags=tags, digests=digests or {}, paused=paused, options=options or {}, select=select
+        )
         return item_view(self.context, await self.transfers.add(request))
+
+    @verb
+    async def add_file(
+        self,
+        name: str,
+        content: str,
+        *,
+        tags: tuple[str, ...] = (),
+        paused: bool = False,
+        options: Mapping[str, str] | None = None,
+        select: str | None = None,
+    ) -> AddedView:
+        try:
+            data = b64decode(content, validate=True)
+        except ValueError as error:
+            raise VerbError(Code.BAD_REQUEST, "The content of a file travels as base64.") from error
+        found = await read_file(name, data)
+        wanted = requests(found, tags=tags, paused=paused, options=options)
+        if select is not None:
+            wanted = [replace(request, select=select) for request in wanted]
+        items = await add_all(self.catalogue, self.transfers, wanted)
+        return AddedView(tuple(item_view(self.context, item) for item in items), found.faults, found.notes)
 
     @verb
     async def status(self, *, items: tuple[Ref, ...] = (), limit: int = 100) -> StatusView:

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import os
 import threading
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 import trio
 
+from engine.errors import BadRequest
+from engine.formats.read import read
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.server import serve
 from tagfs.control.verbs import Report, Spelling
 from tagfs.control.views import (
+    AddedView,
     ContentView,
     DownloadView,
     FaultView,
@@ -81,6 +85,7 @@ class MemoryVerbs:
         digests: Mapping[str, str] | None = None,
         paused: bool = False,
         options: Mapping[str, str] | None = None,
+        select: str | None = None,
     ) -> ItemView:
         self.calls.append("add")
         self.seen_options, self.seen_digests = options or {}, digests or {}
@@ -88,6 +93,29 @@ class MemoryVerbs:
             raise VerbError(Code.BAD_REQUEST, f"{urls[0]} is no http or https URL.")
         state = "paused" if paused else "queued"
         return self.put(name or urls[0].rpartition("/")[2], tags=tags, state=state, url=urls[0], done=0)
+
+    async def add_file(
+        self,
+        name: str,
+        content: str,
+        *,
+        tags: tuple[str, ...] = (),
+        paused: bool = False,
+        options: Mapping[str, str] | None = None,
+        select: str | None = None,
+    ) -> AddedView:
+        self.calls.append(f"add_file {name} {select}")
+        try:
+            found = read(name, b64decode(content))
+        except BadRequest as error:
+            raise VerbError(Code.BAD_REQUEST, str(error)) from error
+        items = [
+            self.put(wanted.name or wanted.urls[0].rpartition("/")[2], tags=tags, state="queued")
+            if wanted.urls
+            else self.put("a torrent", tags=tags, state="queued")
+            for wanted in found.wanted
+        ]
+        return AddedView(tuple(items), found.faults, found.notes)
 
     def _downloads(self, chosen: list[ItemView]) -> tuple[DownloadView, ...]:
         return tuple(

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.formats.read import MAX_BYTES
 from tagfs.cli import exits
+from tagfs.control.protocol import MAX_CONTENT
 from tagfs.control.views import FaultView
 from tests.support.memory_verbs import MemoryVerbs
 from tests.tagfs.cli.conftest import Tagfs
@@ -126,8 +128,38 @@ class TestAdd:
     def test_a_list_from_standard_input(
         self, tagfs: Tagfs, verbs: MemoryVerbs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sys, "stdin", io.StringIO("http://h/a\n"))
-        assert tagfs("add", "-i", "-").lines == ["id:4096 a"]
+        for word in (["-i", "-"], ["-"]):
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"http://h/a\n")))
+            assert len(tagfs("add", *word).lines) == 1
+
+    def test_files_of_other_formats(self, tagfs: Tagfs, verbs: MemoryVerbs, tmp_path: Path) -> None:
+        (tmp_path / "a.torrent").write_bytes(b"d4:infod4:name1:aee")
+        (tmp_path / "b.url").write_text("[InternetShortcut]\nURL=http://h/b\n")
+        files = [str(tmp_path / "a.torrent"), str(tmp_path / "b.url")]
+        ran = tagfs("add", files[0], "http://h/c", "magnet:?xt=urn:btih:1", files[1], "--select", "1-3")
+        assert [line.partition(" ")[2] for line in ran.lines] == ["c", "a torrent", "b"]
+        assert ran.err == "tagfs: magnet:?xt=urn:btih:1 is no http or https URL.\n"
+        assert verbs.calls == ["add", "add", "add_file a.torrent 1-3", "add_file b.url 1-3"]
+
+    def test_what_is_wrong_with_a_file_is_said_with_its_name(
+        self, tagfs: Tagfs, verbs: MemoryVerbs, tmp_path: Path
+    ) -> None:
+        (tmp_path / "x.pdf").write_bytes(b"%PDF")
+        (tmp_path / "l.txt").write_text("http://h/a\nnothing\nhttp://h/b\n  dir=/x\n")
+        ran = tagfs("add", str(tmp_path / "x.pdf"), str(tmp_path / "l.txt"))
+        assert (ran.code, ran.lines) == (exits.USAGE, ["id:4096 a", "id:4097 b"])
+        assert [line.partition(": ")[2].partition(":")[0] for line in ran.err.splitlines()] == [
+            "x.pdf",
+            "l.txt",
+            "l.txt",
+        ]
+
+    def test_a_file_that_is_too_large_is_not_sent(self, tagfs: Tagfs, verbs: MemoryVerbs, tmp_path: Path) -> None:
+        with (tmp_path / "huge.torrent").open("wb") as file:
+            file.truncate(MAX_CONTENT + 1)
+        assert tagfs("add", str(tmp_path / "huge.torrent")).code == exits.USAGE
+        assert verbs.calls == []
+        assert MAX_CONTENT == MAX_BYTES
 
     def test_name_and_digest_are_for_one(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
         ran = tagfs("add", "http://h/a", "http://m/a", "--mirrors", "--name", "n", "--digest", "SHA256:AB12")
