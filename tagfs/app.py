@@ -30,11 +30,15 @@ from tagfs.config.paths import socket_path
 from tagfs.config.settings import Config
 from tagfs.config.transfer import transfer_config
 from tagfs.control.server import serve as serve_control
+from tagfs.intake.drops import DropStore
 from tagfs.mount.session import Session
 from tagfs.service.status_text import render
 from tagfs.service.verbs import Service
+from tagfs.vfs import numbers
 from tagfs.vfs.context import Context
 from tagfs.vfs.drafts import Drafts
+from tagfs.vfs.faults import Faults
+from tagfs.vfs.inbox import Inbox
 from tagfs.vfs.nodes import root
 from tagfs.vfs.views import Views
 
@@ -71,6 +75,8 @@ async def _run(
         views = Views(catalogue, index)
         catalogue.observe(views)
         drafts = Drafts(catalogue, store)
+        faults = Faults()
+        inbox = Inbox(DropStore(state), catalogue, transfers, faults, numbers.DROP_BASE)
         context = Context(
             catalogue=catalogue,
             index=index,
@@ -78,6 +84,8 @@ async def _run(
             blobs=store,
             views=views,
             drafts=drafts,
+            inbox=inbox,
+            faults=faults,
             store=state,
             mountpoint=mountpoint,
             read_patience=settings.transfer.read_patience,
@@ -87,6 +95,7 @@ async def _run(
         async with trio.open_nursery() as nursery:
             await nursery.start(drafts.run)
             await nursery.start(transfers.run)
+            await nursery.start(inbox.run)
             await nursery.start(Collector(catalogue, store).run)
             service = Service(context, store, end=nursery.cancel_scope.cancel)
             socket = socket_path(state, settings.paths.runtime)

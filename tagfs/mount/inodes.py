@@ -16,7 +16,7 @@ from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.query import QueryDirectory
 from tagfs.vfs.nodes.tags import TagsRoot
 from tagfs.vfs.nodes.unfinished import UnfinishedDirectory
-from tagfs.vfs.tree import BlobNode, Directory, ItemNode, LinkNode, Node, TextNode
+from tagfs.vfs.tree import BlobNode, Directory, DropNode, ItemNode, LinkNode, Node, TextNode
 from tagfs.vfs.views import Path
 
 Remembered: TypeAlias = Directory | LinkNode
@@ -41,6 +41,8 @@ class Inodes:
         item = numbers.item_of(number)
         if item is not None:
             return ItemNode(item)
+        if numbers.is_drop(number):
+            return DropNode(number) if self._context.inbox.numbered(number) is not None else None
         fixed = self._context.nodes.get(number)
         if fixed is not None:
             return fixed
@@ -52,7 +54,7 @@ class Inodes:
         match node:
             case ItemNode(item):
                 return item
-            case TextNode():
+            case TextNode() | DropNode():
                 return node.number
             case BlobNode(blob):
                 number = numbers.of_blob(blob.id)

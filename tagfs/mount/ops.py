@@ -26,10 +26,13 @@ from tagfs.vfs import attr, edits, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.content import ArrivingFile, BlobFile, DraftFile, KeptFile, OpenFile, TextFile
 from tagfs.vfs.context import Context
+from tagfs.vfs.dropped import DropFile, drop_xattr, drop_xattrs
+from tagfs.vfs.inbox import Drop
 from tagfs.vfs.names import NAME_MAX, is_certain
+from tagfs.vfs.nodes.inbox import drop_attr
 from tagfs.vfs.nodes.items import item_attr
 from tagfs.vfs.nodes.tags import TagsRoot
-from tagfs.vfs.tree import BlobNode, Directory, ItemNode, LinkNode, Node, TextNode
+from tagfs.vfs.tree import BlobNode, Directory, DropNode, Inbox, ItemNode, LinkNode, Node, TextNode
 from tagfs.vfs.xattrs import Xattrs, check_namespace
 
 if TYPE_CHECKING:
@@ -94,6 +97,8 @@ class Operations(pyfuse3.Operations):
         self, inode: InodeT, attr: EntryAttributes, fields: SetattrFields, fh: FileHandleT | None, ctx: RequestContext
     ) -> EntryAttributes:
         node = self._node(inode)
+        if isinstance(node, DropNode):
+            return self._set_drop(node, attr, fields)
         if isinstance(node, Directory) and not (fields.update_mode or fields.update_uid or fields.update_gid):
             return self._answers.attributes(node.attr())  # its times are computed; tar and rsync set them at the end
         if not isinstance(node, ItemNode):
@@ -153,7 +158,8 @@ class Operations(pyfuse3.Operations):
     @guarded
     async def mkdir(self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext) -> EntryAttributes:
         with self._kernel.holding(parent_inode):
-            return self._answer(await self._directory(parent_inode).mkdir(_text(name)))
+            made = await self._directory(parent_inode).mkdir(_text(name))
+            return self._answer(made, keep_name=made.kept)
 
     @guarded
     async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
@@ -171,7 +177,7 @@ class Operations(pyfuse3.Operations):
     ) -> tuple[FileInfo, EntryAttributes]:
         with self._kernel.holding(parent_inode):
             file = await self._create(parent_inode, _text(name), mode)
-            return self._opened(file), await self._answer_new(parent_inode, _text(name), file.item)
+            return self._opened(file), await self._answer_file(parent_inode, _text(name), file)
 
     @guarded
     async def mknod(
@@ -182,7 +188,7 @@ class Operations(pyfuse3.Operations):
         with self._kernel.holding(parent_inode):
             file = await self._create(parent_inode, _text(name), mode)
             await file.close()
-            return await self._answer_new(parent_inode, _text(name), file.item)
+            return await self._answer_file(parent_inode, _text(name), file)
 
     @guarded
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
@@ -208,6 +214,8 @@ class Operations(pyfuse3.Operations):
             if isinstance(source, TagsRoot) and isinstance(target, TagsRoot):
                 await source.rename(old, new)
                 self.inodes.renamed(old, new)
+            elif isinstance(source.place, Inbox) or isinstance(target.place, Inbox):
+                await edits.rename_drop(self._context, source, old, target, new)
             else:
                 item = await edits.rename(self._context, source, old, target, new)
                 if not await self._leads_to(target, new, item):
@@ -255,6 +263,8 @@ class Operations(pyfuse3.Operations):
                 opened = self._open_item(row, flags)
                 opened.row = row
                 return self._opened(opened)
+            case DropNode():
+                return self._opened(await self._open_drop(node, flags))
             case _:
                 raise OSError(errno.EISDIR, "this is a directory")
 
@@ -300,17 +310,23 @@ class Operations(pyfuse3.Operations):
         node, key = self._node(inode), _attribute(name)
         if isinstance(node, ItemNode):
             return self._xattrs.get(node.item, key)
+        if isinstance(node, DropNode):
+            return drop_xattr(self._drop(node), key)
         raise OSError(errno.ENODATA, f"there is no attribute {key}")
 
     @guarded
     async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:
         node = self._node(inode)
         names = self._xattrs.list(node.item) if isinstance(node, ItemNode) else []
+        if isinstance(node, DropNode):
+            names = drop_xattrs(self._drop(node))
         return [pyfuse3.XAttrNameT(name.encode("utf-8", "surrogateescape")) for name in names]
 
     @guarded
     async def setxattr(self, inode: InodeT, name: XAttrNameT, value: bytes, ctx: RequestContext) -> None:
         node, key = self._node(inode), _attribute(name)
+        if isinstance(node, DropNode):  # cp -a and browsers try, and go on without when it is not supported
+            raise OSError(errno.EOPNOTSUPP, "a file in /inbox has no attributes of its own")
         if not isinstance(node, ItemNode):
             raise OSError(errno.EPERM, "only items have attributes")
         await self._xattrs.set(node.item, key, value)
@@ -358,6 +374,8 @@ class Operations(pyfuse3.Operations):
                 return attr.of_text(number, self._context.started_ns)
             case LinkNode():
                 return self._link_attr(node, self.inodes.number_of(node))
+            case DropNode():
+                return drop_attr(self._drop(node))
             case Directory():
                 return node.attr()
 
@@ -394,11 +412,40 @@ class Operations(pyfuse3.Operations):
         handle = pyfuse3.FileHandleT(self.files.add(opened))
         return pyfuse3.FileInfo(fh=handle, direct_io=opened.direct_io, keep_cache=opened.keep_cache)
 
-    async def _create(self, parent: int, name: str, mode: int) -> DraftFile:
-        draft = await edits.create(self._context, self._directory(parent), name, mode)
+    async def _create(self, parent: int, name: str, mode: int) -> DraftFile | DropFile:
+        directory = self._directory(parent)
+        if isinstance(directory.place, Inbox):
+            drop = await edits.drop(self._context, directory, name)
+            return DropFile(self._context.inbox, drop, writing=True)
+        draft = await edits.create(self._context, directory, name, mode)
         file = DraftFile(self._context.drafts, draft, writing=True)
         file.row = self._context.catalogue.item(file.item)
         return file
+
+    async def _answer_file(self, parent: int, name: str, file: DraftFile | DropFile) -> EntryAttributes:
+        if isinstance(file, DropFile):
+            return self._answer(DropNode(file.drop.number), keep_name=False)
+        return await self._answer_new(parent, name, file.item)
+
+    def _drop(self, node: DropNode) -> Drop:
+        drop = self._context.inbox.numbered(node.number)
+        if drop is None:
+            raise OSError(errno.ENOENT, "it was taken in already")
+        return drop
+
+    async def _open_drop(self, node: DropNode, flags: int) -> DropFile:
+        drop, writing = self._drop(node), bool(flags & _WRITE)
+        await self._context.inbox.open(drop, writing=writing, truncate=writing and bool(flags & os.O_TRUNC))
+        return DropFile(self._context.inbox, drop, writing=writing)
+
+    def _set_drop(self, node: DropNode, attr: EntryAttributes, fields: SetattrFields) -> EntryAttributes:
+        """Mode and owner are taken for said: the file is read, and goes."""
+        drop = self._drop(node)
+        if fields.update_size:
+            self._context.inbox.truncate(drop, attr.st_size)
+        if fields.update_mtime:
+            drop.mtime_ns = min(max(attr.st_mtime_ns, FIRST_MOMENT), LAST_MOMENT)
+        return self._answers.attributes(drop_attr(drop))
 
     def _open_item(self, item: Item, flags: int) -> OpenFile:
         draft, drafts = self._context.drafts.get(item.id), self._context.drafts
@@ -425,7 +472,7 @@ class Operations(pyfuse3.Operations):
 
 def _keeps(directory: Directory, name: str, node: Node) -> bool:
     """Whether the kernel may keep that `name` leads to `node`: then `Views` knows when it does not any more."""
-    return isinstance(node, Directory) or (directory.keeps and is_certain(name))
+    return node.kept if isinstance(node, Directory) else directory.keeps and is_certain(name)
 
 
 def _text(name: bytes) -> str:

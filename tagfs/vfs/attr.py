@@ -56,6 +56,20 @@ def of_blob(ino: int, size: int, mtime_ns: int) -> Attr:
     )
 
 
+def of_drop(ino: int, size: int, mtime_ns: int, *, gone: bool) -> Attr:
+    """A file in /inbox: it goes without a change of any item, so the kernel is to ask each time."""
+    return Attr(
+        ino=ino,
+        mode=stat.S_IFREG | 0o644,
+        size=size,
+        blocks=_blocks(size),
+        nlink=0 if gone else 1,
+        mtime_ns=mtime_ns,
+        ctime_ns=mtime_ns,
+        changing=True,
+    )
+
+
 def of_item(
     item: Item, *, size: int | None = None, present: int | None = None, mtime_ns: int | None = None
 ) -> Attr:  # fmt: skip

@@ -10,6 +10,7 @@ from engine.ports import Blobs, Catalogue, Index, Transfers
 from tagfs.vfs import numbers
 from tagfs.vfs.drafts import Drafts
 from tagfs.vfs.faults import Faults
+from tagfs.vfs.inbox import Inbox
 from tagfs.vfs.tree import Directory, TextNode
 from tagfs.vfs.views import Views
 
@@ -25,6 +26,7 @@ class Context:
     blobs: Blobs
     views: Views
     drafts: Drafts
+    inbox: Inbox
     store: str
     mountpoint: str
     read_patience: float = 60.0

@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection
+from contextlib import suppress
+from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
 from engine.ports import AddRequest, Edit, NewItem
@@ -16,8 +18,9 @@ from query.names import split_pair
 from query.values import compare
 from tagfs.vfs.context import Context
 from tagfs.vfs.drafts import Draft
+from tagfs.vfs.inbox import Drop
 from tagfs.vfs.names import NAME_MAX, is_tilde_name
-from tagfs.vfs.tree import Closed, Directory, Everything, ItemNode, Node, Place, Stated, Trash
+from tagfs.vfs.tree import Closed, Directory, DropNode, Everything, Inbox, ItemNode, Node, Place, Stated, Trash
 from tagfs.vfs.walk import inside_mount, walk
 
 URL_SCHEMES = frozenset({"http", "https"})
@@ -30,6 +33,9 @@ async def create(context: Context, directory: Directory, name: str, mode: int) -
 
 
 async def unlink(context: Context, directory: Directory, name: str) -> None:
+    if isinstance(directory.place, Inbox):
+        await context.inbox.remove(await drop_in(context, directory, name))
+        return
     item = await _item_in(context, directory, name)
     match directory.place:
         case Stated(tags):
@@ -40,6 +46,34 @@ async def unlink(context: Context, directory: Directory, name: str) -> None:
             await context.catalogue.purge([item.id])
         case Closed() as closed:
             raise OSError(closed.errno, closed.why)
+
+
+async def drop(context: Context, directory: Directory, name: str) -> Drop:
+    """A new file in /inbox, open for writing."""
+    assert isinstance(directory.place, Inbox)
+    return await context.inbox.create(_known(context, directory.place.tags), _new_name(name))
+
+
+async def drop_in(context: Context, directory: Directory, name: str) -> Drop:
+    """What was dropped into /inbox by that name."""
+    node = await directory.lookup(name)
+    found = context.inbox.numbered(node.number) if isinstance(node, DropNode) else None
+    if found is None:
+        raise OSError(errno.EISDIR, f"{name!r} is a directory")
+    return found
+
+
+async def rename_drop(context: Context, source: Directory, name: str, target: Directory, new_name: str) -> None:
+    """`mv` within /inbox; nothing is moved into it or out of it."""
+    if not isinstance(source.place, Inbox):
+        raise OSError(errno.EPERM, "an item is not moved into /inbox: tag it with ln or mv below /tags, or copy it")
+    if not isinstance(target.place, Inbox):
+        raise OSError(errno.EPERM, "what is in /inbox is no item yet: copy it elsewhere, or remove it")
+    moved = await drop_in(context, source, name)
+    with suppress(FileNotFoundError):
+        if isinstance(await target.lookup(new_name), Directory):
+            raise OSError(errno.EISDIR, f"{new_name!r} is a directory")
+    await context.inbox.rename(moved, _known(context, target.place.tags), _new_name(new_name))
 
 
 async def trash(context: Context, item: Item) -> None:
@@ -108,13 +142,16 @@ async def link(context: Context, item: ItemId, directory: Directory, name: str) 
 
 async def symlink(context: Context, directory: Directory, name: str, target: str) -> ItemId:
     """`ln -s`: a URL is a download, a path in this mount puts tags on that item, any other path is a symlink item."""
-    tags = _tags_to_put(directory.place)
+    place = directory.place
+    tags = _known(context, place.tags) if isinstance(place, Inbox) else _tags_to_put(place)
     scheme = target.partition(":")[0].lower()
     if scheme in LATER_SCHEMES:
         raise OSError(errno.EOPNOTSUPP, f"downloads by {scheme} are not possible yet: {scheme}")
     if scheme in URL_SCHEMES:
         item = await context.transfers.add(AddRequest([target], name=_name_for_url(name, target), tags=tags))
         return item.id
+    if isinstance(directory.place, Inbox):
+        raise OSError(errno.EPERM, f"only a link to a URL can be made in /inbox, and {target!r} is none")
     inside = inside_mount(context.mountpoint, directory, target)
     if inside is not None:
         node = await walk(context, inside)
@@ -137,6 +174,14 @@ def _name_for_url(name: str, url: str) -> str:
     return _new_name(safe if safe and safe not in (".", "..") else name)
 
 
+def _known(context: Context, tags: tuple[str, ...]) -> tuple[str, ...]:
+    """The tags of a path below /inbox, unless one of them was removed while somebody stood there."""
+    for tag in tags:
+        if not context.index.has_tag(normalize("NFC", tag)):
+            raise OSError(errno.ENOENT, f"there is no tag {tag!r} any more")
+    return tags
+
+
 def _new_name(name: str) -> str:
     if len(os.fsencode(name)) > NAME_MAX:
         raise OSError(errno.ENAMETOOLONG, f"a name has at most {NAME_MAX} bytes")
@@ -153,6 +198,8 @@ def _tags_to_put(place: Place) -> Collection[str]:
             return tags
         case Everything():
             return ()
+        case Inbox():
+            raise OSError(errno.EPERM, "/inbox takes files and links to URLs: tag items below /tags")
         case Trash():
             raise OSError(errno.EPERM, "nothing is made in the trash")
         case Closed() as closed:

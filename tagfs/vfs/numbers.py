@@ -4,6 +4,7 @@
        16 ..      31   the texts of /.tagfs
      4096 .. 2**32-1   items: the number is the item id
     2**40 .. 2**41-1   blobs: 2**40 + blob id
+    2**42 .. 2**43-1   files in /inbox, numbered from each start on
     2**61 .. 2**62-1   directories and links that were looked up by another path than their first (never reused)
     2**62 .. 2**63-1   query directories: a hash of the normalised query, so that it is the same on every path
 
@@ -26,11 +27,13 @@ QUERIES: Final = 4
 BLOBS: Final = 5
 TRASH: Final = 6
 DOT: Final = 7
+INBOX: Final = 8
 STATUS: Final = 16
 ERRORS: Final = 17
 VERSION: Final = 18
 
 _BLOB_BASE: Final = 2**40
+DROP_BASE: Final = 2**42
 ALIAS_BASE: Final = 2**61
 QUERY_BASE: Final = 2**62
 
@@ -41,6 +44,10 @@ def of_blob(blob: BlobId) -> int:
 
 def blob_of(number: int) -> BlobId | None:
     return BlobId(number - _BLOB_BASE) if _BLOB_BASE <= number < 2 * _BLOB_BASE else None
+
+
+def is_drop(number: int) -> bool:
+    return DROP_BASE <= number < 2 * DROP_BASE
 
 
 def item_of(number: int) -> ItemId | None:

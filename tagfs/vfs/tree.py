@@ -4,6 +4,7 @@
           ├─ BlobNode    /blobs/<sha-256>
           ├─ TextNode    /.tagfs/status ...
           ├─ LinkNode    a symlink of ours, as below .tags/
+          ├─ DropNode    a file in /inbox
           └─ Directory   everything with children
 
 A directory says by its `place` what it means to put an item there or to take one away; `edits.py` does it.
@@ -45,6 +46,13 @@ class LinkNode:
 
 
 @dataclass(frozen=True, slots=True)
+class DropNode:
+    """By its number, which is its inode number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stated:
     """A path that states tags: putting an item here adds them, taking it away removes them."""
 
@@ -62,6 +70,13 @@ class Trash:
 
 
 @dataclass(frozen=True, slots=True)
+class Inbox:
+    """Below /inbox: what is put here is read, and what it names is fetched and gets these tags."""
+
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """Nothing can be put here or taken away; `why` is the sentence."""
 
@@ -69,7 +84,7 @@ class Closed:
     errno: int = errno.EPERM
 
 
-Place: TypeAlias = Stated | Everything | Trash | Closed
+Place: TypeAlias = Stated | Everything | Trash | Inbox | Closed
 
 
 class Entry(NamedTuple):
@@ -102,12 +117,14 @@ class Fixed(Snapshot):
 
 class Directory(ABC):
     """`location` are the components of its path below the mount; `number` is what stat shows. `keeps`: whether names in
-    it lead to the same node until a change says otherwise; not so where the clock or something unseen decides."""
+    it lead to the same node until a change says otherwise; not so where the clock or something unseen decides. `kept`:
+    the same of the name that leads to it, wherever it is."""
 
     location: tuple[str, ...]
     number: int
     place: Place
     keeps: bool = True
+    kept: bool = True
 
     @abstractmethod
     def attr(self) -> Attr: ...
@@ -126,7 +143,7 @@ class Directory(ABC):
         raise OSError(errno.EPERM, f"this directory cannot be removed: {name}")
 
 
-Node: TypeAlias = ItemNode | BlobNode | TextNode | LinkNode | Directory
+Node: TypeAlias = ItemNode | BlobNode | TextNode | LinkNode | DropNode | Directory
 
 
 def malformed(error: QueryError) -> OSError:

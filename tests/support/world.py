@@ -20,8 +20,12 @@ from engine.ports import NewItem
 from engine.transfer.manager import TransferManager
 from engine.types import Item, Kind, Source, SourceKind
 from tagfs.app import staging_in_use
+from tagfs.intake.drops import DropStore
+from tagfs.vfs import numbers
 from tagfs.vfs.context import Context
 from tagfs.vfs.drafts import Drafts
+from tagfs.vfs.faults import Faults
+from tagfs.vfs.inbox import Inbox
 from tagfs.vfs.nodes import root
 from tagfs.vfs.tree import Directory, Node
 from tagfs.vfs.views import Views
@@ -95,6 +99,8 @@ async def open_world(folder: Path, *, facets: bool = False) -> AsyncIterator[Wor
         views = Views(catalogue, index)
         catalogue.observe(views)
         drafts = Drafts(catalogue, store)
+        faults = Faults()
+        inbox = Inbox(DropStore(str(folder)), catalogue, transfers, faults, numbers.DROP_BASE)
         context = Context(
             catalogue=catalogue,
             index=index,
@@ -102,6 +108,8 @@ async def open_world(folder: Path, *, facets: bool = False) -> AsyncIterator[Wor
             blobs=store,
             views=views,
             drafts=drafts,
+            inbox=inbox,
+            faults=faults,
             store=str(folder),
             mountpoint=MOUNTPOINT,
             facets=facets,
@@ -111,5 +119,6 @@ async def open_world(folder: Path, *, facets: bool = False) -> AsyncIterator[Wor
         views.connect(kernel)
         async with trio.open_nursery() as nursery:
             await nursery.start(drafts.run)
+            await nursery.start(inbox.run)
             yield World(catalogue, index, store, views, drafts, context, kernel, nursery)
             nursery.cancel_scope.cancel()

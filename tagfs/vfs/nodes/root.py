@@ -9,6 +9,7 @@ from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.blobs import BlobsDirectory
 from tagfs.vfs.nodes.files import FilesDirectory
 from tagfs.vfs.nodes.fixed import FixedDirectory
+from tagfs.vfs.nodes.inbox import InboxDirectory
 from tagfs.vfs.nodes.queries import QueriesDirectory
 from tagfs.vfs.nodes.tags import TagsRoot
 from tagfs.vfs.nodes.trash import TrashDirectory
@@ -25,6 +26,7 @@ def build(context: Context, *, status: Callable[[], str], version: str) -> dict[
     listed: dict[str, Directory] = {
         "blobs": BlobsDirectory(context),
         "files": FilesDirectory(context),
+        "inbox": InboxDirectory(context, ()),
         "queries": QueriesDirectory(context),
         "tags": TagsRoot(context),
         "trash": TrashDirectory(context),

@@ -1,0 +1,184 @@
+"""/inbox through the kernel: what is dropped is fetched and tagged, what is bad stays and says why."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from engine.formats.read import MAX_BYTES
+from tests.mount.conftest import Mount
+
+pytestmark = pytest.mark.mount
+
+URL = "http://127.0.0.1:9/f.iso"  # nobody listens there: the downloads stay
+
+
+def gone(mount: Mount, path: str) -> None:
+    """Until what was dropped has been taken in."""
+    mount.wait_for(lambda: not (mount / path).exists())
+
+
+def bad(mount: Mount, path: str) -> str:
+    """Until it has been refused; why."""
+    mount.wait_for(lambda: os.getxattr(mount / path, "user.tagfs.state") == b"failed")
+    return os.getxattr(mount / path, "user.tagfs.error").decode()
+
+
+def tags(mount: Mount, name: str) -> str:
+    return os.getxattr(mount / "files" / name, "user.xdg.tags").decode()
+
+
+META4 = f"""<metalink xmlns="urn:ietf:params:xml:ns:metalink">
+<file name="one"><url>{URL}</url></file><file name="two"><url>{URL}</url></file></metalink>"""
+
+
+def test_each_kind_of_file_is_fetched_and_gets_the_tags_of_its_path(mount: Mount) -> None:
+    mount.sh("mkdir tags/a tags/year:2000 && mkdir -p inbox/a/b/c")
+    assert mount.names("tags") == ["a", "b", "c", "year:"]
+    (mount / "inbox/x.txt").write_text(f"# mine\n{URL}1\n{URL}2\n")
+    (mount / "inbox/a/x.meta4").write_text(META4)
+    (mount / "inbox/b/a/x.url").write_text(f"[InternetShortcut]\nURL={URL}3\n")
+    (mount / "inbox/year:2000/c/list").write_text(f"{URL}\n  out=listed\n  pause=true\n")
+    for path in ("inbox/x.txt", "inbox/a/x.meta4", "inbox/b/a/x.url", "inbox/year:2000/c/list"):
+        gone(mount, path)
+    assert mount.names("files") == ["f.iso1", "f.iso2", "f.iso3", "listed", "one", "two"]
+    assert mount.names("tags/a") == ["f.iso3", "one", "two"]
+    assert (tags(mount, "f.iso3"), tags(mount, "listed")) == ("a,b", "c,year:2000")
+    assert os.getxattr(mount / "files/listed", "user.tagfs.state") == b"paused"
+    assert mount.names("inbox") == []
+    assert os.listdir(mount.state / "inbox") == []
+
+
+def test_a_link_made_in_it_is_a_download(mount: Mount) -> None:
+    mount.sh(
+        f"mkdir inbox/a && ln -s {URL} inbox/a/ && ! ln -s /etc/passwd inbox/a/x && ! ln -s ../files/f.iso inbox/y"
+    )
+    assert tags(mount, "f.iso") == "a"
+    assert mount.sh("find inbox -type f -o -type l") == ""
+    assert "only a link to a URL" in mount.errors()
+
+
+def test_a_bad_file_stays_and_says_why_until_it_is_overwritten_or_removed(mount: Mount) -> None:
+    mount.sh("mkdir tags/a && echo '%PDF' > inbox/a/x.pdf && echo nothing > inbox/y.txt")
+    assert bad(mount, "inbox/a/x.pdf").startswith("'x.pdf' is none of .torrent")
+    assert bad(mount, "inbox/y.txt") == "Nothing of it was added. Line 1 does not begin with a link: 'nothing'."
+    assert "/inbox/a/x.pdf: 'x.pdf' is none of" in mount.errors()
+    assert mount.sh("find inbox -type f | sort").split() == ["inbox/a/x.pdf", "inbox/y.txt"]
+    assert mount.sh("getfattr -d inbox/y.txt | grep state") == 'user.tagfs.state="failed"\n'
+    assert mount.sh("cat inbox/y.txt") == "nothing\n"
+    mount.sh(f"echo {URL} > inbox/y.txt")
+    gone(mount, "inbox/y.txt")
+    mount.sh("rm -r inbox/a")
+    assert mount.names("inbox") == []
+    assert mount.names("tags") == ["a"]
+    assert mount.names("files") == ["f.iso"]
+    assert os.listdir(mount.state / "inbox") == []
+
+
+def test_one_bad_line_keeps_all_of_a_list_out_so_that_it_can_be_corrected(mount: Mount) -> None:
+    (mount / "inbox/l.txt").write_text(f"{URL}1\nfile:///etc/passwd\n{URL}2\n")
+    assert "Line 2" in bad(mount, "inbox/l.txt")
+    assert mount.names("files") == []
+    mount.sh("sed '2d' inbox/l.txt > /dev/null && grep http inbox/l.txt > inbox/.l.new && mv inbox/.l.new inbox/l.txt")
+    gone(mount, "inbox/l.txt")
+    assert mount.names("files") == ["f.iso1", "f.iso2"]
+
+
+def test_what_is_not_ready_waits_to_be_renamed(mount: Mount) -> None:
+    mount.sh(f"mkdir tags/a && echo {URL} > inbox/x.txt.part && echo {URL}2 > inbox/.hidden")
+    assert mount.names("inbox") == [".hidden", "x.txt.part"]
+    mount.sh("mv inbox/x.txt.part inbox/a/x.txt")
+    gone(mount, "inbox/a/x.txt")
+    assert tags(mount, "f.iso") == "a"
+    assert mount.names("inbox") == [".hidden"]
+    mount.stop()
+    mount.start()
+    assert mount.names("inbox") == [".hidden"]
+    mount.sh("mv inbox/.hidden inbox/y.txt")
+    gone(mount, "inbox/y.txt")
+    assert mount.names("files") == ["f.iso", "f.iso2"]
+
+
+@pytest.mark.parametrize("tool", ["cp", "cp -a", "mv", "rsync -a", "install", "dd status=none if={} of={}/l.txt #"])
+def test_the_usual_tools_drop_files(mount: Mount, tool: str) -> None:
+    source = mount.state.parent / "l.txt"
+    source.write_text(f"{URL}\n")
+    os.setxattr(source, "user.xdg.tags", b"own")
+    command = tool.format(source, mount / "inbox") if "{}" in tool else f"{tool} {source} {mount / 'inbox'}/"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    gone(mount, "inbox/l.txt")
+    assert mount.names("files") == ["f.iso"]
+
+
+def test_what_was_dropped_survives_a_kill(mount: Mount) -> None:
+    """The bad one with its reason; the one that was being written is told to be cut short; the one that was closed but
+    not read, for its name, is read once it can be."""
+    mount.sh(f"mkdir tags/a && echo nothing > inbox/a/bad.txt && echo {URL} > inbox/a/later.part")
+    why = bad(mount, "inbox/a/bad.txt")
+    with (mount / "inbox/half.txt").open("w") as file:
+        file.write(f"{URL}1\n")
+        file.flush()
+        mount.kill()
+        with pytest.raises(OSError, check=lambda error: error.errno == errno.ENOTCONN):
+            file.close()
+    mount.start()
+    assert bad(mount, "inbox/a/bad.txt") == why
+    assert "/inbox/a/bad.txt: " in mount.errors()
+    assert bad(mount, "inbox/half.txt") == "tagfs stopped while this file was being written: write it again"
+    mount.sh("mv inbox/a/later.part inbox/a/now.txt")
+    gone(mount, "inbox/a/now.txt")
+    assert mount.names("files") == ["f.iso"]
+    assert len(os.listdir(mount.state / "inbox")) == 4
+
+
+def test_a_bad_file_is_found_although_its_tag_is_gone(mount: Mount) -> None:
+    mount.sh("mkdir tags/a && echo nothing > inbox/a/bad.txt")
+    bad(mount, "inbox/a/bad.txt")
+    mount.sh("mv tags/a tags/b && rmdir tags/b")
+    assert mount.sh("find inbox -mindepth 1").split() == ["inbox/a", "inbox/a/bad.txt"]
+    assert mount.sh("echo > inbox/a/new.txt", check=False) == ""
+    assert mount.names("inbox/a") == ["bad.txt"]
+    mount.sh("rm inbox/a/bad.txt")
+    assert not (mount / "inbox/a").exists()
+
+
+def refusal(action: Callable[[], object]) -> int | None:
+    with pytest.raises(OSError) as caught:
+        action()
+    return caught.value.errno
+
+
+def test_what_it_refuses(mount: Mount) -> None:
+    mount.sh(f"mkdir tags/a && echo content > files/item.txt && echo nothing > inbox/bad.txt && ln -s {URL} tags/a/")
+    bad(mount, "inbox/bad.txt")
+    top = mount.top
+    assert refusal(lambda: os.rename(top / "files/item.txt", top / "inbox/item.txt")) == errno.EPERM
+    assert refusal(lambda: os.rename(top / "inbox/bad.txt", top / "files/bad.txt")) == errno.EPERM
+    assert refusal(lambda: os.rename(top / "inbox/bad.txt", top / "inbox/a")) == errno.EISDIR
+    assert refusal(lambda: os.rename(top / "inbox/a", top / "inbox/b")) in (errno.EISDIR, errno.EPERM)
+    assert refusal(lambda: os.link(top / "files/item.txt", top / "inbox/item.txt")) == errno.EPERM
+    assert refusal(lambda: os.truncate(top / "inbox/bad.txt", 1)) == errno.EPERM
+    assert refusal(lambda: os.setxattr(top / "inbox/bad.txt", "user.xdg.tags", b"a")) == errno.EOPNOTSUPP
+    assert refusal(lambda: os.getxattr(top / "inbox/bad.txt", "user.xdg.tags")) == errno.ENODATA
+    assert refusal(lambda: os.mkdir(top / "inbox/a")) == errno.EEXIST
+    assert refusal(lambda: os.mkdir(top / "inbox/.bad")) == errno.EINVAL
+    assert refusal(lambda: os.rmdir(top / "inbox")) == errno.EPERM
+    assert refusal(lambda: os.stat(top / "inbox/nothing")) == errno.ENOENT
+    with (top / "inbox/huge.part").open("wb", buffering=0) as file:
+        file.seek(MAX_BYTES - 1)
+        assert file.write(b"x") == 1
+        assert refusal(lambda: file.write(b"x")) == errno.EFBIG
+    assert mount.names("files") == ["f.iso", "item.txt"]
+
+
+def test_many_files_at_once(mount: Mount) -> None:
+    """Each is taken in once, and none holds up the others."""
+    mount.sh(f"mkdir tags/a && for i in $(seq 100); do echo {URL}$i > inbox/a/$i.txt; done; echo x > inbox/bad.txt")
+    mount.wait_for(lambda: mount.names("inbox/a") == [])
+    bad(mount, "inbox/bad.txt")
+    assert mount.names("tags/a") == sorted(f"f.iso{number}" for number in range(1, 101))
