@@ -12,22 +12,27 @@ from pathlib import Path
 
 
 @contextmanager
-def mounted(state: str, mountpoint: str) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
-    """(process, seconds from start until the mount answered)."""
+def mounted(state: str, mountpoint: str, config: str = "") -> Iterator[tuple[subprocess.Popen[bytes], float]]:
+    """(process, seconds from start until the mount answered). `config` is TOML."""
     os.makedirs(mountpoint, exist_ok=True)
     environ = {**os.environ, "TAGFS_STATE": state, "TAGFS_CONFIG": state + ".toml"}
-    Path(environ["TAGFS_CONFIG"]).touch()
+    Path(environ["TAGFS_CONFIG"]).write_text(config)
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "tagfs", "mount", mountpoint, "-f"], env=environ)
+    with open(state + ".log", "ab") as log:
+        command = [sys.executable, "-m", "tagfs", "mount", mountpoint, "-f"]
+        process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
     try:
         while not os.path.isdir(os.path.join(mountpoint, "tags")):
             if process.poll() is not None or time.perf_counter() - started > 60:
-                raise SystemExit("the daemon did not mount")
+                raise SystemExit(f"the daemon did not mount: {Path(state + '.log').read_text()}")
             time.sleep(0.005)  # another process has no event to wait for
         yield process, time.perf_counter() - started
     finally:
         process.terminate()
         process.wait(30)
+        for line in Path(state + ".log").read_text(errors="replace").splitlines():
+            if " INFO " not in line:  # nothing but the start and the end is expected
+                print(f"  daemon: {line}")
 
 
 def memory_mb(process: subprocess.Popen[bytes]) -> tuple[float, float]:

@@ -68,6 +68,9 @@ def tracker() -> Iterator[Tracker]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked = dict(parse_qsl(urlsplit(self.path).query, encoding="latin-1"))
+            if not urlsplit(self.path).path.startswith("/announce"):
+                self.send_error(404)  # scrapes, which some clients guess
+                return
             body = known.answer(
                 Announce(
                     info_hash=asked["info_hash"].encode("latin-1").hex(),
