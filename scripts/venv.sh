@@ -42,6 +42,8 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
     command -v nginx >/dev/null || packages+=(nginx-light)
     command -v setfattr >/dev/null || packages+=(attr)
     command -v rsync >/dev/null || packages+=(rsync)
+    command -v ffprobe >/dev/null || packages+=(ffmpeg)
+    command -v unzip >/dev/null || packages+=(unzip)
     printf '%s\n' "${packages[@]}"
 }
 

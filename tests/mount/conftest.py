@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 START = 30.0
+TOOLS = ("fusermount3", "setfattr", "getfattr", "rsync", "ffprobe", "unzip")
 
 
 class Mount:
@@ -183,5 +184,5 @@ def mount(new_mount: Callable[..., Mount]) -> Mount:
 
 @pytest.fixture(scope="session", autouse=True)
 def tools() -> None:
-    missing = [tool for tool in ("fusermount3", "setfattr", "getfattr", "rsync") if shutil.which(tool) is None]
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     assert not missing, f"install {missing}: make test does"

@@ -1,0 +1,106 @@
+"""Bar 6: programs that read as players and archivers do are done long before the file that they look at is here.
+
+The film's index is at its end, as ffmpeg writes it by default, so that a reader must jump before it can begin.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.mount.conftest import Mount
+from tests.support.nginx import nginx
+
+MIB = 1 << 20
+SECONDS = 100  # of film: some 40 MB
+RATE = "1m"  # bytes a second of each connection, so that the whole takes many times as long as a look at it
+
+Arriving = Callable[[Path], Path]  # from a file elsewhere to the one in the mount, of which nearly nothing is here
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("film") / "film.mp4"
+    source = ["-f", "lavfi", "-i", f"testsrc2=size=640x360:rate=24:duration={SECONDS}"]
+    run(["ffmpeg", "-v", "error", *source, "-c:v", "mpeg4", "-q:v", "1", "-g", "24", str(file)])
+    assert file.stat().st_size > 30 * MIB
+    return file
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("archive") / "photos.zip"
+    chance = random.Random(1)
+    with zipfile.ZipFile(file, "w") as made:
+        for number in range(40):
+            made.writestr(f"photo-{number:02}.jpg", chance.randbytes(MIB))
+    return file
+
+
+@pytest.fixture
+def over_http(mount: Mount, tmp_path: Path) -> Iterator[Arriving]:
+    served = tmp_path / "served"
+    served.mkdir()
+    with nginx(tmp_path / "nginx", served, limit_rate=RATE) as server:
+
+        def link(file: Path) -> Path:
+            (served / file.name).hardlink_to(file)
+            mount.sh(f"ln -s {server.url(file.name)} files/")
+            return with_size(mount, mount / "files" / file.name)
+
+        yield link
+
+
+def with_size(mount: Mount, seen: Path) -> Path:
+    """Once its size is known: until then it is a file that grows from nothing, with no end to look at."""
+    mount.wait_for(lambda: seen.stat().st_size > 0)
+    return seen
+
+
+def test_ffprobe(over_http: Arriving, film: Path) -> None:
+    seen = over_http(film)
+    command = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(seen)]
+    assert float(run(command)) == SECONDS
+    assert_hardly_here(seen, film)
+
+
+def test_ffmpeg_from_the_middle(over_http: Arriving, film: Path) -> None:
+    seen = over_http(film)
+    assert frames_in_the_middle(seen) == frames_in_the_middle(film)
+    assert_hardly_here(seen, film)
+
+
+def test_unzip_list(over_http: Arriving, archive: Path) -> None:
+    seen = over_http(archive)
+    assert run(["unzip", "-l", str(seen)]).splitlines()[1:] == run(["unzip", "-l", str(archive)]).splitlines()[1:]
+    assert_hardly_here(seen, archive)
+
+
+def frames_in_the_middle(file: Path) -> str:
+    """Digests of the decoded pictures of one second."""
+    middle = str(SECONDS / 2)
+    listed = run(["ffmpeg", "-v", "error", "-ss", middle, "-i", str(file), "-t", "1", "-f", "framemd5", "-"])
+    frames = [line for line in listed.splitlines() if not line.startswith("#")]
+    assert len(frames) == 24
+    return "\n".join(frames)
+
+
+def assert_hardly_here(seen: Path, whole: Path) -> None:
+    """Less than a quarter, by both ways to ask."""
+    size = whole.stat().st_size
+    assert float(os.getxattr(seen, "user.tagfs.progress")) < 0.25
+    shown = seen.stat()
+    assert shown.st_size == size
+    assert shown.st_blocks * 512 < size / 4
+
+
+def run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), command
+    return done.stdout
