@@ -1,7 +1,8 @@
 """One client of the control socket: lines in, calls side by side, replies and progress out. trio thread.
 
     run ── line ──▶ _call (a task each, MAX_CALLS at most) ── dispatch.call ──▶ send
-                       └─ _pump: the newest progress, at most one each PROGRESS_INTERVAL
+                       ├─ _pump: the newest progress, at most one each PROGRESS_INTERVAL
+                       └─ what the verb sends, each of it
 
 State: a connection owns its calls and its stream; nothing of it outlives `run`.
 """
@@ -46,7 +47,7 @@ class Connection:
         self._torn = False  # a message was cut by cancellation: whatever follows would be misread
 
     async def run(self) -> None:
-        """Until the client closes its side and its calls have ended. Calls that report progress are cancelled then,
+        """Until the client closes its side and its calls have ended. Calls that report or send are cancelled then,
         the others run to their end: half an edit helps nobody. Never raises but for cancellation."""
         lines = LineBuffer(MAX_LINE)
         async with trio.open_nursery() as brief, trio.open_nursery() as long:
@@ -86,14 +87,18 @@ class Connection:
             return
         await self._calls.acquire()  # full: the client's next request waits in the socket
         method = dispatch.METHODS.get(request.method)
-        (long if method is not None and method.reports else brief).start_soon(self._call, request)
+        (long if method is not None and method.long else brief).start_soon(self._call, request)
 
     async def _call(self, request: Request) -> None:
         try:
             latest = _Latest()
+
+            async def send(view: object) -> None:
+                await self.send(Progress(request.id, to_json(view)))
+
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pump, request.id, latest)
-                reply = await dispatch.call(self._verbs, request, latest.put)
+                reply = await dispatch.call(self._verbs, request, latest.put, send)
                 latest.close()
             await self.send(reply)
         finally:

@@ -1,13 +1,14 @@
 """From a request to a call of `Verbs` and back to a reply. Knows neither sockets nor trio's nurseries; trio thread.
 
-The table of methods is read from the Protocol once, at import: name, parameter types, which of them is a `report`.
+The table of methods is read from the Protocol once, at import: name, parameter types, which of them is a `report` or
+a `send`.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +25,16 @@ class Method:
     """How one verb is called. `attribute` differs from the name on the wire where Python reserves the word."""
 
     attribute: str
-    params: Mapping[str, Any]  # name -> type, without self and report
+    params: Mapping[str, Any]  # name -> type, without self, report and send
     required: frozenset[str]
     result: Any
     reports: bool
+    sends: bool
+
+    @property
+    def long(self) -> bool:
+        """Whether it ends with its client."""
+        return self.reports or self.sends
 
 
 def _methods() -> Mapping[str, Method]:
@@ -38,17 +45,21 @@ def _methods() -> Mapping[str, Method]:
         hints = dict(type_hints(function))
         result = hints.pop("return")
         reports = hints.pop("report", None) is not None
+        sends = hints.pop("send", None) is not None
         parameters = inspect.signature(function).parameters
         required = frozenset(name for name in hints if parameters[name].default is inspect.Parameter.empty)
-        table[attribute.rstrip("_")] = Method(attribute, hints, required, result, reports)
+        table[attribute.rstrip("_")] = Method(attribute, hints, required, result, reports, sends)
     return table
 
 
 METHODS = _methods()
 
 
-async def call(verbs: Verbs, request: Request, report: Callable[[object], None]) -> Reply:
-    """The reply to `request`. `report` takes views while a long call works, and never waits.
+async def call(
+    verbs: Verbs, request: Request, report: Callable[[object], None], send: Callable[[object], Awaitable[None]]
+) -> Reply:
+    """The reply to `request`. `report` takes views while a long call works, and never waits; `send` takes each, and
+    waits for the client.
 
     Raises only what is not an Exception (cancellation, interrupts).
     """
@@ -59,6 +70,8 @@ async def call(verbs: Verbs, request: Request, report: Callable[[object], None])
         arguments = _arguments(method, request.params)
         if method.reports:
             arguments["report"] = report
+        if method.sends:
+            arguments["send"] = send
         answer = await getattr(verbs, method.attribute)(**arguments)
         return Result(request.id, to_json(answer))
     except Exception as error:  # whatever a verb does wrong costs its own call only

@@ -10,8 +10,8 @@ Promises that hold for every verb:
   VerbError before anything was changed.
 - What the user did wrong raises `VerbError(code, one sentence)`. Anything else that escapes is a bug: it is logged
   with its traceback and answered as INTERNAL, and the daemon goes on.
-- A verb without `report` runs to its end even when its client is gone; one with `report` is cancelled then, and leaves
-  whole what it had finished.
+- A verb without `report` or `send` runs to its end even when its client is gone; one with either is cancelled then, and
+  leaves whole what it had finished.
 
 ITEM references (`Ref`): `id:4711` or `~4711`, else the name of a live item, or `stem~4711.ext`, the name with the id
 that colliding listings show. No item: NOT_FOUND. Several of one name: AMBIGUOUS, the sentence listing their `id:ID`s
@@ -27,6 +27,7 @@ from tagfs.control.spelling import Spelling
 from tagfs.control.views import (
     AddedView,
     ContentView,
+    EventView,
     ImportView,
     ItemPage,
     ItemView,
@@ -37,7 +38,7 @@ from tagfs.control.views import (
     WorkView,
 )
 
-__all__ = ["Ref", "Report", "Spelling", "Verbs"]
+__all__ = ["Ref", "Report", "Send", "Spelling", "Verbs"]
 
 Ref = str
 
@@ -48,6 +49,13 @@ class Report(Protocol[T_contra]):
     """Progress of a long call. Never waits: the newest view wins when the client reads slowly. trio thread only."""
 
     def __call__(self, view: T_contra, /) -> None: ...
+
+
+class Send(Protocol[T_contra]):
+    """What a call that never ends by itself has to tell, in order and without loss. Waits while the client does not
+    read, so the verb bounds what it keeps meanwhile. trio thread only."""
+
+    async def __call__(self, view: T_contra, /) -> None: ...
 
 
 class Verbs(Protocol):
@@ -103,6 +111,11 @@ class Verbs(Protocol):
 
     async def resume(self, items: tuple[Ref, ...] = (), *, all: bool = False) -> tuple[ItemView, ...]:
         """The items queued again; also retries what failed."""
+
+    async def events(self, *, progress: bool = True, interval: float = 1.0, send: Send[EventView]) -> None:
+        """What happens from now on, for ever; the first event, `watching`, says that none is missed from then on. With
+        `progress` also how far running downloads are, each `interval` seconds (0.1 to 3600). A client that reads slowly
+        loses the oldest events, and an event `lost` says how many."""
 
     # -- items and tags ----------------------------------------------------------------------------------------
     async def ls(

@@ -11,6 +11,7 @@ half a millisecond to make.
 
 from tagfs.control.views_added import AddedView
 from tagfs.control.views_downloads import DownloadView, StatusView, VersionView
+from tagfs.control.views_events import EventView
 from tagfs.control.views_items import ItemPage, ItemView, TagPage, TagView
 from tagfs.control.views_work import ContentView, FaultView, ImportView, SkippedView, VerifyView, WorkView
 
@@ -18,6 +19,7 @@ __all__ = [
     "AddedView",
     "ContentView",
     "DownloadView",
+    "EventView",
     "FaultView",
     "ImportView",
     "ItemPage",

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,18 @@ class Mount:
         if check:
             assert done.returncode == 0, (words, done.returncode, done.stdout, done.stderr)
         return done.stdout
+
+    @contextmanager
+    def running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """The command line while it runs; what runs longer than the block is killed."""
+        command = [sys.executable, "-m", "tagfs", *words]
+        with subprocess.Popen(
+            command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def json(self, *words: str) -> object:
         return json.loads(self.tagfs(*words, "--json"))

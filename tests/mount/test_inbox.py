@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -182,3 +183,15 @@ def test_many_files_at_once(mount: Mount) -> None:
     mount.wait_for(lambda: mount.names("inbox/a") == [])
     bad(mount, "inbox/bad.txt")
     assert mount.names("tags/a") == sorted(f"f.iso{number}" for number in range(1, 101))
+
+
+def test_a_follower_hears_of_it(mount: Mount) -> None:
+    with mount.running("watch", "--no-progress") as watch:
+        assert watch.stdout is not None
+        assert json.loads(watch.stdout.readline())["event"] == "watching"
+        mount.sh(f"mkdir inbox/a && echo {URL} > inbox/a/x.txt")
+        heard = [json.loads(watch.stdout.readline()) for _ in range(2)]
+        assert [(event["event"], event["name"]) for event in heard] == [("tag", "a"), ("added", "f.iso")]
+        assert heard[1]["tags"] == ["a"]
+        mount.stop()
+        assert watch.wait(20) == 3

@@ -18,11 +18,12 @@ from engine.errors import BadRequest
 from engine.formats.read import read
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.server import serve
-from tagfs.control.verbs import Report, Spelling
+from tagfs.control.verbs import Report, Send, Spelling
 from tagfs.control.views import (
     AddedView,
     ContentView,
     DownloadView,
+    EventView,
     FaultView,
     ImportView,
     ItemPage,
@@ -49,6 +50,7 @@ class MemoryVerbs:
         self.calls: list[str] = []
         self.stopped = trio.Event()
         self.frames: list[StatusView] = []  # what watch reports, one after the other, before it ends
+        self.happenings: list[EventView] = []  # what `events` sends, before it ends
         self.faults: tuple[FaultView, ...] = ()
         self.seen_options: Mapping[str, str] = {}
         self.seen_digests: Mapping[str, str] = {}
@@ -141,6 +143,14 @@ class MemoryVerbs:
             report(frame)
             await trio.sleep(interval)
         return self.frames[-1] if self.frames else await self.status(items=items, limit=limit)
+
+    async def events(self, *, progress: bool = True, interval: float = 1.0, send: Send[EventView]) -> None:
+        self.calls.append(f"events {progress} {interval}")
+        for event in self.happenings:
+            await send(event)
+        if self.happenings:
+            raise VerbError(Code.STOPPING, "That was all.")
+        await trio.sleep_forever()
 
     async def pause(self, items: tuple[str, ...] = (), *, all: bool = False) -> tuple[ItemView, ...]:
         return self._set_state(items, all, "paused", ("queued", "downloading"))

@@ -8,7 +8,7 @@ import pytest
 
 from tagfs.cli import exits, main, table
 from tagfs.config.mount_options import OPTIONS
-from tagfs.control.views import DownloadView, FaultView, ImportView, ItemView, StatusView, VerifyView
+from tagfs.control.views import DownloadView, EventView, FaultView, ImportView, ItemView, StatusView, VerifyView
 
 TEXT = (Path(__file__).parents[3] / "docs/cli.md").read_text()
 
@@ -42,6 +42,7 @@ def test_every_mount_option_is_documented(option: str) -> None:
         ("Item", ItemView),
         ("Status", StatusView),
         ("Status", DownloadView),
+        ("tagfs watch", EventView),
         ("tagfs import", ImportView),
         ("tagfs verify", VerifyView),
         ("tagfs verify", FaultView),

@@ -12,7 +12,7 @@ import pytest
 from engine.formats.read import MAX_BYTES
 from tagfs.cli import exits
 from tagfs.control.protocol import MAX_CONTENT
-from tagfs.control.views import FaultView
+from tagfs.control.views import EventView, FaultView
 from tests.support.memory_verbs import MemoryVerbs
 from tests.tagfs.cli.conftest import Tagfs
 
@@ -181,6 +181,26 @@ class TestAdd:
     def test_a_missing_list_is_one_sentence(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
         ran = tagfs("add", "-i", "/nowhere.txt")
         assert (ran.code, ran.err) == (exits.NOT_FOUND, "tagfs: /nowhere.txt: No such file or directory.\n")
+
+
+class TestWatch:
+    def test_each_event_is_a_line_with_the_keys_that_it_has(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        at = "2026-11-23T10:00:00Z"
+        verbs.happenings = [
+            EventView("watching", at),
+            EventView("tags", at, 4096, "caf\udce9\x7f", tags=()),
+            *[EventView("progress", at, 4096, "a", done=number) for number in range(500)],
+        ]
+        ran = tagfs("watch", "--no-progress", "--interval", "0.5")
+        events = [json.loads(line) for line in ran.lines]
+        assert events[:2] == [
+            {"event": "watching", "at": at},
+            {"event": "tags", "at": at, "id": 4096, "name": "caf\udce9\x7f", "tags": []},
+        ]
+        assert [event["done"] for event in events[2:]] == list(range(500))
+        assert (ran.code, ran.err) == (exits.FAILED, "tagfs: That was all.\n")
+        assert verbs.calls == ["events False 0.5"]
+        assert tagfs("watch", "--interval", "0").code == exits.USAGE
 
 
 class TestStatus:

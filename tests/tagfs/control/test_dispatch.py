@@ -15,7 +15,10 @@ from tests.support.memory_verbs import MemoryVerbs
 
 
 async def ask(verbs: Any, method: str, **params: Any) -> Reply:
-    return await call(verbs, Request(1, method, params), lambda view: None)
+    async def send(view: object) -> None:
+        pass
+
+    return await call(verbs, Request(1, method, params), lambda view: None, send)
 
 
 async def test_a_call_has_defaults_and_a_typed_result() -> None:
