@@ -14,7 +14,20 @@ from typing import Protocol
 
 from pyroaring import BitMap
 
-from engine.types import Blob, Change, Download, Facts, Item, ItemId, Kind, Source, State, TagChange, TagCount
+from engine.types import (
+    Blob,
+    Change,
+    Download,
+    Facts,
+    Item,
+    ItemId,
+    Kind,
+    Source,
+    State,
+    TagChange,
+    TagCount,
+    Torrent,
+)
 from query.ast import Compare, Expr, Range
 
 
@@ -86,6 +99,42 @@ class FolderFile:
 
 
 @dataclass(frozen=True, slots=True)
+class NewTorrent:
+    """A torrent to be, see `types.Torrent`."""
+
+    v1: str | None
+    v2: str | None
+    magnet: str
+    folder: str
+    metadata: bytes | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentFiles:
+    """What the metadata of a torrent says. `positions` are those of `files` in the torrent's own list."""
+
+    v1: str | None
+    v2: str | None
+    metadata: bytes
+    name: str | None  # a better one for the item; None leaves what it has
+    is_single: bool  # the item becomes the one file; else a folder
+    files: Sequence[FolderFile]
+    positions: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Content for an item, which is in the store already; `state` is complete or seeding."""
+
+    item: ItemId
+    sha256: str
+    size: int
+    digests: Mapping[str, str] = field(default_factory=dict)
+    state: State = State.COMPLETE
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Of an arriving item. `done` and `total` are bytes, `speed` bytes a second (5 s window), `eta` seconds."""
 
@@ -125,7 +174,26 @@ class Catalogue(Protocol):
     def child(self, folder: ItemId, name: str) -> ItemId | None:
         """The live item of that name in a folder item; the oldest of several."""
 
+    def torrent_of(self, item: ItemId) -> tuple[ItemId, int] | None:
+        """The torrent that this item is a file of, and its position there. Not of a folder."""
+
+    def is_torrent(self, item: ItemId) -> bool:
+        """Whether a torrent became, or will become, this item."""
+
+    def torrent_known(self, v1: str | None, v2: str | None) -> ItemId | None:
+        """The item of the torrent with one of these infohashes, in the trash or not; the oldest of several."""
+
     # -- scans, on a reader thread -----------------------------------------------------------------------------
+    async def arriving(self) -> list[ItemId]:
+        """Live items that are not whole and that a download or a torrent brings, without the files in a torrent."""
+
+    async def torrent(self, item: ItemId) -> Torrent | None: ...
+    async def torrents(self) -> list[tuple[ItemId, str]]:
+        """Item and folder of every torrent, those in the trash included, oldest first."""
+
+    async def torrent_files(self, torrent: ItemId) -> list[tuple[int, Item]]:
+        """By position: the items of its files that there are, trashed ones included."""
+
     async def items(self, ids: Collection[int]) -> list[Item]:
         """Rows of `ids` in ascending id order; ids that do not exist are left out."""
 
@@ -160,6 +228,20 @@ class Catalogue(Protocol):
 
     async def add_digests(self, sha256: str, digests: Mapping[str, str]) -> None:
         """Further digests that the content of a blob was found to have; nothing where there is no such blob."""
+
+    async def add_torrent(self, new: NewItem, torrent: NewTorrent) -> Item: ...
+    async def describe_torrent(self, item: ItemId, found: TorrentFiles) -> list[ItemId]:
+        """The metadata of a torrent is here: its item becomes the file or the folder (see `unpack`) in place. Returns
+        the ids of the files in their order. NoSuchItem for what is no torrent."""
+
+    async def save_resume(self, item: ItemId, resume: bytes | None) -> None: ...
+    async def set_magnet(self, item: ItemId, magnet: str) -> None: ...
+    async def set_torrent_options(self, item: ItemId, options: Mapping[str, str]) -> None: ...
+    async def complete_many(self, arrived: Sequence[Arrived]) -> None:
+        """As `complete`, for many; items that have gone are left out."""
+
+    async def settle_folder(self, item: ItemId, state: State, error: str | None = None) -> None:
+        """The state of a folder item and of all folders in it, or of a file."""
 
     async def update_download(self, download: Download) -> None: ...
     async def trash(self, item: ItemId) -> Item: ...
@@ -307,7 +389,11 @@ class Transfers(Protocol):
         """Also retries what failed."""
 
     async def stop(self, item: ItemId) -> None:
-        """Before an item goes to the trash: let go of its connections and wait until nothing writes any more."""
+        """Before an item goes to the trash: let go of its connections and wait until nothing writes any more. A file in
+        a torrent is not wanted any more."""
+
+    async def skip(self, item: ItemId) -> None:
+        """A file in a torrent is not wanted; `resume` wants it again. BadRequest for what is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +401,13 @@ class Ingested:
     sha256: str
     size: int
     digests: Mapping[str, str]  # every algorithm that was checked, lower-case hex
+
+
+class Witness(Protocol):
+    """Sees content while it is hashed, and says afterwards whether it is what somebody promised. In a disk thread."""
+
+    def update(self, data: memoryview) -> None: ...
+    def agrees(self) -> bool: ...
 
 
 class Blobs(Protocol):
@@ -340,6 +433,14 @@ class Blobs(Protocol):
 
         Afterwards the caller commits the row that names the blob. Content that is there already is not stored twice.
         The staging name is gone on success and untouched on failure."""
+
+    async def adopt(self, path: str, witness: Witness | None = None) -> Ingested:
+        """The door in for a file that goes on to be used where it is, on the same file system: hashed, synced, made
+        read-only and given a second name in the store, not copied. Nobody may write to it any more. Where the store
+        has the content already, `path` becomes a name of that. DigestMismatch if the witness does not agree."""
+
+    async def lend(self, sha256: str, path: str) -> None:
+        """The blob under a second name, read-only, for who reads files by path; `path` is replaced."""
 
     def discard_staging(self, name: str) -> None: ...
     def hold(self, sha256: str) -> None:

@@ -21,13 +21,17 @@ import trio
 from engine.blobs import BlobStore
 from engine.blobs.gc import Collector
 from engine.catalogue import open_catalogue
+from engine.downloads import Downloads
 from engine.index import BitmapIndex
 from engine.ports import Catalogue
+from engine.torrents.manager import TorrentManager
 from engine.transfer.manager import TransferManager
+from engine.transfer.reader import WaitingRoom
 from tagfs import __version__
 from tagfs.config.mount_options import MountOptions
 from tagfs.config.paths import socket_path
 from tagfs.config.settings import Config
+from tagfs.config.torrent import torrent_config
 from tagfs.config.transfer import transfer_config
 from tagfs.control.server import serve as serve_control
 from tagfs.intake.drops import DropStore
@@ -71,7 +75,10 @@ async def _run(
         index = await BitmapIndex.open(catalogue)
         store = BlobStore(state)
         await store.sweep(await staging_in_use(catalogue))
-        transfers = TransferManager(catalogue, store, transfer_config(settings.transfer))
+        room = WaitingRoom(settings.transfer.max_waiters)
+        streams = TransferManager(catalogue, store, transfer_config(settings.transfer), room=room)
+        torrents = TorrentManager(catalogue, store, state, torrent_config(settings.torrent), room=room)
+        transfers = Downloads(streams, torrents)
         views = Views(catalogue, index)
         catalogue.observe(views)
         drafts = Drafts(catalogue, store)
@@ -94,7 +101,8 @@ async def _run(
         context.nodes.update(root.build(context, status=lambda: render(context), version=__version__))
         async with trio.open_nursery() as nursery:
             await nursery.start(drafts.run)
-            await nursery.start(transfers.run)
+            await nursery.start(streams.run)
+            await nursery.start(torrents.run)
             await nursery.start(inbox.run)
             await nursery.start(Collector(catalogue, store).run)
             service = Service(context, store, end=nursery.cancel_scope.cancel)

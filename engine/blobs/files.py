@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import re
 import stat
+from contextlib import suppress
 from typing import Final
 
 from engine.blobs.hashing import Digester
-from engine.disk import kill_point
+from engine.disk import clone_or_copy, kill_point
+from engine.ports import Witness
 
 SHA256: Final = re.compile("[0-9a-f]{64}")
 BLOB_MODE: Final = 0o440
+_STEP: Final = 1 << 20
+_NO_LINK: Final = frozenset({errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV})
 
 
 def advance(path: str, digester: Digester, upto: int | None) -> int:
@@ -23,6 +29,53 @@ def advance(path: str, digester: Digester, upto: int | None) -> int:
     finally:
         os.close(fd)
     return size
+
+
+def hash_whole(path: str, witness: Witness | None) -> tuple[str, int]:
+    """(SHA-256, size) of a file; `witness` sees the same bytes in the same pass."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    hasher, size = hashlib.sha256(), 0
+    buffer = bytearray(_STEP)
+    view = memoryview(buffer)
+    try:
+        while count := os.preadv(fd, [buffer], size):
+            hasher.update(view[:count])
+            if witness is not None:
+                witness.update(view[:count])
+            size += count
+    finally:
+        os.close(fd)
+    return hasher.hexdigest(), size
+
+
+def link_into(path: str, target: str, temporary: str) -> None:
+    """`path` under a second name, which is replaced where it is there; a copy where the file system has no links left
+    to give. All three are on one file system, and `path` is sealed."""
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)
+    try:
+        os.link(path, temporary, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        copy_sealed(path, temporary)
+    os.rename(temporary, target)
+    with suppress(FileNotFoundError):  # renaming one name of a file to another of its names does nothing
+        os.unlink(temporary)
+
+
+def copy_sealed(path: str, target: str) -> None:
+    """A private copy (shared extents where there can be), durable and read-only."""
+    source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        copy = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            clone_or_copy(source, copy)
+        finally:
+            os.close(copy)
+    finally:
+        os.close(source)
+    seal(target)
 
 
 def seal(path: str) -> None:

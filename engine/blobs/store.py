@@ -24,12 +24,12 @@ from contextlib import asynccontextmanager, suppress
 
 import trio
 
-from engine.blobs.files import SHA256, advance, list_blobs, regular_size, seal, sweep_folder
+from engine.blobs.files import SHA256, advance, hash_whole, link_into, list_blobs, regular_size, seal, sweep_folder
 from engine.blobs.hashing import Digester
 from engine.digests import check_digests
 from engine.disk import Disk, fsync_dir, full_is_store_full, kill_point
 from engine.errors import BadRequest, DigestMismatch, SourceFailed
-from engine.ports import Ingested
+from engine.ports import Ingested, Witness
 
 _STAGING_NAME = re.compile(r"[0-9a-z]+(\.[a-z]+)?")
 
@@ -176,6 +176,35 @@ class BlobStore:
             await self.disk.run(self._place, path, sha256, size)
         return Ingested(sha256, size, found)
 
+    async def adopt(self, path: str, witness: Witness | None = None) -> Ingested:
+        """See `ports.Blobs.adopt`. DigestMismatch, StoreFull; OSError where the disk fails."""
+        sha256, size = await self.disk.run(hash_whole, path, witness)
+        if witness is not None and not witness.agrees():
+            raise DigestMismatch("The content is not what was promised.")
+        async with self._door(sha256):
+            self.touch(sha256)  # as in ingest
+            await self.disk.run(self._adopt, path, sha256, size)
+        return Ingested(sha256, size, {"sha256": sha256})
+
+    async def lend(self, sha256: str, path: str) -> None:
+        """See `ports.Blobs.lend`."""
+        await self.disk.run(link_into, self.path(sha256), path, self.staging_path(secrets.token_hex(16)))
+
+    def _adopt(self, path: str, sha256: str, size: int) -> None:
+        """In a disk thread, one at a time for each digest."""
+        target = self.path(sha256)
+        temporary = self.staging_path(secrets.token_hex(16))
+        if regular_size(target) == size:
+            if not os.path.samefile(target, path):
+                link_into(target, path, temporary)
+            self._make_durable(os.path.dirname(target))
+            return
+        seal(path)
+        os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+        link_into(path, target, temporary)
+        kill_point("adopt.linked")
+        self._make_durable(os.path.dirname(target))
+
     def _place(self, staging: str, sha256: str, size: int) -> None:
         """In a disk thread, one at a time for each digest."""
         target = self.path(sha256)
@@ -188,12 +217,15 @@ class BlobStore:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             os.rename(staging, target)
             kill_point("ingest.renamed")
-        # Also for content that was there: the process that placed it may have died before it got here.
+        self._make_durable(folder)
+        kill_point("ingest.placed")
+
+    def _make_durable(self, folder: str) -> None:
+        """Also for content that was there: the process that placed it may have died before it got here."""
         fsync_dir(folder)
         if folder not in self._durable_folders:
             fsync_dir(self._blobs)
             self._durable_folders.add(folder)
-        kill_point("ingest.placed")
 
     @asynccontextmanager
     async def _door(self, sha256: str) -> AsyncIterator[None]:

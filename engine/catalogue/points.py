@@ -47,10 +47,16 @@ CHILD: Final = "SELECT id FROM item WHERE parent = ? AND name = ? AND trashed_ns
 TAG: Final = "SELECT id FROM tag WHERE name = ?"
 TAG_CARRIED: Final = "SELECT 1 FROM tagging WHERE tag = ? LIMIT 1"
 
+TORRENT_OF: Final = "SELECT torrent, position FROM torrent_file WHERE item = ?"
+IS_TORRENT: Final = "SELECT 1 FROM torrent WHERE item = ?"
+TORRENT_V1: Final = "SELECT item FROM torrent WHERE v1 = ? ORDER BY item LIMIT 1"
+TORRENT_V2: Final = "SELECT item FROM torrent WHERE v2 = ? ORDER BY item LIMIT 1"
+
 # What the test explains; the value is the number of parameters.
 QUERIES: Final[Mapping[str, int]] = {
     ITEM: 1, LIVE_NAMED: 1, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, ORIGINS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
     BLOB: 1, BLOB_BY_DIGEST: 2, BLOBS_OF_SIZE: 1, CHILD: 2, TAG: 1, TAG_CARRIED: 1,
+    TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1,
 }  # fmt: skip
 
 # A dictionary look-up is five times quicker than the constructor of an Enum, and a listing makes 10,000 rows.
@@ -130,6 +136,23 @@ def blobs_of_size(connection: sqlite3.Connection, size: int) -> list[Blob]:
 def child(connection: sqlite3.Connection, folder: int, name: str) -> ItemId | None:
     rows = connection.execute(CHILD, (folder, os.fsencode(name))).fetchall()
     return ItemId(rows[0][0]) if rows else None
+
+
+def torrent_of(connection: sqlite3.Connection, number: int) -> tuple[ItemId, int] | None:
+    rows = connection.execute(TORRENT_OF, (number,)).fetchall()
+    return (ItemId(rows[0][0]), rows[0][1]) if rows else None
+
+
+def is_torrent(connection: sqlite3.Connection, number: int) -> bool:
+    return bool(connection.execute(IS_TORRENT, (number,)).fetchall())
+
+
+def torrent_known(connection: sqlite3.Connection, v1: str | None, v2: str | None) -> ItemId | None:
+    for query, infohash in ((TORRENT_V1, v1), (TORRENT_V2, v2)):
+        rows = connection.execute(query, (infohash,)).fetchall() if infohash is not None else []
+        if rows:
+            return ItemId(rows[0][0])
+    return None
 
 
 def tag_id(connection: sqlite3.Connection, name: str) -> int | None:

@@ -10,11 +10,19 @@ from peewee import JOIN, ModelSelect, SqliteDatabase, fn
 
 from engine.catalogue import points
 from engine.catalogue.database import raw
-from engine.catalogue.models import Blob, Download, Item, Tagging
+from engine.catalogue.models import Blob, Download, Item, Tagging, Torrent
 from engine.types import Blob as BlobRow
 from engine.types import Download as DownloadRow
 from engine.types import Item as ItemRow
-from engine.types import State
+from engine.types import ItemId, State
+from engine.types import Torrent as TorrentRow
+
+TORRENT: Final = "SELECT item, v1, v2, metadata, magnet, folder, resume, options FROM torrent WHERE item = ?"
+TORRENT_FILES: Final = (
+    "SELECT f.position, " + points.ITEM_COLUMNS  # noqa: S608 -- constants, no values
+    + " FROM torrent_file f JOIN item i ON i.id = f.item LEFT JOIN blob b ON b.id = i.blob"
+    " WHERE f.torrent = ? ORDER BY f.position"
+)  # fmt: skip
 
 # The hot one: 10,000 rows of a directory. A peewee query would spend more on building rows than SQLite on finding them.
 ITEMS: Final = (
@@ -39,6 +47,32 @@ def trash_list(database: SqliteDatabase) -> list[ItemRow]:
     """The last one trashed first."""
     query = _items().where(Item.trashed_ns.is_null(False)).order_by(Item.trashed_ns.desc(), Item.id.desc())
     return [points.item_of(row) for row in query.tuples().iterator(database)]
+
+
+def arriving(database: SqliteDatabase) -> list[ItemId]:
+    whole = [state.value for state in State if state.whole]
+    brought = Download.select(Download.item).union(Torrent.select(Torrent.item))
+    query = Item.select(Item.id).where(Item.id.in_(brought), Item.trashed_ns.is_null(), Item.state.not_in(whole))
+    return [ItemId(number) for (number,) in query.order_by(Item.id).tuples().iterator(database)]
+
+
+def torrent(database: SqliteDatabase, item: int) -> TorrentRow | None:
+    """With its metadata, which may be megabytes."""
+    rows = raw(database).execute(TORRENT, (item,)).fetchall()
+    if not rows:
+        return None
+    number, v1, v2, metadata, magnet, folder, resume, options = rows[0]
+    return TorrentRow(ItemId(number), v1, v2, metadata, magnet, folder, resume, json.loads(options))
+
+
+def torrents(database: SqliteDatabase) -> list[tuple[ItemId, str]]:
+    query = Torrent.select(Torrent.item, Torrent.folder).order_by(Torrent.item)
+    return [(ItemId(item), folder) for item, folder in query.tuples().iterator(database)]
+
+
+def torrent_files(database: SqliteDatabase, item: int) -> list[tuple[int, ItemRow]]:
+    rows = raw(database).execute(TORRENT_FILES, (item,)).fetchall()
+    return [(position, points.item_of(row)) for position, *row in rows]
 
 
 def downloads(database: SqliteDatabase) -> list[DownloadRow]:

@@ -23,10 +23,10 @@ from engine.catalogue.delivery import Delivery
 from engine.catalogue.readers import Readers
 from engine.catalogue.transaction import Transaction
 from engine.catalogue.writer import Job, Writer
-from engine.catalogue.writes import content, edits, folders, items, tagging
+from engine.catalogue.writes import content, edits, folders, items, tagging, torrents
 from engine.errors import CatalogueFailed
-from engine.ports import Edit, FolderFile, NewItem, Observer, Opening
-from engine.types import Blob, Download, Facts, Item, ItemId, Source
+from engine.ports import Arrived, Edit, FolderFile, NewItem, NewTorrent, Observer, Opening, TorrentFiles
+from engine.types import Blob, Download, Facts, Item, ItemId, Source, State, Torrent
 from query.ast import Compare, Range
 
 P = ParamSpec("P")
@@ -151,6 +151,15 @@ class SqliteCatalogue:
     def child(self, folder: ItemId, name: str) -> ItemId | None:
         return points.child(self._connection, folder, name)
 
+    def torrent_of(self, item: ItemId) -> tuple[ItemId, int] | None:
+        return points.torrent_of(self._connection, item)
+
+    def is_torrent(self, item: ItemId) -> bool:
+        return points.is_torrent(self._connection, item)
+
+    def torrent_known(self, v1: str | None, v2: str | None) -> ItemId | None:
+        return points.torrent_known(self._connection, v1, v2)
+
     # -- scans -----------------------------------------------------------------------------------------------------
     async def items(self, ids: Collection[int]) -> list[Item]:
         if len(ids) <= FEW:
@@ -160,6 +169,18 @@ class SqliteCatalogue:
 
     async def children(self, folder: ItemId) -> list[Item]:
         return await self._readers.run(lambda database: scans.children(database, folder))
+
+    async def arriving(self) -> list[ItemId]:
+        return await self._readers.run(scans.arriving)
+
+    async def torrent(self, item: ItemId) -> Torrent | None:
+        return await self._readers.run(lambda database: scans.torrent(database, item))
+
+    async def torrents(self) -> list[tuple[ItemId, str]]:
+        return await self._readers.run(scans.torrents)
+
+    async def torrent_files(self, torrent: ItemId) -> list[tuple[int, Item]]:
+        return await self._readers.run(lambda database: scans.torrent_files(database, torrent))
 
     async def trash_list(self) -> list[Item]:
         return await self._readers.run(scans.trash_list)
@@ -201,6 +222,27 @@ class SqliteCatalogue:
 
     async def add_digests(self, sha256: str, digests: Mapping[str, str]) -> None:
         await self._write(content.add_digests, sha256, dict(digests))
+
+    async def add_torrent(self, new: NewItem, torrent: NewTorrent) -> Item:
+        return await self._write(torrents.add_torrent, new, torrent)
+
+    async def describe_torrent(self, item: ItemId, found: TorrentFiles) -> list[ItemId]:
+        return await self._write(torrents.describe_torrent, item, found)
+
+    async def save_resume(self, item: ItemId, resume: bytes | None) -> None:
+        await self._write(torrents.save_resume, item, resume)
+
+    async def set_magnet(self, item: ItemId, magnet: str) -> None:
+        await self._write(torrents.set_magnet, item, magnet)
+
+    async def set_torrent_options(self, item: ItemId, options: Mapping[str, str]) -> None:
+        await self._write(torrents.set_options, item, dict(options))
+
+    async def complete_many(self, arrived: Sequence[Arrived]) -> None:
+        await self._write(torrents.complete_many, list(arrived))
+
+    async def settle_folder(self, item: ItemId, state: State, error: str | None = None) -> None:
+        await self._write(torrents.settle_folder, item, state, error)
 
     async def update_download(self, download: Download) -> None:
         await self._write(content.update_download, download)

@@ -28,7 +28,7 @@ from engine.sources.stream import StreamSource
 from engine.sources.urls import check_url, name_of, source_of
 from engine.transfer.config import TransferConfig
 from engine.transfer.options import check_options
-from engine.transfer.reader import ArrivingReader
+from engine.transfer.reader import ArrivingReader, WaitingRoom
 from engine.transfer.record import new_staging_name
 from engine.transfer.roster import PAUSED, Roster
 from engine.transfer.runner import Runner
@@ -45,15 +45,17 @@ class TransferManager:
         config: TransferConfig | None = None,
         source: StreamSource | None = None,
         *,
+        room: WaitingRoom | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        """`room` is shared with whoever else has readers that wait."""
         self._catalogue = catalogue
         self._blobs = blobs
         self._config = config or TransferConfig()
         self._source = source
         self._chance = chance
-        self._roster = Roster(catalogue, blobs, self._config, clock_ns)
+        self._roster = Roster(catalogue, blobs, self._config, clock_ns, room)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Download for ever. Started once what was left unfinished is known."""
@@ -71,7 +73,7 @@ class TransferManager:
         """BadRequest for URLs, names, digests or options that cannot be. Content that is known to be in the store
         by the SHA-256 that the user gives is not fetched: the item is complete at once."""
         if request.torrent is not None or any(map(is_magnet, request.urls)):
-            raise BadRequest("Torrents cannot be downloaded yet.")
+            raise BadRequest("A torrent is not one stream of bytes.")
         if request.select is not None:
             raise BadRequest("Files can be selected of a torrent only.")
         if not request.urls:
@@ -96,6 +98,10 @@ class TransferManager:
         if row is not None:  # somebody may have been quick to remove it
             self._roster.enlist(item, row)
         return item
+
+    def owns(self, item: ItemId) -> bool:
+        """Whether it is arriving here."""
+        return item in self._roster.jobs
 
     def reader(self, item: ItemId) -> ArrivingReader | None:
         job = self._roster.jobs.get(item)
@@ -164,6 +170,10 @@ class TransferManager:
         found = self._catalogue.item(item)
         if found is not None and found.state is State.DOWNLOADING:
             await self._catalogue.edit(item, Edit(state=State.QUEUED))
+
+    async def skip(self, item: ItemId) -> None:
+        """BadRequest: a stream is one file."""
+        raise BadRequest("Only a file in a torrent can be skipped.")
 
     async def _row_to_resume(self, item: Item) -> Download:
         """Its row; a new one where its content was lost (state missing) and can be fetched again."""

@@ -33,7 +33,14 @@ REMOVED = "This download was removed."
 class Roster:
     """Implements `ports.Observer`."""
 
-    def __init__(self, catalogue: Catalogue, blobs: Blobs, config: TransferConfig, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        blobs: Blobs,
+        config: TransferConfig,
+        clock_ns: Callable[[], int],
+        room: WaitingRoom | None = None,
+    ) -> None:
         self.catalogue = catalogue
         self.blobs = blobs
         self.config = config
@@ -41,7 +48,7 @@ class Roster:
         self.jobs: dict[ItemId, Job] = {}
         self.queue: Queue[ItemId] = Queue(config.max_active, config.max_per_host)
         self.bell = Bell()  # rings when the queue may have something to start
-        self._room = WaitingRoom(config.max_waiters)
+        self._room = room or WaitingRoom(config.max_waiters)
         self._disk = Disk()
         self._stopped: dict[ItemId, str] = {}  # staging names of those that were stopped and may come back
 

@@ -48,7 +48,7 @@ def load(environ: Mapping[str, str], *, state: str | None = None, file: str | No
         origins.update({f"{name}.{key}": chosen for key in entries})
     config = Config(**sections)
     if document:
-        refuse_readable(chosen, config.transfer)
+        refuse_readable(chosen, config)
     located, where = _locate(config.paths, environ, state)
     return Loaded(replace(config, paths=located), chosen, {**origins, **where})
 

@@ -57,6 +57,29 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class Torrent:
+    """[torrent]. BitTorrent: what is opened and asked, how much, and how long is seeded."""
+
+    listen: str = words("0.0.0.0:6881,[::]:6881", "interfaces and port, comma-separated; port 0 is any free one")
+    outgoing: str = words("", "address or interface that connections are made from; empty: the system's choice")
+    encryption: str = choice("allowed", ("allowed", "required", "off"), "of connections to peers")
+    proxy: str | None = words(None, "http, socks5 or socks5h URL, for peers and trackers; may hold a password")
+    dht: bool = flag(True, "ask the distributed hash table for peers; without it, links without trackers find none")
+    pex: bool = flag(True, "exchange addresses of peers with peers")
+    lsd: bool = flag(False, "look for peers in the local network by multicast")
+    port_mapping: bool = flag(False, "ask the router to forward the port, by UPnP and NAT-PMP")
+    utp: bool = flag(False, "connect to peers by uTP, too; from peers it is always taken")
+    private_addresses: bool = flag(False, "ask trackers and web seeds that are in private networks")
+    download_rate: int = integer(0, "bytes/second", "limit over all torrents; 0: none")
+    upload_rate: int = integer(0, "bytes/second", "limit over all torrents; 0: none")
+    connections: int = integer(200, "connections", "limit over all torrents", low=2, high=20_000)
+    max_active: int = integer(8, "torrents", "how many arrive at once; the others wait their turn", low=1)
+    seed: bool = flag(True, "go on to seed what is complete, until a goal is reached")
+    seed_ratio: float = number(2.0, "", "seeding ends when this many times the size was sent; 0: no such goal")
+    seed_time: float = number(0.0, "seconds", "seeding ends after so long; 0: no such goal")
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """[log]."""
 
@@ -70,8 +93,15 @@ class Config:
 
     paths: Paths = field(default_factory=Paths)
     transfer: Transfer = field(default_factory=Transfer)
+    torrent: Torrent = field(default_factory=Torrent)
     mount: MountOptions = field(default_factory=MountOptions)
     log: Log = field(default_factory=Log)
 
 
-SECTIONS: Mapping[str, type] = {"paths": Paths, "transfer": Transfer, "mount": MountOptions, "log": Log}
+SECTIONS: Mapping[str, type] = {
+    "paths": Paths,
+    "transfer": Transfer,
+    "torrent": Torrent,
+    "mount": MountOptions,
+    "log": Log,
+}

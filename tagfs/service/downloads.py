@@ -117,7 +117,7 @@ class Downloads(Part):
         return self._rows(await self._arriving()) if all_ else self.items_of(items)
 
     async def _arriving(self) -> list[ItemId]:
-        return [download.item for download in await self.catalogue.downloads()]
+        return await self.catalogue.arriving()
 
     def _rows(self, items: Sequence[ItemId]) -> list[Item]:
         return [row for row in map(self.catalogue.item, items) if row is not None]

@@ -12,6 +12,7 @@ from contextlib import suppress
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
+from engine.formats.magnet import is_magnet
 from engine.ports import AddRequest, Edit, NewItem
 from engine.types import Item, ItemId, Kind, State
 from query.names import split_pair
@@ -23,8 +24,8 @@ from tagfs.vfs.names import NAME_MAX, is_tilde_name
 from tagfs.vfs.tree import Closed, Directory, DropNode, Everything, Inbox, ItemNode, Node, Place, Stated, Trash
 from tagfs.vfs.walk import inside_mount, walk
 
-URL_SCHEMES = frozenset({"http", "https"})
-LATER_SCHEMES = frozenset({"ftp", "ftps", "sftp", "magnet"})
+URL_SCHEMES = frozenset({"http", "https", "magnet"})
+LATER_SCHEMES = frozenset({"ftp", "ftps", "sftp"})
 
 
 async def create(context: Context, directory: Directory, name: str, mode: int) -> Draft:
@@ -163,12 +164,16 @@ async def symlink(context: Context, directory: Directory, name: str, target: str
     return (await context.catalogue.add(new)).id
 
 
-def _name_for_url(name: str, url: str) -> str:
-    """The name that `ln -s URL DIR/` makes is the URL's last component: then without its query, percent-decoded.
+def _name_for_url(name: str, url: str) -> str | None:
+    """None, for a name that the source will give: of a magnet link, whose last component is no name.
+
+    The name that `ln -s URL DIR/` makes is the URL's last component: then without its query, percent-decoded.
 
     A name that the user gave stays as it is; either way it is the name from now on, since it was answered for."""
     if name != url.rstrip("/").rpartition("/")[2]:
         return _new_name(name)
+    if is_magnet(url):
+        return None
     plain = unquote(urlsplit(url).path.rpartition("/")[2], errors="surrogateescape")
     safe = plain.replace("/", "_").replace("\0", "_")
     return _new_name(safe if safe and safe not in (".", "..") else name)

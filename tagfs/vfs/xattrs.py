@@ -174,8 +174,10 @@ class Xattrs:
             await self._context.transfers.pause(item)
         elif state == State.QUEUED:
             await resume(self._context, self._row(item))
+        elif state == State.SKIPPED:
+            await self._context.transfers.skip(item)
         else:
-            raise OSError(errno.EINVAL, f"{STATE} can be set to paused or queued, not to {state!r}")
+            raise OSError(errno.EINVAL, f"{STATE} can be set to paused, queued or skipped, not to {state!r}")
 
     async def _set_rating(self, item: ItemId, value: bytes) -> None:
         """Stored as given, and also the tag rating:N."""

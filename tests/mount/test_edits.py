@@ -266,7 +266,7 @@ def test_what_is_left_for_later_answers_plainly(tagged: Mount) -> None:
     with pytest.raises(PermissionError):
         os.truncate(tagged / "files/f.txt", 0)
     with failing(errno.EOPNOTSUPP):
-        os.symlink("magnet:?xt=urn:btih:" + "0" * 40, tagged / "tags/a/magnet")
+        os.symlink("sftp://example.org/f", tagged / "tags/a/f")
     with pytest.raises(PermissionError):
         os.mkfifo(tagged / "files/fifo")
     with pytest.raises(FileNotFoundError):

@@ -9,6 +9,7 @@ from tagfs.config.load import load
 from tagfs.config.secrets import redacted
 
 SECRETS = [
+    '[torrent]\nproxy = "socks5://me:hunter2@proxy.example:1080"\n',
     '[transfer]\nproxy = "http://me:hunter2@proxy.example:3128"\n',
     '[transfer.headers]\nAuthorization = "Bearer hunter2"\n',
     '[transfer.headers]\nCookie = "session=hunter2"\n',

@@ -1,0 +1,41 @@
+"""How the BitTorrent session behaves. Times are seconds, rates bytes a second (0: no limit)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+MIB: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentConfig:
+    """Settings of the session, of each torrent, and of what counts as done."""
+
+    listen: str = "0.0.0.0:6881,[::]:6881"  # interfaces and port, comma-separated; port 0: any free one
+    outgoing: str = ""  # address or interface that connections are made from; empty: the system's choice
+    encryption: str = "allowed"  # allowed, required or off
+    proxy: str | None = None  # http, socks5 or socks5h URL for peers and trackers; may hold a password
+    dht: bool = True
+    pex: bool = True
+    lsd: bool = False
+    port_mapping: bool = False  # UPnP and NAT-PMP
+    utp: bool = False  # outgoing connections by uTP, too
+    private_addresses: bool = False  # trackers and web seeds may be in private networks
+
+    download_rate: int = 0
+    upload_rate: int = 0
+    connections: int = 200
+    max_active: int = 8  # torrents that arrive at once
+    seed_ratio: float = 2.0  # of what was sent to the size, after which seeding ends; 0: no such goal
+    seed_time: float = 0.0  # likewise, how long; 0: no such goal
+    seed: bool = True
+
+    max_metadata: int = 64 * MIB  # bytes of a .torrent
+    max_files: int = 200_000
+    max_pieces: int = 2_000_000
+    checkpoint_bytes: int = 64 * MIB
+    checkpoint_seconds: float = 10.0
+    ahead: int = 8 * MIB  # fetched ahead of a reader who reads on
+    stop_deadline: float = 3.0
+    max_waiters: int = 500

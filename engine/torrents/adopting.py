@@ -1,0 +1,102 @@
+"""Files of a torrent that are whole become blobs, one by one, while the rest arrives. Trio thread; hashing in threads.
+
+    all pieces here ─▶ flushed ─▶ hashed, and compared once more ─▶ synced ─▶ a second name in blobs/ ─▶ row
+
+libtorrent goes on to seed from its own name of the same file, which nobody writes to any more.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import trio
+
+from engine.errors import DigestMismatch
+from engine.ports import Arrived, Witness
+from engine.sources.torrent.metadata import File
+from engine.torrents.job import Files, Job
+from engine.torrents.swarm import Swarm
+from engine.torrents.witness import MerkleWitness, PieceWitness
+from engine.torrents.works import Works
+
+BATCH = 200  # files that become blobs in one transaction
+AT_ONCE = 4  # files hashed at once
+ROOT = "btv2root"  # name of the digest that a version 2 pieces root is kept under
+
+_log = logging.getLogger(__name__)
+
+
+class DamagedFile(Exception):
+    """A file that was complete does not hold what it should."""
+
+
+class Adopter:
+    """Of one run. `run` in a task; DamagedFile comes out of it, perhaps in a group."""
+
+    def __init__(self, works: Works, job: Job, files: Files, swarm: Swarm) -> None:
+        self._works = works
+        self._job = job
+        self._files = files
+        self._swarm = swarm
+        self._limit = trio.Semaphore(AT_ONCE)
+
+    async def run(self) -> None:
+        while True:
+            bell = self._swarm.bell.next
+            if self._files.ready:
+                await self._adopt_some()
+            else:
+                await bell.wait()
+
+    async def _adopt_some(self) -> None:
+        """The next ones; none is left half done when this returns."""
+        files = self._files
+        batch = [files.ready.popleft() for _ in range(min(BATCH, len(files.ready)))]
+        batch = [index for index in batch if files.is_wanted(index) and index not in files.done]
+        arrived: dict[int, Arrived] = {}
+        try:
+            await self._swarm.flush()
+            async with trio.open_nursery() as nursery:
+                for index in batch:
+                    await self._limit.acquire()
+                    nursery.start_soon(self._adopt, index, arrived)
+            with trio.CancelScope(shield=True):
+                await self._works.catalogue.complete_many(list(arrived.values()))
+                files.done.update(arrived)
+        finally:
+            files.ready.extend(index for index in batch if index not in files.done)
+        self._job.wake_all()
+        self._swarm.bell.ring()
+
+    async def _adopt(self, index: int, arrived: dict[int, Arrived]) -> None:
+        file = self._files.file(index)
+        path = os.path.join(self._works.folders.path(self._job.folder), str(file.position))
+        try:
+            if file.size == 0:
+                await self._works.disk.run(_touch, path)
+            done = await self._works.blobs.adopt(path, witness_of(self._files, file))
+        except DigestMismatch as error:
+            raise DamagedFile(f"file {file.position} is not what the torrent says") from error
+        except FileNotFoundError as error:
+            raise DamagedFile(f"file {file.position} is gone") from error
+        finally:
+            self._limit.release()
+        if done.size != file.size:
+            raise DamagedFile(f"file {file.position} has {done.size} bytes and not {file.size}")
+        digests = {} if file.root is None else {ROOT: file.root}
+        arrived[index] = Arrived(self._files.items[index], done.sha256, done.size, digests)
+
+
+def witness_of(files: Files, file: File) -> Witness | None:
+    if file.root is not None:
+        return MerkleWitness(file.root)
+    inner = files.layout.inner(file)
+    if not inner or not files.meta.hashes:
+        return None
+    hashes = files.meta.hashes[inner.start * 20 : inner.stop * 20]
+    return PieceWitness(inner.start * files.meta.piece_size - file.offset, files.meta.piece_size, hashes)
+
+
+def _touch(path: str) -> None:
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))

@@ -1,0 +1,138 @@
+"""From a row of the catalogue to a torrent that can run: its files, its items, and which pieces are here. Trio thread.
+
+What is believed about the pieces, and why:
+
+- a file whose item is whole is a blob: all its pieces are here. A name below torrents/ that is gone is given back;
+- pieces that the row counts were synced before it was written: they are here, unless their file is another one now;
+- pieces in the live file may be here: libtorrent hashes them, and only them;
+- a row that is damaged says nothing: then everything is hashed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, replace
+
+from engine.formats.magnet import parse_magnet
+from engine.sources.torrent.metadata import Metainfo
+from engine.sources.torrent.params import Start
+from engine.torrents.envelope import Resume, unseal
+from engine.torrents.folders import changed, prints, sizes
+from engine.torrents.job import Files, Job
+from engine.torrents.layout import Layout
+from engine.torrents.live import LivePieces
+from engine.torrents.works import Works
+from engine.types import State, Torrent
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Opened:
+    files: Files
+    start: Start
+    live: LivePieces
+
+
+async def open_torrent(works: Works, job: Job, row: Torrent, meta: Metainfo) -> Opened:
+    """The metadata is here, and the items are made."""
+    await works.disk.run(works.folders.create, job.folder)
+    folder = works.folders.path(job.folder)
+    files = await files_of(works, job, meta)
+    await _give_names_back(works, folder, files)
+    live = LivePieces(folder)
+    try:
+        have, loose, notes = await _believed(works, row, folder, files, live)
+    except BaseException:
+        live.close()
+        raise
+    if have is not None:
+        files.layout.reset(bytes(have))
+        files.recount()
+    start = Start(
+        folder=folder,
+        v1=meta.v1,
+        v2=meta.v2,
+        data=row.metadata,
+        positions=meta.positions,
+        pieces=meta.pieces,
+        have=None if have is None else bytes(have),
+        loose=loose,
+        resume=notes,
+        skipped=files.unwanted_positions(),
+        on_demand=job.on_demand,
+        hold=have is None,
+    )
+    return Opened(files, with_swarm(start, job, row, meta), live)
+
+
+async def files_of(works: Works, job: Job, meta: Metainfo) -> Files:
+    """Items in the trash are not wanted, nor those that are gone."""
+    layout = Layout(meta)
+    items, skipped, done = {}, set(), set()
+    by_position = {file.position: index for index, file in enumerate(meta.files)}
+    for position, item in await works.catalogue.torrent_files(job.item):
+        index = by_position.get(position)
+        if index is None:
+            continue
+        items[index] = item.id
+        if item.state.whole and item.sha256 is not None:
+            done.add(index)
+        elif item.state is State.SKIPPED or (item.trashed_ns is not None and item.id != job.item):
+            skipped.add(index)
+    return Files(meta, layout, items, skipped, done)
+
+
+async def _give_names_back(works: Works, folder: str, files: Files) -> None:
+    """Files that are whole and have no name below torrents/: after seeding ended, or somebody removed them."""
+    found = await works.disk.run(sizes, folder, [files.file(index).position for index in files.done])
+    for index in sorted(files.done):
+        file = files.file(index)
+        if found.get(file.position) == file.size:
+            continue
+        item = works.catalogue.item(files.items[index])
+        if item is None or item.sha256 is None or works.blobs.size(item.sha256) != item.size:
+            files.done.discard(index)  # its content is missing: it is fetched again
+            continue
+        await works.blobs.lend(item.sha256, os.path.join(folder, str(file.position)))
+
+
+async def _believed(
+    works: Works, row: Torrent, folder: str, files: Files, live: LivePieces
+) -> tuple[bytearray | None, set[int], bytes | None]:
+    """(have, loose, notes); `have` of None: everything has to be hashed."""
+    layout = files.layout
+    pieces = files.meta.pieces
+    loose = live.read(pieces)
+    resume = Resume(bytes(pieces)) if row.resume is None else unseal(row.resume, pieces)
+    if resume is None:
+        _log.info("item %d: what was written down of its pieces is damaged, so they are all hashed", row.item)
+        return None, set(), None
+    have = bytearray(resume.have)
+    now = await works.disk.run(prints, folder, list(resume.prints))
+    for position in changed(resume.prints, now, is_clean=resume.is_clean):
+        index = files.by_position.get(position)
+        if index is not None:
+            span = layout.pieces(files.file(index))
+            _log.info("item %d: file %d is not what it was: its pieces are hashed", row.item, position)
+            loose.update(piece for piece in span if have[piece])
+            have[span.start : span.stop] = bytes(len(span))
+    for index in files.done:
+        span = layout.pieces(files.file(index))
+        have[span.start : span.stop] = b"\1" * len(span)
+    return have, {piece for piece in loose if not have[piece]}, resume.notes
+
+
+def with_swarm(start: Start, job: Job, row: Torrent, meta: Metainfo | None) -> Start:
+    """Trackers, web seeds and peers: those of the link, and those of the .torrent; and what limits the torrent has."""
+    link = parse_magnet(row.magnet)
+    return replace(
+        start,
+        trackers=tuple(dict.fromkeys(link.trackers + (meta.trackers if meta is not None else ()))),
+        web_seeds=tuple(dict.fromkeys(link.web_seeds + (meta.web_seeds if meta is not None else ()))),
+        peers=link.peers,
+        download_rate=int(job.options.get("max-download", 0)),
+        upload_rate=int(job.options.get("max-upload", 0)),
+        connections=int(job.options.get("connections", 0)),
+    )

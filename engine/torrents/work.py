@@ -1,0 +1,172 @@
+"""The run of one torrent, from its row to its goal. Trio thread.
+
+    metadata? ─▶ described ─▶ opened ─▶ in the session ─▶ pieces ─▶ files become blobs ─▶ seeding ─▶ goal: over
+
+Cancelled, it writes down where it is and leaves the session. What it raises is why it cannot go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import trio
+
+from engine.errors import NoSuchItem
+from engine.torrents import describing
+from engine.torrents.adopting import Adopter, DamagedFile
+from engine.torrents.folders import copy_private
+from engine.torrents.job import Files, Job
+from engine.torrents.keeping import Keeper
+from engine.torrents.opening import Opened, open_torrent
+from engine.torrents.swarm import Swarm, SwarmFailed
+from engine.torrents.works import Works
+from engine.types import State, Torrent
+
+MAX_CHECKS = 3  # full checks of one run, after which the disk is not believed any more
+
+_log = logging.getLogger(__name__)
+
+
+class Work:
+    """One run. `arrived` is called when everything that is wanted is here: then the torrent takes up no place among
+    those that arrive."""
+
+    def __init__(self, works: Works, job: Job) -> None:
+        self._works = works
+        self._job = job
+        self._checks = 0
+
+    async def run(self) -> None:
+        """Until the goal is reached. SwarmFailed, NoRoomLeft, BadRequest, NoSuchItem."""
+        job, works = self._job, self._works
+        row = await works.catalogue.torrent(job.item)
+        if row is None:
+            raise NoSuchItem(f"Item {job.item} is no torrent any more.")
+        await self._set_state(State.DOWNLOADING, unless_whole=True)
+        data = row.metadata
+        if data is None:
+            data = await self._fetch_metadata(row)
+        row, meta = await describing.describe(works, row, data)
+        opened = await open_torrent(works, job, row, meta)
+        try:
+            await self._exchange(opened)
+        finally:
+            opened.live.close()
+
+    async def _fetch_metadata(self, row: Torrent) -> bytes:
+        swarm = self._job.swarm = Swarm(self._works.session, self._job.item)
+        try:
+            return await describing.fetch_metadata(self._works, self._job, row, swarm)
+        finally:
+            with trio.move_on_after(self._works.config.stop_deadline) as scope:
+                scope.shield = True
+                await swarm.end()
+            self._job.swarm = None
+
+    async def _exchange(self, opened: Opened) -> None:
+        job, files = self._job, opened.files
+        swarm = Swarm(self._works.session, job.item)
+        keeper = Keeper(self._works, job, files, swarm, opened.live)
+
+        def came(piece: int, whole: list[int]) -> None:
+            files.came(piece, whole)
+            keeper.came(piece)
+            job.came(piece)
+
+        def reset() -> None:
+            files.recount()
+            keeper.changed()
+            job.wake_all()
+
+        swarm.came, swarm.reset = came, reset
+        swarm.follow(files.layout)
+        job.files, job.swarm = files, swarm
+        job.wake_all()
+        try:
+            await swarm.begin(opened.start)
+            if opened.start.hold:
+                await swarm.checked()
+                keeper.changed()
+                await self._go_on(files, swarm)
+            while not await self._until_damaged(files, swarm, keeper):
+                await self._check(files, swarm)
+        finally:
+            await keeper.last_checkpoint()
+            job.swarm = None
+            with trio.move_on_after(self._works.config.stop_deadline) as scope:
+                scope.shield = True
+                await swarm.end()
+
+    async def _until_damaged(self, files: Files, swarm: Swarm, keeper: Keeper) -> bool:
+        """True at the goal, False when a file turned out not to hold what it should."""
+        damage: list[DamagedFile] = []
+
+        def note(group: BaseExceptionGroup[DamagedFile]) -> None:
+            damage.extend(error for error in group.exceptions if isinstance(error, DamagedFile))
+            _log.info("item %d: %s: everything is hashed again", self._job.item, group.exceptions[0])
+
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(Adopter(self._works, self._job, files, swarm).run)
+                nursery.start_soon(keeper.run)
+                await self._until_over(files, swarm)
+                nursery.cancel_scope.cancel()
+        except* DamagedFile as group:
+            note(group)
+        return not damage
+
+    async def _until_over(self, files: Files, swarm: Swarm) -> None:
+        while True:
+            bell = swarm.bell.next
+            swarm.raise_failure()
+            if files.is_over():
+                if self._is_goal_reached(files, swarm):
+                    return
+                if not self._job.is_seeding:
+                    self._job.is_seeding = True
+                    self._job.wake_all()
+                    await self._set_state(State.SEEDING)
+            elif self._job.is_seeding:  # more files are wanted
+                self._job.is_seeding = False
+                await self._set_state(State.DOWNLOADING)
+            await bell.wait()
+
+    def _is_goal_reached(self, files: Files, swarm: Swarm) -> bool:
+        config, options = self._works.config, self._job.options
+        if not config.seed or options.get("seed") == "no":
+            return True
+        ratio = float(options.get("seed-ratio", config.seed_ratio))
+        seconds = float(options.get("seed-time", config.seed_time))
+        sent = ratio > 0 and swarm.status.uploaded >= ratio * max(files.meta.size, 1)
+        return sent or (seconds > 0 and swarm.status.seeding >= seconds)
+
+    async def _check(self, files: Files, swarm: Swarm) -> None:
+        """A file changed under us, or what was written is not what the disk gives back."""
+        self._checks += 1
+        if self._checks > MAX_CHECKS:
+            raise SwarmFailed("What is written to the disk is not what is read from it.")
+        files.ready.clear()
+        await swarm.check()
+        await self._go_on(files, swarm)
+        files.recount()
+
+    async def _go_on(self, files: Files, swarm: Swarm) -> None:
+        """After a check, before anything is fetched: a blob that turned out to be damaged is not the file that is
+        written to. Nobody writes to a file of the store."""
+        folder = self._works.folders.path(self._job.folder)
+        for index in sorted(files.done):
+            if files.layout.missing[index]:
+                position = files.file(index).position
+                _log.warning("item %d: the content of file %d is damaged", files.items[index], position)
+                await self._works.disk.run(copy_private, os.path.join(folder, str(position)))
+                files.done.discard(index)
+        swarm.session.go(swarm.item)
+
+    async def _set_state(self, state: State, *, unless_whole: bool = False) -> None:
+        item = self._works.catalogue.item(self._job.item)
+        if item is None:
+            raise NoSuchItem(f"There is no item {self._job.item}.")
+        if unless_whole and item.state.whole:
+            return
+        await self._works.catalogue.settle_folder(item.id, state)

@@ -1,0 +1,77 @@
+"""Torrents arrive: from .torrent files and magnet links, of each version, and go on to be seeded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import trio
+
+from engine.types import Kind, State
+from tests.support.swarm import Peer, peer
+from tests.support.torrenting import torrents
+from tests.support.torrents import Version, make_torrent
+from tests.support.tracker import tracker
+
+VERSIONS: tuple[Version, ...] = ("v1", "v2", "hybrid")
+
+
+@pytest.fixture
+def seeds():
+    with peer() as one:
+        yield one
+
+
+def film(folder: Path) -> Path:
+    """A folder of files: large, small, empty, nested."""
+    (folder / "film" / "extra").mkdir(parents=True)
+    (folder / "film" / "film.mkv").write_bytes(os.urandom(400_000))
+    (folder / "film" / "empty").write_bytes(b"")
+    (folder / "film" / "extra" / "cover.jpg").write_bytes(os.urandom(5_000))
+    (folder / "film" / "extra" / "notes.txt").write_bytes(os.urandom(70_000))
+    return folder / "film"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_one_file_becomes_a_blob_and_is_seeded(tmp_path: Path, seeds: Peer, version: Version) -> None:
+    path = film(tmp_path / "s") / "film.mkv"
+    with tracker() as announces:
+        announces.introduce(seeds.address)
+        torrent = make_torrent(path, version=version, piece_size=16384, trackers=[announces.url])
+        seeds.seed(torrent, path.parent)
+        async with torrents(tmp_path / "state") as here:
+            item = await here.add(torrent.data, tags=["movie"])
+            assert (item.name, item.size, item.kind) == ("film.mkv", 400_000, Kind.FILE)
+            item = await here.until(item, State.SEEDING)
+            assert here.content(item) == path.read_bytes()
+            assert here.catalogue.tags(item.id) == ("movie",)
+            (folder,) = here.folders
+            ours = tmp_path / "state" / "torrents" / folder / "0"
+            assert ours.samefile(here.store.path(item.sha256))
+            assert ours.stat().st_mode & 0o777 == 0o440
+            with peer() as fresh:
+                await trio.to_thread.run_sync(lambda: seeds.remove(torrent))
+                fresh.leech(torrent, tmp_path / "fresh", from_=[here.address])
+                await trio.to_thread.run_sync(fresh.wait_complete, torrent)
+            assert (tmp_path / "fresh" / "film.mkv").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_magnet_link_becomes_a_folder_in_place(tmp_path: Path, seeds: Peer, version: Version) -> None:
+    folder = film(tmp_path / "s")
+    torrent = make_torrent(folder, version=version, piece_size=16384)
+    seeds.seed(torrent, folder.parent)
+    async with torrents(tmp_path / "state") as here:
+        item = await here.add(torrent.magnet(peers=[seeds.address], name="shown"), tags=["movie"])
+        assert (item.name, item.size, item.kind) == ("shown", None, Kind.FILE)
+        done = await here.until(item, State.SEEDING)
+        assert (done.id, done.name, done.kind) == (item.id, "film", Kind.FOLDER)
+        assert here.catalogue.tags(item.id) == ("movie",)
+        tree = await here.tree(done)
+        assert {path: here.content(child) for path, child in tree.items()} == contents(folder)
+        assert {child.state for child in tree.values()} == {State.COMPLETE}
