@@ -154,9 +154,12 @@ class Catalogue(Protocol):
         """Also of trashed items."""
 
     def named(self, name: str) -> Sequence[ItemId]:
-        """Live items of exactly this name, oldest (lowest id) first."""
+        """Items of exactly this name that are not in the trash by themselves, oldest (lowest id) first: also such as a
+        folder holds."""
 
-    def trashed(self, name: str) -> Sequence[ItemId]: ...
+    def trashed(self, name: str) -> Sequence[ItemId]:
+        """Items of exactly this name that are in the trash by themselves, oldest first."""
+
     def tags(self, item: ItemId) -> tuple[str, ...]:
         """Own tags, sorted."""
 
@@ -172,7 +175,13 @@ class Catalogue(Protocol):
         """The oldest first, at most 100."""
 
     def child(self, folder: ItemId, name: str) -> ItemId | None:
-        """The live item of that name in a folder item; the oldest of several."""
+        """The item of that name in a folder item, not one that was trashed by itself; the oldest of several."""
+
+    def holds(self, folder: ItemId) -> bool:
+        """Whether there is anything in a folder item but what was trashed by itself."""
+
+    def ancestors(self, item: ItemId) -> Sequence[ItemId]:
+        """The folder items that hold it, the nearest first; none for one at the top."""
 
     def torrent_of(self, item: ItemId) -> tuple[ItemId, int] | None:
         """The torrent that this item is a file of, and its position there. Not of a folder."""
@@ -198,9 +207,11 @@ class Catalogue(Protocol):
         """Rows of `ids` in ascending id order; ids that do not exist are left out."""
 
     async def children(self, folder: ItemId) -> list[Item]:
-        """Live items directly in a folder item, oldest first."""
+        """Items directly in a folder item, without those that were trashed by themselves; oldest first."""
 
-    async def trash_list(self) -> list[Item]: ...
+    async def trash_list(self) -> list[Item]:
+        """What is in the trash by itself; what went with its folder is found in that."""
+
     async def downloads(self) -> list[Download]:
         """Of live items that are not whole, in queue order."""
 
@@ -244,10 +255,17 @@ class Catalogue(Protocol):
         """The state of a folder item and of all folders in it, or of a file."""
 
     async def update_download(self, download: Download) -> None: ...
-    async def trash(self, item: ItemId) -> Item: ...
-    async def restore(self, item: ItemId, name: str | None = None) -> Item: ...
+    async def trash(self, item: ItemId) -> Item:
+        """With all that a folder holds, of which no row is touched. What it holds and was in the trash by itself goes
+        along with it from now on, so that nothing is in the trash twice. Changes are told of the item, and of what it
+        holds where tags or the trash are concerned; the rest follows from `below`."""
+
+    async def restore(self, item: ItemId, name: str | None = None) -> Item:
+        """With all that went along with it, into the folder that it was in."""
+
     async def purge(self, items: Collection[ItemId]) -> None:
-        """Forget trashed items; their blobs stay until `forget_blob`."""
+        """Forget items that are in the trash, by themselves or with a folder, and all that they hold; their blobs stay
+        until `forget_blob`."""
 
     async def discard(self, item: ItemId) -> None:
         """Forget a live item that never got content (a draft, a download given up before its first byte)."""
@@ -271,14 +289,18 @@ class Catalogue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where an index starts: live items by state, and all tags, at one point in the order of commits."""
+    """Where an index starts: items by state that are not in the trash by themselves, all tags, and what is in which
+    folder, at one point in the order of commits."""
 
     states: Mapping[str, BitMap]
     tags: Sequence[tuple[int, str, int]]  # id, name, live items that carry it
+    held: Mapping[int, BitMap] = field(default_factory=dict)  # by folder item: the items directly in it, trashed or not
 
 
 class Feed(Protocol):
     """What an index loads from whoever holds the truth. The scans run on reader threads.
+
+    Where it says "live", the items that a trashed folder holds are there as well: those the index leaves out by itself.
 
     A scan sees the commits that `apply` has told of so far, and it may see some that `apply` is about to tell of. So
     the index notes what it is told during a scan, does it again afterwards, and sets membership rather than toggles it.
@@ -290,6 +312,7 @@ class Feed(Protocol):
         The function returned ends it."""
 
     def facts(self, item: ItemId) -> Facts | None: ...
+    def ancestors(self, item: ItemId) -> Sequence[ItemId]: ...
     async def tagged(self, tags: Collection[int]) -> Mapping[int, BitMap]:
         """By tag id: the live items that carry the tag. Every id asked for is there."""
 
@@ -304,13 +327,23 @@ class Feed(Protocol):
 
 
 class Index(Protocol):
-    """Membership. All answers are about live items, as of the last commit."""
+    """Membership. All answers are about live items, as of the last commit.
+
+    What a folder item carries holds for all that is below it, so that is in a result as well; `topmost` makes of it
+    what a listing shows. The built-in keys are each item's own, but `is:untagged` means: no tag holds for it."""
 
     @property
     def live(self) -> BitMap: ...
+    @property
+    def inner(self) -> BitMap:
+        """What folder items hold, trashed or not. To be read only."""
+
+    def below(self, folder: ItemId) -> BitMap:
+        """What a folder item holds at whatever depth, trashed or not. To be read only."""
+
     def has_tag(self, name: str) -> bool: ...
     def tag_list(self) -> Sequence[TagCount]:
-        """All tags, sorted by name, key:value pairs included."""
+        """All tags, sorted by name, key:value pairs included, with how many live items carry each as their own."""
 
     def own_keys(self) -> Sequence[str]:
         """Keys of the key:value tags that there are, sorted (not the built-in ones)."""
@@ -334,11 +367,17 @@ class Index(Protocol):
     def contains(self, expr: Expr, item: ItemId, *, now: float) -> bool:
         """Whether one item matches, without evaluating the whole."""
 
+    def topmost(self, found: BitMap) -> BitMap:
+        """`found` without what is below a folder of it: what a listing shows. May be `found` itself."""
+
+    def shows(self, expr: Expr, item: ItemId, *, now: float) -> bool:
+        """Whether a listing of `expr` shows this item: it matches, and no folder that holds it does."""
+
     async def carried(self, expr: Expr, *, now: float) -> list[TagCount]:
-        """Tags that items of the result carry, with how many of them do, sorted by name."""
+        """Tags that hold for items of the result, with how many entries a listing of those has, sorted by name."""
 
     async def narrowing(self, expr: Expr, *, now: float) -> list[TagCount]:
-        """Tags that leave something and not everything of the result, with what they leave."""
+        """Those of them that leave out something of the result."""
 
 
 class RangeReader(Protocol):

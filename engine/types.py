@@ -189,6 +189,12 @@ class Facts:
     sources: frozenset[str] = frozenset()  # SourceKind values
     hosts: frozenset[str] = frozenset()
     parent: ItemId | None = None
+    buried: bool = False  # a folder that holds it, at whatever depth, is in the trash
+
+    @property
+    def live(self) -> bool:
+        """In the trash neither by itself nor with a folder."""
+        return not self.trashed and not self.buried
 
     def values(self, key: str) -> tuple[str, ...]:
         """The values of built-in `key` as text; empty for a key that is not built in."""

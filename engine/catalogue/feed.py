@@ -34,6 +34,7 @@ TAG_IDS: Final = (
     "SELECT json_group_array(item) FROM (SELECT item FROM tagging WHERE tag = ? AND item > ? ORDER BY item LIMIT ?)"
 )
 TRASHED: Final = "SELECT id FROM item WHERE trashed_ns IS NOT NULL"
+HELD: Final = "SELECT parent, json_group_array(id) FROM item WHERE parent IS NOT NULL GROUP BY parent"
 ALL_TAGS: Final = "SELECT id, name, items FROM tag"
 UNTAGGED: Final = "SELECT id FROM item WHERE NOT EXISTS (SELECT 1 FROM tagging WHERE tagging.item = item.id)"
 SOURCES: Final = "SELECT DISTINCT item, kind FROM source"
@@ -54,7 +55,8 @@ def opening(transaction: Transaction) -> Opening:
     connection = transaction.connection
     states = {state.value: _ids(connection, STATE_IDS, state.value) for state in State}
     tags = connection.execute(ALL_TAGS).fetchall()
-    return Opening({state: ids for state, ids in states.items() if ids}, tags)
+    held = {folder: BitMap(json.loads(ids)) for folder, ids in connection.execute(HELD)}
+    return Opening({state: ids for state, ids in states.items() if ids}, tags, held)
 
 
 def tagged(database: SqliteDatabase, tags: Collection[int]) -> dict[int, BitMap]:

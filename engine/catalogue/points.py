@@ -44,6 +44,8 @@ BLOB_BY_DIGEST: Final = (
 )
 BLOBS_OF_SIZE: Final = "SELECT id, sha256, size FROM blob WHERE size = ? ORDER BY id LIMIT 100"
 CHILD: Final = "SELECT id FROM item WHERE parent = ? AND name = ? AND trashed_ns IS NULL ORDER BY id LIMIT 1"
+HOLDS: Final = "SELECT 1 FROM item WHERE parent = ? AND trashed_ns IS NULL LIMIT 1"
+UP: Final = "SELECT parent, trashed_ns IS NOT NULL FROM item WHERE id = ?"
 TAG: Final = "SELECT id FROM tag WHERE name = ?"
 TAG_CARRIED: Final = "SELECT 1 FROM tagging WHERE tag = ? LIMIT 1"
 
@@ -55,7 +57,7 @@ TORRENT_V2: Final = "SELECT item FROM torrent WHERE v2 = ? ORDER BY item LIMIT 1
 # What the test explains; the value is the number of parameters.
 QUERIES: Final[Mapping[str, int]] = {
     ITEM: 1, LIVE_NAMED: 1, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, ORIGINS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
-    BLOB: 1, BLOB_BY_DIGEST: 2, BLOBS_OF_SIZE: 1, CHILD: 2, TAG: 1, TAG_CARRIED: 1,
+    BLOB: 1, BLOB_BY_DIGEST: 2, BLOBS_OF_SIZE: 1, CHILD: 2, HOLDS: 1, UP: 1, TAG: 1, TAG_CARRIED: 1,
     TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1,
 }  # fmt: skip
 
@@ -100,7 +102,30 @@ def facts(connection: sqlite3.Connection, number: int) -> Facts | None:
         sources=frozenset(kind for kind, _ in origins),
         hosts=frozenset(host for _, host in origins if host),
         parent=parent,
+        buried=parent is not None and buried(connection, parent),
     )
+
+
+def holds(connection: sqlite3.Connection, folder: int) -> bool:
+    return bool(connection.execute(HOLDS, (folder,)).fetchall())
+
+
+def buried(connection: sqlite3.Connection, folder: int) -> bool:
+    """Whether what is in a folder is in the trash with it, or with a folder further up."""
+    ((parent, in_trash),) = connection.execute(UP, (folder,)).fetchall()
+    while parent is not None and not in_trash:
+        ((parent, in_trash),) = connection.execute(UP, (parent,)).fetchall()
+    return bool(in_trash)
+
+
+def ancestors(connection: sqlite3.Connection, number: int) -> list[ItemId]:
+    """The folders that hold an item, the nearest first."""
+    found: list[ItemId] = []
+    rows = connection.execute(UP, (number,)).fetchall()
+    while rows and rows[0][0] is not None:
+        found.append(ItemId(rows[0][0]))
+        rows = connection.execute(UP, (found[-1],)).fetchall()
+    return found
 
 
 def xattrs(connection: sqlite3.Connection, number: int) -> dict[str, bytes]:

@@ -160,6 +160,12 @@ class SqliteCatalogue:
     def torrent_known(self, v1: str | None, v2: str | None) -> ItemId | None:
         return points.torrent_known(self._connection, v1, v2)
 
+    def holds(self, folder: ItemId) -> bool:
+        return points.holds(self._connection, folder)
+
+    def ancestors(self, item: ItemId) -> Sequence[ItemId]:
+        return points.ancestors(self._connection, item)
+
     # -- scans -----------------------------------------------------------------------------------------------------
     async def items(self, ids: Collection[int]) -> list[Item]:
         if len(ids) <= FEW:

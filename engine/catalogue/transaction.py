@@ -60,7 +60,7 @@ class Transaction:
         counts: Counter[str] = Counter()
         for change in self.changes:
             for facts, step in ((change.before, -1), (change.after, 1)):
-                if facts is not None and not facts.trashed:
+                if facts is not None and facts.live:
                     for name in facts.tags:
                         counts[name] += step
         steps = [(step, name) for name, step in counts.items() if step]

@@ -28,10 +28,22 @@ NEEDLESS_DOWNLOAD: Final = (
 WRONG_NAME: Final = (
     "SELECT id FROM item WHERE name IN (x'2e', x'2e2e') OR instr(name, x'2f') > 0 OR instr(name, x'00') > 0"
 )
+# In the trash, by themselves or with a folder.
+GONE: Final = (
+    "WITH RECURSIVE gone(id) AS (SELECT id FROM item WHERE trashed_ns IS NOT NULL"
+    " UNION SELECT i.id FROM gone JOIN item i ON i.parent = gone.id)"
+)
+TRASHED_TWICE: Final = (
+    f"{GONE} SELECT i.id, i.parent FROM gone JOIN item i ON i.parent = gone.id WHERE i.trashed_ns > 0"  # noqa: S608 -- constants, no values
+)
+NO_FOLDER: Final = (
+    "SELECT i.id, i.parent FROM item i JOIN item p ON p.id = i.parent WHERE p.kind <> 'folder' OR i.parent = i.id"
+)
 # Most items are live: counting all taggings and taking off those of the trash is a tenth of joining all of them.
 WRONG_COUNT: Final = (
-    "WITH carried AS (SELECT tag, count(*) AS n FROM tagging GROUP BY tag), trashed AS (SELECT t.tag, count(*) AS n"
-    " FROM item i JOIN tagging t ON t.item = i.id WHERE i.trashed_ns IS NOT NULL GROUP BY t.tag)"
+    GONE + ", carried AS (SELECT tag, count(*) AS n FROM tagging GROUP BY tag),"  # noqa: S608 -- constants, no values
+    " trashed AS (SELECT t.tag, count(*) AS n"
+    " FROM gone JOIN tagging t ON t.item = gone.id GROUP BY t.tag)"
     " SELECT g.name, g.items, ifnull(carried.n, 0) - ifnull(trashed.n, 0) AS live FROM tag g"
     " LEFT JOIN carried ON carried.tag = g.id LEFT JOIN trashed ON trashed.tag = g.id WHERE g.items <> live"
 )
@@ -47,6 +59,8 @@ RULES: Final[tuple[tuple[str, tuple[int, ...], str], ...]] = (
     (WRONG_SIZE, (), "item {} has {} bytes but its blob has {}"),
     (NEEDLESS_DOWNLOAD, (), "item {} is {} but still has a download"),
     (WRONG_NAME, (), "item {} has a name that no file can have"),
+    (TRASHED_TWICE, (), "item {} is in the trash by itself and with its folder {}"),
+    (NO_FOLDER, (), "item {} is in item {}, which is no folder"),
     (WRONG_COUNT, (), "tag {!r} counts {} live items and has {}"),
     (WRONG_PAIR, (), "tag {!r} is not the pair of its key and value"),
     (WRONG_HASH, (), "blob {!r} is not named by the lower-case hex of a SHA-256"),

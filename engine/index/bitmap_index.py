@@ -7,14 +7,17 @@
     size: added:             ids in order of the value        on first use                      (ordered_ids)
     name: sha256:            a look at each item, kept        each time it is new               (searches)
 
-Everything is about live items: a trashed one leaves all bitmaps and comes back to them when it is restored.
+A trashed item leaves all bitmaps and comes back to them when it is restored. What a folder holds stays in them when the
+folder is trashed: it is only not live meanwhile, and every answer is cut to what is live. So the trash costs the same
+for a folder of 100,000 files as for an empty one.
 
-State: `_live` here, the rest in the parts named above. All change in `apply` alone, in the order of commits.
+State: `_own` and `_live` here, the rest in the parts named above. All change in `apply` alone, in the order of commits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import trio
@@ -23,6 +26,7 @@ from pyroaring import BitMap
 from engine.index import algebra
 from engine.index.builtin_keys import BuiltinKeys
 from engine.index.entry import Entry, put, union
+from engine.index.folders import Folders
 from engine.index.needs import own, parts, searched, settled_leaves
 from engine.index.searches import Searches
 from engine.index.tags import Tags
@@ -64,7 +68,9 @@ class BitmapIndex:
             self._leave()
 
     def _start(self, opening: Opening) -> None:
-        self._live = BitMap.union(BitMap(), *opening.states.values())
+        self._folders = Folders(opening.held)
+        self._own = BitMap.union(BitMap(), *opening.states.values())  # not in the trash by themselves
+        self._live = self._own - self._folders.under(self._folders.all - self._own)
         self._tags = Tags(self._feed, opening.tags)
         self._keys = BuiltinKeys(self._feed, opening.states)
         self._searches = Searches(self._feed)
@@ -74,6 +80,13 @@ class BitmapIndex:
     def live(self) -> BitMap:
         """The index's own: read it, do not change it, and copy what must outlast an `await`."""
         return self._live
+
+    @property
+    def inner(self) -> BitMap:
+        return self._folders.inner
+
+    def below(self, folder: ItemId) -> BitMap:
+        return self._folders.below(folder)
 
     def has_tag(self, name: str) -> bool:
         return name in self._tags
@@ -110,46 +123,72 @@ class BitmapIndex:
     def evaluate(self, expr: Expr, *, now: float) -> BitMap:
         return algebra.evaluate(resolve(expr, now=now), self._live, self._select)
 
+    def topmost(self, found: BitMap) -> BitMap:
+        return self._folders.topmost(found)
+
     def contains(self, expr: Expr, item: ItemId, *, now: float) -> bool:
         if item not in self._live:
             return False
-        asked = Asked(self._feed, item)
+        asked = Asked(self._feed, item, inner=item in self._folders.inner)
         return algebra.holds(expr, lambda leaf: self._test(leaf, asked, now))
 
+    def shows(self, expr: Expr, item: ItemId, *, now: float) -> bool:
+        if not self.contains(expr, item, now=now):
+            return False
+        above = self._feed.ancestors(item) if item in self._folders.inner else ()
+        return not any(self.contains(expr, folder, now=now) for folder in above)
+
     async def carried(self, expr: Expr, *, now: float) -> list[TagCount]:
-        _, counts = await self._result_and_its_tags(expr, now)
-        return counts
+        return [count for count, _ in await self._tags_of_result(expr, now)]
 
     async def narrowing(self, expr: Expr, *, now: float) -> list[TagCount]:
-        found, counts = await self._result_and_its_tags(expr, now)
-        return [count for count in counts if count.items < found]
+        return [count for count, narrows in await self._tags_of_result(expr, now) if narrows]
 
-    async def _result_and_its_tags(self, expr: Expr, now: float) -> tuple[int, list[TagCount]]:
-        """The size of the result, and the tags its items carry, sorted by name."""
+    async def _tags_of_result(self, expr: Expr, now: float) -> list[tuple[TagCount, bool]]:
+        """The tags that hold for items of the result, sorted by name, and whether each leaves out some of it."""
         await self.prepare(expr)
         while any(entry.bitmap is None for entry in self._tags.in_use()):
             await self._tags.load(self._tags.in_use())
             await self.prepare(expr)
         found = self.evaluate(expr, now=now)
-        counts: list[TagCount] = []
+        counts: list[tuple[TagCount, bool]] = []
         for number, entry in enumerate(self._tags.in_use()):
             if number % NARROWED_AT_ONCE == NARROWED_AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
-            if entry.bitmap is not None and (left := found.intersection_cardinality(entry.bitmap)):
-                counts.append(TagCount(entry.name, left))
-        return len(found), sorted(counts, key=lambda count: count.name)
+            if entry.bitmap is None:  # made or renamed in a turn of somebody else
+                continue
+            reached = entry.reached(self._folders)
+            if left := found.intersection_cardinality(reached):
+                shown = len(self.topmost(found & reached)) if self._folders.all else left
+                counts.append((TagCount(entry.name, shown), left < len(found)))
+        return sorted(counts, key=lambda count: count[0].name)
 
     # -- commits -----------------------------------------------------------------------------------------------------
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         for tag in tags:
             self._tags.change(tag)
         for change in changes:
-            before, after = _if_live(change.before), _if_live(change.after)
-            put(self._live, change.item, after is not None)
+            before, after = _if_untrashed(change.before), _if_untrashed(change.after)
+            put(self._own, change.item, after is not None)
             self._tags.put(change.item, before.tags if before else (), after.tags if after else ())
             if _computed_from(before) != _computed_from(after):
                 self._keys.put(change.item, before, after)
                 self._searches.put(change.item, before, after)
+            self._folders.put(change.item, change.before, change.after)
+            self._put_live(change)
+
+    def _put_live(self, change: Change) -> None:
+        """With all that a folder holds."""
+        before = change.before if change.before is not None and change.before.live else None
+        after = change.after if change.after is not None and change.after.live else None
+        put(self._live, change.item, after is not None)
+        self._tags.count(before.tags if before else (), after.tags if after else ())
+        if (before is None) != (after is None) and change.item in self._folders.all:
+            below = self._folders.below(change.item)
+            if after is not None:
+                self._live |= (below & self._own) - self._folders.under(below - self._own)
+            else:
+                self._live -= below
 
     async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """Nothing outside depends on the index alone."""
@@ -179,8 +218,11 @@ class BitmapIndex:
         if not self._is_ready(leaf):
             raise NotPrepared(leaf)
         if isinstance(leaf, Tag) or own(leaf):
-            return union(self._entries(leaf))
-        return self._part(leaf).matching(leaf)
+            return union(self._entries(leaf), self._folders)
+        found = self._part(leaf).matching(leaf)
+        if leaf.key == "is" and found.intersect(self._folders.inner):
+            found = found - self._folders.under(self._folders.all - found)  # what a tagged folder holds is not untagged
+        return found
 
     def _test(self, leaf: Leaf, asked: Asked, now: float) -> bool:
         """By bitmaps where a few are at hand, else by the item's facts."""
@@ -189,20 +231,30 @@ class BitmapIndex:
             if len(entries) <= FEW:
                 bitmaps = [entry.bitmap for entry in entries if entry.bitmap is not None]
                 if len(bitmaps) == len(entries):
-                    return any(asked.item in bitmap for bitmap in bitmaps)
+                    return any(item in bitmap for bitmap in bitmaps for item in asked.line)
         return asked.facts is not None and matches(leaf, asked.facts, now=now)
 
 
 class Asked:
-    """One item, whose facts are read when a leaf first needs them (25 µs)."""
+    """One item, whose facts are read when a leaf first needs them (25 µs). `inner`: whether a folder holds it."""
 
-    def __init__(self, feed: Feed, item: ItemId) -> None:
-        self.item = item
+    def __init__(self, feed: Feed, item: ItemId, *, inner: bool) -> None:
+        self._item = item
         self._feed = feed
+        self._inner = inner
+
+    @cached_property
+    def line(self) -> Sequence[ItemId]:
+        """Whose tags hold for the item: it and the folders that hold it."""
+        return (self._item, *self._feed.ancestors(self._item)) if self._inner else (self._item,)
 
     @cached_property
     def facts(self) -> Facts | None:
-        return self._feed.facts(self.item)
+        """With the tags that it inherits."""
+        own, *above = map(self._feed.facts, self.line)
+        if own is None or not above:
+            return own
+        return replace(own, tags=own.tags.union(*(folder.tags for folder in above if folder is not None)))
 
 
 def _computed_from(facts: Facts | None) -> object:
@@ -215,5 +267,5 @@ def _computed_from(facts: Facts | None) -> object:
     )  # fmt: skip
 
 
-def _if_live(facts: Facts | None) -> Facts | None:
+def _if_untrashed(facts: Facts | None) -> Facts | None:
     return None if facts is None or facts.trashed else facts

@@ -1,4 +1,4 @@
-"""One tag and the items that carry it. Imports types; on the trio thread.
+"""One tag and the items that carry it. Imports folders; on the trio thread.
 
     not loaded ──expect──▶ loading ──install──▶ loaded
         ▲                     │
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 from pyroaring import BitMap
 
+from engine.index.folders import Folders
+
 
 @dataclass(slots=True, eq=False)
 class Entry:
@@ -24,12 +26,13 @@ class Entry:
     name: str
     id: int | None
     items: int  # live items that carry it
-    bitmap: BitMap | None = None  # live items that carry it, once loaded
+    bitmap: BitMap | None = None  # items that carry it and were not trashed by themselves, once loaded
     pending: list[tuple[int, bool]] | None = None  # (item, carried) in order of commits; None unless loading
+    reach: tuple[int, BitMap] | None = None  # with what is below its folders, as of a version of `Folders`
 
     def put(self, item: int, *, carried: bool) -> None:
         """From a commit: the item carries the tag from now on, or carries it no more."""
-        self.items += 1 if carried else -1
+        self.reach = None
         if self.bitmap is not None:
             put(self.bitmap, item, carried)
         elif self.pending is not None:
@@ -43,6 +46,15 @@ class Entry:
             put(bitmap, item, carried)
         self.bitmap, self.pending = bitmap, None
 
+    def reached(self, folders: Folders) -> BitMap:
+        """The items that carry it and all that is below them. Loaded; not to be changed."""
+        assert self.bitmap is not None
+        if not folders.all.intersect(self.bitmap):
+            return self.bitmap
+        if self.reach is None or self.reach[0] != folders.version:
+            self.reach = folders.version, self.bitmap | folders.under(self.bitmap)
+        return self.reach[1]
+
 
 def put(bitmap: BitMap, item: int, present: bool) -> None:
     if present:
@@ -51,7 +63,7 @@ def put(bitmap: BitMap, item: int, present: bool) -> None:
         bitmap.discard(item)
 
 
-def union(entries: Iterable[Entry]) -> BitMap:
-    """Of loaded entries. For one entry its own bitmap, which is not to be changed."""
-    bitmaps = [entry.bitmap for entry in entries if entry.bitmap is not None]
+def union(entries: Iterable[Entry], folders: Folders) -> BitMap:
+    """What loaded entries reach. For one entry its own bitmap, which is not to be changed."""
+    bitmaps = [entry.reached(folders) for entry in entries]
     return bitmaps[0] if len(bitmaps) == 1 else BitMap.union(BitMap(), *bitmaps)

@@ -85,11 +85,18 @@ class Tags:
 
     # -- commits ---------------------------------------------------------------------------------------------------
     def put(self, item: ItemId, before: Collection[str], after: Collection[str]) -> None:
-        """The tags of a live item; none before it came and after it went."""
+        """The tags of an item that is not in the trash by itself; none before it came and after it went."""
         for name in set(before).difference(after):
             self._entries[name].put(item, carried=False)
         for name in set(after).difference(before):
             self._entries[name].put(item, carried=True)
+
+    def count(self, before: Collection[str], after: Collection[str]) -> None:
+        """The tags of a live item."""
+        for name in set(before).difference(after):
+            self._entries[name].items -= 1
+        for name in set(after).difference(before):
+            self._entries[name].items += 1
 
     def change(self, change: TagChange) -> None:
         match change.event:

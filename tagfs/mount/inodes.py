@@ -1,7 +1,8 @@
 """Node ids that the kernel holds: which node each stands for, and how often it was handed out. Single owner of both.
 
-Items, blobs and fixed directories have numbers of their own and need no table (`tagfs.vfs.numbers`). Query
-directories and links are remembered by path from their first lookup until the kernel forgets them.
+Files, blobs and fixed directories have numbers of their own and need no table (`tagfs.vfs.numbers`). Query directories,
+folder items and links are remembered by path from their first lookup until the kernel forgets them. The number of a
+folder item is never its node id: the kernel may have known it as a file, before its download turned out to be a folder.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from engine.types import Blob
 from query.errors import QueryError
 from tagfs.vfs import numbers
 from tagfs.vfs.context import Context
+from tagfs.vfs.nodes.folder import FolderDirectory
 from tagfs.vfs.nodes.query import QueryDirectory
 from tagfs.vfs.nodes.tags import TagsRoot
 from tagfs.vfs.nodes.unfinished import UnfinishedDirectory
-from tagfs.vfs.tree import BlobNode, Directory, DropNode, ItemNode, LinkNode, Node, TextNode
+from tagfs.vfs.tree import BlobNode, Directory, DropNode, FolderNode, ItemNode, LinkNode, Node, TextNode
 from tagfs.vfs.views import Path
 
 Remembered: TypeAlias = Directory | LinkNode
@@ -64,6 +66,8 @@ class Inodes:
                 return node.number
             case Directory() | LinkNode():
                 return self._remember(node)
+            case FolderNode():
+                raise AssertionError("a folder in a listing is no directory yet")
 
     def number_at(self, location: tuple[str, ...]) -> int | None:
         """The node id that the kernel has for a query directory; None where it has none."""
@@ -88,20 +92,23 @@ class Inodes:
             del self._counts[number]
             self._unname(node, number)
 
-    def renamed(self, old: str, new: str) -> None:
-        """The tag /tags/`old` is /tags/`new` now: the kernel keeps the node ids, the directories below move along."""
-        moved = [(n, d) for n, d in self._directories() if d.location[:2] == ("tags", old)]
+    def moved(self, old: tuple[str, ...], new: tuple[str, ...]) -> None:
+        """The directory at `old` is at `new` now, a tag that was renamed or a folder item: the kernel keeps the node
+        ids, the directories below move along."""
+        moved = [(n, d) for n, d in self._directories() if d.location[: len(old)] == old]
         for number, directory in moved:
             self._unname(directory, number)
         for number, directory in moved:
-            again = self._again((new, *directory.location[2:]))
+            again = self._again(directory, (*new, *directory.location[len(old) :]))
             self._nodes[number] = again if again is not None else directory
             self._ids[_key(self._nodes[number])] = number
             self._attach(self._nodes[number], number)
 
-    def _again(self, path: tuple[str, ...]) -> Directory | None:
+    def _again(self, directory: Directory, location: tuple[str, ...]) -> Directory | None:
+        if isinstance(directory, FolderDirectory):
+            return FolderDirectory(self._context, location, directory.item)
         try:
-            return self._tags.directory(path)
+            return self._tags.directory(location[1:])
         except QueryError:  # too long with the new name
             return None
 
@@ -124,7 +131,7 @@ class Inodes:
 
     def _free_number(self, node: Remembered) -> int:
         """The number of the query itself where no other path holds it: then listings show what stat shows."""
-        if isinstance(node, Directory) and node.number not in self._nodes:
+        if isinstance(node, Directory) and node.item is None and node.number not in self._nodes:
             return node.number
         self._next_alias += 1
         return self._next_alias
@@ -140,6 +147,8 @@ class Inodes:
             node.view = self._context.views.attach(node.view, number, self._path(node))
         elif isinstance(node, UnfinishedDirectory):
             self._context.views.attach_unfinished(number, self._path(node))
+        elif isinstance(node, FolderDirectory):
+            self._context.views.attach_folder(node.item, number)
 
     def _path(self, node: QueryDirectory | UnfinishedDirectory) -> Path:
         """The kernel has known the directory that it is in for longer."""
@@ -151,6 +160,8 @@ class Inodes:
             self._context.views.detach(node.view, number)
         elif isinstance(node, UnfinishedDirectory):
             self._context.views.detach_unfinished(number)
+        elif isinstance(node, FolderDirectory):
+            self._context.views.detach_folder(node.item, number)
 
 
 def _key(node: Remembered) -> Hashable:

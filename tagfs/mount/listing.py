@@ -12,22 +12,27 @@ import pyfuse3
 
 from tagfs.mount.answers import Answers
 from tagfs.mount.inodes import Inodes
+from tagfs.vfs.context import Context
 from tagfs.vfs.names import is_certain
-from tagfs.vfs.tree import Directory, Entry, ItemNode, Snapshot
+from tagfs.vfs.nodes.folder import FolderDirectory, way_to
+from tagfs.vfs.tree import Directory, Entry, FolderNode, ItemNode, Snapshot
 
 
 class Listings:
     """The entries of a snapshot as the kernel takes them are made once and kept as long as the snapshot is cached."""
 
-    def __init__(self, inodes: Inodes, answers: Answers) -> None:
+    def __init__(self, context: Context, inodes: Inodes, answers: Answers) -> None:
+        self._context = context
         self._inodes = inodes
         self._answers = answers
         self._items: WeakKeyDictionary[Snapshot, list[tuple[bytes, pyfuse3.EntryAttributes] | None]] = (
             WeakKeyDictionary()
         )
 
-    def reply(self, snapshot: Snapshot, start: int, token: pyfuse3.ReaddirToken) -> None:
-        """Entries from number `start` on, as many as the kernel has room for."""
+    def reply(self, opened: OpenDirectory, start: int, token: pyfuse3.ReaddirToken) -> None:
+        """Entries of the snapshot from number `start` on, as many as the kernel has room for."""
+        snapshot = opened.snapshot
+        assert snapshot is not None
         entries = snapshot.entries
         keep = not snapshot.stale()
         made = self._items.setdefault(snapshot, [None] * len(entries))
@@ -43,14 +48,20 @@ class Listings:
                     ready[1].attr_timeout = 0
                 if not pyfuse3.readdir_reply(token, pyfuse3.FileNameT(ready[0]), ready[1], number + 1):
                     return
-            elif not self._reply_other(entry, number, token, keep=keep):
+            elif not self._reply_other(opened.directory, entry, number, token, keep=keep):
                 return
 
-    def _reply_other(self, entry: Entry, number: int, token: pyfuse3.ReaddirToken, *, keep: bool) -> bool:
+    def _reply_other(
+        self, directory: Directory, entry: Entry, number: int, token: pyfuse3.ReaddirToken, *, keep: bool
+    ) -> bool:
         """A directory, link, text or blob: its node id counts as handed out only once the kernel has taken it."""
-        name = pyfuse3.FileNameT(_bytes(entry.name))
-        answer = self._answers.entry(entry.attr, keep=keep)
-        node_id = self._inodes.hand_out(entry.node)
+        name, node = pyfuse3.FileNameT(_bytes(entry.name)), entry.node
+        keep_name = True
+        if isinstance(node, FolderNode):
+            node = FolderDirectory(self._context, way_to(directory, node.item), node.item)
+            keep_name = is_certain(entry.name)
+        answer = self._answers.entry(entry.attr, keep=keep, keep_name=keep_name)
+        node_id = self._inodes.hand_out(node)
         taken = bool(pyfuse3.readdir_reply(token, name, self._answers.lead_to(answer, node_id), number + 1))
         if not taken:
             self._inodes.forget(node_id, 1)

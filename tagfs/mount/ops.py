@@ -29,10 +29,22 @@ from tagfs.vfs.context import Context
 from tagfs.vfs.dropped import DropFile, drop_xattr, drop_xattrs
 from tagfs.vfs.inbox import Drop
 from tagfs.vfs.names import NAME_MAX, is_certain
+from tagfs.vfs.nodes.folder import way_to
 from tagfs.vfs.nodes.inbox import drop_attr
 from tagfs.vfs.nodes.items import item_attr
 from tagfs.vfs.nodes.tags import TagsRoot
-from tagfs.vfs.tree import BlobNode, Directory, DropNode, Inbox, ItemNode, LinkNode, Node, TextNode
+from tagfs.vfs.tree import (
+    BlobNode,
+    Directory,
+    DropNode,
+    FolderNode,
+    Inbox,
+    ItemNode,
+    LinkNode,
+    Node,
+    TextNode,
+    item_of,
+)
 from tagfs.vfs.xattrs import Xattrs, check_namespace
 
 if TYPE_CHECKING:
@@ -69,7 +81,7 @@ class Operations(pyfuse3.Operations):
         self._kernel = kernel
         self._answers = answers
         self._directories: Handles[OpenDirectory] = Handles()
-        self._listings = Listings(self.inodes, answers)
+        self._listings = Listings(context, self.inodes, answers)
         self._xattrs = Xattrs(context)
 
     def init(self) -> None:
@@ -99,11 +111,16 @@ class Operations(pyfuse3.Operations):
         node = self._node(inode)
         if isinstance(node, DropNode):
             return self._set_drop(node, attr, fields)
-        if isinstance(node, Directory) and not (fields.update_mode or fields.update_uid or fields.update_gid):
+        if (
+            isinstance(node, Directory)
+            and node.item is None
+            and not (fields.update_mode or fields.update_uid or fields.update_gid)
+        ):
             return self._answers.attributes(node.attr())  # its times are computed; tar and rsync set them at the end
-        if not isinstance(node, ItemNode):
+        item_id = item_of(node)
+        if item_id is None:
             raise OSError(errno.EPERM, "only items have attributes that can be changed")
-        item = self._item(node.item)
+        item = self._item(item_id)
         if (fields.update_uid and attr.st_uid != os.getuid()) or (fields.update_gid and attr.st_gid != os.getgid()):
             raise OSError(errno.EPERM, "all items belong to the user who mounted")
         draft = self._context.drafts.get(item.id)
@@ -146,7 +163,7 @@ class Operations(pyfuse3.Operations):
         opened = self._directories[fh]
         if opened.snapshot is None or start_id == 0:
             opened.snapshot = await opened.directory.snapshot()
-        self._listings.reply(opened.snapshot, start_id, token)
+        self._listings.reply(opened, start_id, token)
 
     @guarded
     async def releasedir(self, fh: FileHandleT) -> None:
@@ -164,10 +181,14 @@ class Operations(pyfuse3.Operations):
     @guarded
     async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
         directory, text = self._directory(parent_inode), _text(name)
-        with self._kernel.holding(parent_inode, *self._victims(directory, text)):
-            if not isinstance(await directory.lookup(text), Directory):
+        with self._kernel.holding(parent_inode, *await self._victims(directory, text)):
+            node = await directory.lookup(text)
+            if not isinstance(node, Directory):
                 raise OSError(errno.ENOTDIR, "this is no directory")
-            await directory.rmdir(text)
+            if node.item is not None:
+                await edits.rmdir(self._context, directory, node.item)
+            else:
+                await directory.rmdir(text)
 
     # -- items -------------------------------------------------------------------------------------------------
 
@@ -209,15 +230,16 @@ class Operations(pyfuse3.Operations):
             raise OSError(errno.EINVAL, "two items cannot be exchanged")
         source, target = self._directory(parent_inode_old), self._directory(parent_inode_new)
         old, new = _text(name_old), _text(name_new)
-        victims = self._victims(target, new)
+        victims = await self._victims(target, new)
         with self._kernel.holding(*{parent_inode_old, parent_inode_new, *victims}):
             if isinstance(source, TagsRoot) and isinstance(target, TagsRoot):
                 await source.rename(old, new)
-                self.inodes.renamed(old, new)
+                self.inodes.moved(("tags", old), ("tags", new))
             elif isinstance(source.place, Inbox) or isinstance(target.place, Inbox):
                 await edits.rename_drop(self._context, source, old, target, new)
             else:
                 item = await edits.rename(self._context, source, old, target, new)
+                self.inodes.moved(way_to(source, item), way_to(target, item))
                 if not await self._leads_to(target, new, item):
                     await self._kernel.forget([(parent_inode_new, new)], [])
 
@@ -308,8 +330,9 @@ class Operations(pyfuse3.Operations):
     @guarded
     async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
         node, key = self._node(inode), _attribute(name)
-        if isinstance(node, ItemNode):
-            return self._xattrs.get(node.item, key)
+        item = item_of(node)
+        if item is not None:
+            return self._xattrs.get(item, key)
         if isinstance(node, DropNode):
             return drop_xattr(self._drop(node), key)
         raise OSError(errno.ENODATA, f"there is no attribute {key}")
@@ -317,7 +340,8 @@ class Operations(pyfuse3.Operations):
     @guarded
     async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:
         node = self._node(inode)
-        names = self._xattrs.list(node.item) if isinstance(node, ItemNode) else []
+        item = item_of(node)
+        names = [] if item is None else self._xattrs.list(item)
         if isinstance(node, DropNode):
             names = drop_xattrs(self._drop(node))
         return [pyfuse3.XAttrNameT(name.encode("utf-8", "surrogateescape")) for name in names]
@@ -327,22 +351,27 @@ class Operations(pyfuse3.Operations):
         node, key = self._node(inode), _attribute(name)
         if isinstance(node, DropNode):  # cp -a and browsers try, and go on without when it is not supported
             raise OSError(errno.EOPNOTSUPP, "a file in /inbox has no attributes of its own")
-        if not isinstance(node, ItemNode):
+        item = item_of(node)
+        if item is None:
             raise OSError(errno.EPERM, "only items have attributes")
-        await self._xattrs.set(node.item, key, value)
+        await self._xattrs.set(item, key, value)
 
     @guarded
     async def removexattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> None:
-        node, key = self._node(inode), _attribute(name)
-        if not isinstance(node, ItemNode):
+        item, key = item_of(self._node(inode)), _attribute(name)
+        if item is None:
             raise OSError(errno.ENODATA, f"there is no attribute {key}")
-        await self._xattrs.remove(node.item, key)
+        await self._xattrs.remove(item, key)
 
     # -- in between --------------------------------------------------------------------------------------------
 
-    def _victims(self, directory: Directory, name: str) -> list[int]:
+    async def _victims(self, directory: Directory, name: str) -> list[int]:
         """The directory that an operation removes or replaces: the kernel holds it, too."""
-        number = self.inodes.number_at((*directory.location, name))
+        try:
+            node = await directory.lookup(name)
+        except OSError:
+            return []
+        number = self.inodes.number_at(node.location) if isinstance(node, Directory) else None
         return [] if number is None else [number]
 
     def _node(self, inode: int) -> Node:
@@ -365,7 +394,7 @@ class Operations(pyfuse3.Operations):
 
     def _attr(self, node: Node) -> Attr:
         match node:
-            case ItemNode(item):
+            case ItemNode(item) | FolderNode(item):
                 row = self._context.catalogue.item(item)
                 return item_attr(self._context, row) if row is not None else self._attr_of_ended(item)
             case BlobNode(blob):
@@ -402,11 +431,11 @@ class Operations(pyfuse3.Operations):
     async def _leads_to(self, directory: Directory, name: str, item: ItemId) -> bool:
         """Whether the kernel may believe that a name which it has just made or moved leads to `item`. An item that was
         put into `a/-/b` may have tag b; somebody else may have been quicker with another one of that name."""
-        node = ItemNode(item)
         try:
-            return await directory.lookup(name) == node and _keeps(directory, name, node)
+            node = await directory.lookup(name)
         except OSError:
             return False
+        return item_of(node) == item and _keeps(directory, name, node)
 
     def _opened(self, opened: OpenFile) -> FileInfo:
         handle = pyfuse3.FileHandleT(self.files.add(opened))
@@ -448,6 +477,8 @@ class Operations(pyfuse3.Operations):
         return self._answers.attributes(drop_attr(drop))
 
     def _open_item(self, item: Item, flags: int) -> OpenFile:
+        if item.kind is Kind.FOLDER:
+            raise OSError(errno.ESTALE, f"item {item.id} has become a folder")
         draft, drafts = self._context.drafts.get(item.id), self._context.drafts
         writing = bool(flags & _WRITE)
         if writing and (draft is None or draft.closed):
@@ -472,7 +503,9 @@ class Operations(pyfuse3.Operations):
 
 def _keeps(directory: Directory, name: str, node: Node) -> bool:
     """Whether the kernel may keep that `name` leads to `node`: then `Views` knows when it does not any more."""
-    return node.kept if isinstance(node, Directory) else directory.keeps and is_certain(name)
+    if isinstance(node, Directory) and node.item is None:
+        return node.kept
+    return directory.keeps and is_certain(name)
 
 
 def _text(name: bytes) -> str:

@@ -75,10 +75,14 @@ def of_item(
 ) -> Attr:  # fmt: skip
     """`size`, `present` (bytes) and `mtime_ns` are what is known of an item that is not whole beyond its row.
 
-    nlink counts the paths: /files and one a tag. More than one makes du count the item once a run.
+    nlink counts the paths: /files and one a tag; in a folder one for the folder and one for the tags of it. More than
+    one makes du count the item once a run.
     """
     ctime_ns = max(item.mtime_ns, item.added_ns)
-    nlink = 1 + item.tag_count
+    nlink = 1 + item.tag_count + (item.parent is not None)
+    if item.kind is Kind.FOLDER:
+        mode = item.mode | (item.mode & 0o444) >> 2  # who may read it may enter it
+        return Attr(item.id, stat.S_IFDIR | mode, 0, 0, 1, item.mtime_ns, ctime_ns)
     if item.kind is Kind.SYMLINK:
         link = of_link(item.id, item.target or "", item.mtime_ns)
         return Attr(link.ino, link.mode, link.size, 0, nlink, item.mtime_ns, ctime_ns)

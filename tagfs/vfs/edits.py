@@ -21,7 +21,7 @@ from tagfs.vfs.context import Context
 from tagfs.vfs.drafts import Draft
 from tagfs.vfs.inbox import Drop
 from tagfs.vfs.names import NAME_MAX, is_tilde_name
-from tagfs.vfs.tree import Closed, Directory, DropNode, Everything, Inbox, ItemNode, Node, Place, Stated, Trash
+from tagfs.vfs.tree import Closed, Directory, DropNode, Everything, Inbox, Inside, Node, Place, Stated, Trash, item_of
 from tagfs.vfs.walk import inside_mount, walk
 
 URL_SCHEMES = frozenset({"http", "https", "magnet"})
@@ -38,12 +38,16 @@ async def unlink(context: Context, directory: Directory, name: str) -> None:
         await context.inbox.remove(await drop_in(context, directory, name))
         return
     item = await _item_in(context, directory, name)
+    if item.kind is Kind.FOLDER:
+        raise OSError(errno.EISDIR, f"{name!r} is a folder")
     match directory.place:
         case Stated(tags):
             await context.catalogue.edit(item.id, Edit(remove=_own_tags(context, item.id, tags)))
         case Everything():
             await trash(context, item)
-        case Trash():
+        case Inside(folder) if folder in context.index.live:
+            await trash(context, item)
+        case Trash() | Inside():
             await context.catalogue.purge([item.id])
         case Closed() as closed:
             raise OSError(closed.errno, closed.why)
@@ -77,6 +81,24 @@ async def rename_drop(context: Context, source: Directory, name: str, target: Di
     await context.inbox.rename(moved, _known(context, target.place.tags), _new_name(new_name))
 
 
+async def rmdir(context: Context, directory: Directory, folder: ItemId) -> None:
+    """Of a folder item. Below /tags it takes the tags off, whatever the folder holds. Elsewhere the folder must be
+    empty, as `rm -r` has made it: what it held lies in the trash by itself then and joins the folder there."""
+    match directory.place:
+        case Stated(tags):
+            await context.catalogue.edit(folder, Edit(remove=_own_tags(context, folder, tags)))
+            return
+        case Closed() as closed:
+            raise OSError(closed.errno, closed.why)
+    row = context.catalogue.item(folder)
+    if context.catalogue.holds(folder):
+        raise OSError(errno.ENOTEMPTY, "there are items in this folder: rm -r or tagfs rm takes all of it")
+    if row is not None and folder in context.index.live:
+        await trash(context, row)
+    else:
+        await context.catalogue.purge([folder])
+
+
 async def trash(context: Context, item: Item) -> None:
     """To /trash. A download stops first, so that nothing writes to what was removed."""
     if not item.state.whole and item.state is not State.WRITING:
@@ -105,6 +127,7 @@ async def rename(context: Context, source: Directory, name: str, target: Directo
     for place in (source.place, target.place):
         if isinstance(place, Closed):
             raise OSError(place.errno, place.why)
+    _check_stays_inside(context, item, source, target)
     there = await _maybe_item_in(context, target, new_name)
     if there is not None and there.id != item.id:
         raise OSError(errno.EEXIST, f"{new_name!r} is there already: replacing a file by mv is not possible yet")
@@ -155,11 +178,11 @@ async def symlink(context: Context, directory: Directory, name: str, target: str
         raise OSError(errno.EPERM, f"only a link to a URL can be made in /inbox, and {target!r} is none")
     inside = inside_mount(context.mountpoint, directory, target)
     if inside is not None:
-        node = await walk(context, inside)
-        if not isinstance(node, ItemNode):
+        item_id = item_of(await walk(context, inside))
+        if item_id is None:
             raise OSError(errno.EPERM, f"only items can be tagged, and {target!r} is none")
-        await link(context, node.item, directory, name)
-        return node.item
+        await link(context, item_id, directory, name)
+        return item_id
     new = NewItem(name=_new_name(name), kind=Kind.SYMLINK, state=State.COMPLETE, tags=tags, target=target)
     return (await context.catalogue.add(new)).id
 
@@ -193,6 +216,18 @@ def _new_name(name: str) -> str:
     return name
 
 
+def _check_stays_inside(context: Context, item: Item, source: Directory, target: Directory) -> None:
+    """What is in a folder is renamed there, goes to the trash and comes back from it; nothing else goes into a folder
+    or out of it."""
+    for place in (source.place, target.place):
+        if isinstance(place, Inside) and place.folder not in context.index.live:
+            raise OSError(errno.EPERM, "what is in a folder in the trash stays in it: take the whole folder out")
+    if isinstance(target.place, Inside) and item.parent != target.place.folder:
+        raise OSError(errno.EPERM, "nothing can be moved into a folder yet: put a tag on both instead")
+    if isinstance(source.place, Inside) and target.place not in (source.place, Trash()):
+        raise OSError(errno.EPERM, "what is in a folder stays in it: tag it with setfattr or ln, or copy it")
+
+
 def _tags_of(place: Place) -> Collection[str]:
     return place.tags if isinstance(place, Stated) else ()
 
@@ -207,6 +242,8 @@ def _tags_to_put(place: Place) -> Collection[str]:
             raise OSError(errno.EPERM, "/inbox takes files and links to URLs: tag items below /tags")
         case Trash():
             raise OSError(errno.EPERM, "nothing is made in the trash")
+        case Inside():
+            raise OSError(errno.EPERM, "nothing can be put into a folder yet: put it into /files or below a tag")
         case Closed() as closed:
             raise OSError(closed.errno, closed.why)
 
@@ -233,8 +270,9 @@ async def _maybe_item_in(context: Context, directory: Directory, name: str) -> I
 
 async def _item_in(context: Context, directory: Directory, name: str) -> Item:
     node: Node = await directory.lookup(name)
-    if isinstance(node, ItemNode):
-        row = context.catalogue.item(node.item)
+    item = item_of(node)
+    if item is not None:
+        row = context.catalogue.item(item)
         if row is not None:
             return row
     if isinstance(node, Directory):

@@ -9,11 +9,11 @@ matter, in each directory that had it or has it now:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
 from typing import Final
 
-from engine.types import Facts, ItemId, Kind, State
+from engine.types import Change, Facts, ItemId, Kind, State
 from query.ast import Expr, Leaf, Tag
 from query.builtin import BUILTIN_KEYS
 from query.evaluate import leaves, matches
@@ -24,21 +24,43 @@ BARE: Final = Facts("", Kind.FILE, State.COMPLETE, None, None, 0, trashed=False)
 
 
 def stale_names(
-    item: ItemId, before: Facts | None, after: Facts | None, *, was: bool, is_: bool, shared: bool
+    item: ItemId,
+    before: Facts | None,
+    after: Facts | None,
+    *,
+    was: bool,
+    is_: bool,
+    shared: Callable[[str], bool],
 ) -> Iterator[str]:
     """Names of `item` that led somewhere else before the change, in a directory where it `was` and now `is_` a member.
 
-    `shared`: whether another item has the name that it has now."""
-    renamed = before is not None and after is not None and before.name != after.name
+    `shared`: whether more than one item has a name."""
+    renamed = is_renamed(before, after)
     if was and before is not None and (not is_ or renamed):
         yield before.name
         yield tilde_name(before.name, item)
     came = is_ and (not was or renamed)
-    if came and after is not None and (shared or any(True for _ in tilde_ids(after.name))):
+    if came and after is not None and (shared(after.name) or any(True for _ in tilde_ids(after.name))):
         yield after.name
 
 
+def is_renamed(before: Facts | None, after: Facts | None) -> bool:
+    """Whether a name of the item leads to another node: it has another name, or has become a folder."""
+    return before is not None and after is not None and (before.name, before.kind) != (after.name, after.kind)
+
+
+def is_inner(change: Change) -> bool:
+    """Whether a folder holds the item, which never changes."""
+    facts = change.after or change.before
+    return facts is not None and facts.parent is not None
+
+
 def is_live(facts: Facts | None) -> bool:
+    return facts is not None and facts.live
+
+
+def is_untrashed(facts: Facts | None) -> bool:
+    """Where a folder shows what it holds, in the trash as well."""
     return facts is not None and not facts.trashed
 
 
@@ -48,8 +70,8 @@ def is_trashed(facts: Facts | None) -> bool:
 
 def tags_of_change(before: Facts | None, after: Facts | None) -> frozenset[str]:
     """Tags that came or went with the change, as queries see it: all of them where the item appeared or vanished."""
-    old = before.tags if before is not None and not before.trashed else frozenset[str]()
-    new = after.tags if after is not None and not after.trashed else frozenset[str]()
+    old = before.tags if before is not None and before.live else frozenset[str]()
+    new = after.tags if after is not None and after.live else frozenset[str]()
     return old | new if is_live(before) != is_live(after) else old ^ new
 
 

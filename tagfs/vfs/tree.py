@@ -1,6 +1,7 @@
 """What a path can lead to, and what a directory promises. No pyfuse3, no engine calls.
 
     Node ─┬─ ItemNode    an item: its id is its inode number
+          ├─ FolderNode  a folder item in a listing; looked up, it is a Directory
           ├─ BlobNode    /blobs/<sha-256>
           ├─ TextNode    /.tagfs/status ...
           ├─ LinkNode    a symlink of ours, as below .tags/
@@ -25,6 +26,13 @@ from tagfs.vfs.attr import Attr
 
 @dataclass(frozen=True, slots=True)
 class ItemNode:
+    item: ItemId
+
+
+@dataclass(frozen=True, slots=True)
+class FolderNode:
+    """Listings are shared by paths, on each of which the folder is another directory (`nodes.folder.node_of`)."""
+
     item: ItemId
 
 
@@ -77,6 +85,14 @@ class Inbox:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """In a folder item: what it holds stays in it. Taking it away moves it to the trash, or, where the folder is there
+    already, forgets it for good."""
+
+    folder: ItemId
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """Nothing can be put here or taken away; `why` is the sentence."""
 
@@ -84,7 +100,7 @@ class Closed:
     errno: int = errno.EPERM
 
 
-Place: TypeAlias = Stated | Everything | Trash | Inbox | Closed
+Place: TypeAlias = Stated | Everything | Trash | Inbox | Inside | Closed
 
 
 class Entry(NamedTuple):
@@ -118,13 +134,14 @@ class Fixed(Snapshot):
 class Directory(ABC):
     """`location` are the components of its path below the mount; `number` is what stat shows. `keeps`: whether names in
     it lead to the same node until a change says otherwise; not so where the clock or something unseen decides. `kept`:
-    the same of the name that leads to it, wherever it is."""
+    the same of the name that leads to it, wherever it is. `item`: of a folder item."""
 
     location: tuple[str, ...]
     number: int
     place: Place
     keeps: bool = True
     kept: bool = True
+    item: ItemId | None = None
 
     @abstractmethod
     def attr(self) -> Attr: ...
@@ -143,7 +160,12 @@ class Directory(ABC):
         raise OSError(errno.EPERM, f"this directory cannot be removed: {name}")
 
 
-Node: TypeAlias = ItemNode | BlobNode | TextNode | LinkNode | DropNode | Directory
+Node: TypeAlias = ItemNode | FolderNode | BlobNode | TextNode | LinkNode | DropNode | Directory
+
+
+def item_of(node: Node) -> ItemId | None:
+    """The item that a node is, file or folder."""
+    return node.item if isinstance(node, ItemNode | FolderNode | Directory) else None
 
 
 def malformed(error: QueryError) -> OSError:

@@ -5,6 +5,7 @@ tags and keys in their query, so that a change looks only at those that it can c
 
     change ──▶ tags that came or went, built-in keys whose value changed ──▶ views that name them
            ──▶ an item that appeared or vanished ──▶ also the views that match without any positive tag (`-watched`)
+           ──▶ a folder item ──▶ in each of these also what it holds, which follows it without changes of its own
 
 `apply` (instant, at commit) drops the listings that are out of date; `settle` (before the call that made the change
 returns) has the kernel forget the names that are. Which these are is decided in `forgetting.py`.
@@ -13,14 +14,14 @@ returns) has the kernel forget the names that are. Which these are is decided in
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from pyroaring import BitMap
 
 from engine.ports import Catalogue, Index
-from engine.types import Change, TagChange, TagEvent
+from engine.types import Change, ItemId, TagChange, TagEvent
 from query.ages import is_relative
 from query.ast import Expr, Leaf
 from query.builtin import BUILTIN_KEYS
@@ -28,9 +29,12 @@ from query.evaluate import leaves, matches
 from tagfs.vfs import numbers
 from tagfs.vfs.forgetting import (
     BARE,
+    is_inner,
     is_live,
     is_moved,
+    is_renamed,
     is_trashed,
+    is_untrashed,
     key_of,
     keys_of_change,
     named_as,
@@ -39,6 +43,11 @@ from tagfs.vfs.forgetting import (
     tags_of_change,
 )
 from tagfs.vfs.listings import Listing, Listings
+from tagfs.vfs.names import tilde_ids, tilde_name
+
+# Names in one view: from here on it is quicker to forget the directory with all that is in it. It takes the working
+# directory of whoever is in it out of the tree, so it is not done lightly.
+MANY: Final = 1000
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -53,13 +62,15 @@ class Kernel(Protocol):
 
 
 class View:
-    """One normalised query. `directories` are the node ids by which the kernel knows it."""
+    """One normalised query. `directories` are the node ids by which the kernel knows it; `inner` is what was shown in
+    it though a folder holds it, so that the kernel may know its name there."""
 
-    __slots__ = ("changed_ns", "directories", "expr", "keys", "open_ended", "relative", "tags")
+    __slots__ = ("changed_ns", "directories", "expr", "inner", "keys", "open_ended", "relative", "tags")
 
     def __init__(self, expr: Expr) -> None:
         self.expr = expr
         self.directories: set[int] = set()
+        self.inner = BitMap()
         self.changed_ns = time.time_ns()
         self.tags, self.keys = named_in(leaves(expr))
         self.relative = is_relative(expr)
@@ -90,6 +101,8 @@ class Views:
         self._paths: dict[int, Path] = {}  # by directory
         self._named: defaultdict[str, set[int]] = defaultdict(set)  # tag, or `key:` -> directories whose path names it
         self._unfinished: set[int] = set()
+        self._folders: defaultdict[ItemId, set[int]] = defaultdict(set)  # folder item -> its node ids
+        self._versions: Counter[ItemId] = Counter()  # of the listings of folder items
         self.version = 0  # of /files and /trash: grows with each change of any item
         self.changed_ns = time.time_ns()
         self.tags_changed_ns = self.changed_ns
@@ -144,6 +157,17 @@ class Views:
         self._unfollow(directory)
         self._unfinished.discard(directory)
 
+    def attach_folder(self, folder: ItemId, directory: int) -> None:
+        """The kernel knows a folder item as this node id."""
+        self._folders[folder].add(directory)
+
+    def detach_folder(self, folder: ItemId, directory: int) -> None:
+        _drop(self._folders, folder, directory)
+
+    def version_of(self, folder: ItemId) -> int:
+        """Grows with each change of what is directly in the folder."""
+        return self._versions[folder]
+
     def _follow(self, directory: int, path: Path) -> None:
         self._paths[directory] = path
         for leaf in path.named:
@@ -157,8 +181,14 @@ class Views:
     # -- listings ----------------------------------------------------------------------------------------------
 
     def listing(self, view: View, members: BitMap) -> Listing:
-        """A listing of `members`, which match now; its entries are for the caller to fill in."""
+        """A listing of `members`, which are shown now; its entries are for the caller to fill in."""
+        view.inner |= members & self._index.inner
         return self._listings.new(view, members)
+
+    def show(self, view: View, item: ItemId) -> None:
+        """The kernel is about to learn a name of this item there."""
+        if item in self._index.inner:
+            view.inner.add(item)
 
     def cached(self, view: View, *, items_only: bool) -> Listing | None:
         return self._listings.cached(view, items_only=items_only)
@@ -172,9 +202,7 @@ class Views:
 
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         now = time.time_ns()
-        touched: set[View] = set()
-        for change in changes:
-            touched |= self._candidates(change)
+        touched = set(self._concerned(changes))
         for change_of_tag in tags:
             touched |= self._naming(change_of_tag)
         for view in touched:
@@ -182,6 +210,9 @@ class Views:
         if changes:
             self.version += 1
             self.changed_ns = now
+        self._versions.update(
+            facts.parent for change in changes if (facts := change.after or change.before) and facts.parent
+        )
         if tags:
             self.tags_changed_ns = now
         items = BitMap([change.item for change in changes])
@@ -195,13 +226,33 @@ class Views:
 
         self._listings.overtake(changed)
 
+    def _concerned(self, changes: Sequence[Change]) -> dict[View, BitMap]:
+        """Views whose membership the changes may alter, and for each which items that a folder holds may come or go
+        there. The 100,000 files of a new folder have no tags, and concern the same views."""
+        found: defaultdict[View, BitMap] = defaultdict(BitMap)
+        alike = BitMap()
+        for change in changes:
+            candidates = self._candidates(change)
+            if candidates is self._open_ended and is_inner(change):
+                alike.add(change.item)
+                continue
+            inner = BitMap([change.item]) if is_inner(change) else BitMap()
+            below = self._index.below(change.item)
+            if below and is_live(change.before) != is_live(change.after):
+                candidates = set(self._views.values())
+            for view in candidates:
+                found[view] |= inner | below
+        for view in self._open_ended if alike else ():
+            found[view] |= alike
+        return found
+
     def _candidates(self, change: Change) -> set[View]:
-        """Views whose membership this change may alter."""
+        """Views whose membership this change may alter, as far as the item itself goes. Not to be changed."""
         found: set[View] = set()
         for tag in tags_of_change(change.before, change.after):
             found |= self._naming_tag(tag)
         if is_live(change.before) != is_live(change.after):
-            return found | self._open_ended
+            return found | self._open_ended if found else self._open_ended
         for key in keys_of_change(change.before, change.after, self._by_key.keys()):
             found |= self._by_key[key]
         return found
@@ -223,10 +274,14 @@ class Views:
         names: dict[tuple[int, str], None] = {}
         inodes: dict[int, None] = dict.fromkeys((numbers.FILES, numbers.TRASH, numbers.BLOBS)) if changes else {}
         for change in changes:
-            candidates = self._candidates(change)
-            names.update(dict.fromkeys(self._stale_items(change, candidates)))
-            inodes.update(dict.fromkeys(directory for view in candidates for directory in view.directories))
-            inodes[change.item] = None
+            names.update(dict.fromkeys(self._stale_items(change)))
+            if change.before is not None:
+                inodes.update(dict.fromkeys((change.item, *self._folders.get(change.item, ()))))
+        for view, inner in self._concerned(changes).items():
+            inodes.update(dict.fromkeys(view.directories))
+            if inner and view.directories:
+                await self._index.prepare(view.expr)
+                names.update(dict.fromkeys(self._stale_inner(view, inner, changes)))
         for change_of_tag in tags:
             names.update(dict.fromkeys(self._stale_directories(change_of_tag)))
             names.update(dict.fromkeys(self._hidden_items(change_of_tag, tags)))
@@ -234,23 +289,54 @@ class Views:
             inodes.update(dict.fromkeys(d for view in self._naming(change_of_tag) for d in view.directories))
         await self._kernel.forget(list(names), list(inodes))
 
-    def _stale_items(self, change: Change, candidates: Iterable[View]) -> Iterator[tuple[int, str]]:
+    def _stale_items(self, change: Change) -> Iterator[tuple[int, str]]:
+        """Names of the item itself."""
         before, after = change.before, change.after
-        renamed = before is not None and after is not None and before.name != after.name
-        shared = after is not None and self._is_shared(after.name)
 
         def stale(directories: Iterable[int], *, was: bool, is_: bool) -> Iterator[tuple[int, str]]:
-            for name in stale_names(change.item, before, after, was=was, is_=is_, shared=shared):
+            for name in stale_names(change.item, before, after, was=was, is_=is_, shared=self._is_shared):
                 for directory in directories:
                     yield directory, name
 
-        yield from stale([numbers.FILES], was=is_live(before), is_=is_live(after))
         yield from stale([numbers.TRASH], was=is_trashed(before), is_=is_trashed(after))
+        facts = after or before
+        if facts is not None and facts.parent is not None:
+            directories = self._folders.get(facts.parent, ())
+            yield from stale(directories, was=is_untrashed(before), is_=is_untrashed(after))
+            for view in self._views.values() if is_renamed(before, after) else ():
+                if change.item in view.inner:  # whether it stays there is for `_stale_inner` to say
+                    yield from stale(view.directories, was=True, is_=True)
+            return
+        yield from stale([numbers.FILES], was=is_live(before), is_=is_live(after))
         now = time.time()
-        for view in list(self._views.values() if renamed else candidates):
+        for view in list(self._views.values() if is_renamed(before, after) else self._candidates(change)):
             was = is_live(before) and before is not None and matches(view.expr, before, now=now)
             is_ = is_live(after) and after is not None and matches(view.expr, after, now=now)
             yield from stale(view.directories, was=was, is_=is_)
+
+    def _stale_inner(self, view: View, items: BitMap, changes: Sequence[Change]) -> Iterator[tuple[int, str]]:
+        """Names in a prepared view of `items`, which folders hold: of those that are shown there no more, and of those
+        that are shown now and may have taken over a name. Where they are very many, the directory is forgotten."""
+        shown = self._index.topmost(self._index.evaluate(view.expr, now=time.time()))
+        gone, come = (view.inner & items) - shown, (shown & items) - view.inner
+        view.inner -= gone
+        if len(gone) + len(come) > MANY:
+            yield from ((self._paths[d].parent, self._paths[d].name) for d in view.directories)
+            return
+        old = {change.item: change.before.name for change in changes if change.before is not None}
+        names: list[str] = []
+        for item in map(ItemId, gone):
+            name = old.get(item) or self._name(item)
+            names += (name, tilde_name(name, item))
+        for item in map(ItemId, come):
+            name = self._name(item)
+            names += [name] if self._is_shared(name) or any(True for _ in tilde_ids(name)) else []
+        yield from ((directory, name) for name in names for directory in view.directories)
+
+    def _name(self, item: ItemId) -> str:
+        """Of one that is gone meanwhile, none: that is told of with its own change."""
+        row = self._catalogue.item(item)
+        return "" if row is None else row.name
 
     def _is_shared(self, name: str) -> bool:
         return len(self._catalogue.named(name)) + len(self._catalogue.trashed(name)) > 1
@@ -275,10 +361,13 @@ class Views:
         replaced = any(other.event is TagEvent.REMOVED and other.name == tag for other in tags)
         if change.event is TagEvent.REMOVED or replaced:
             return
-        for facts in filter(None, map(self._catalogue.facts, self._catalogue.named(tag))):
-            for view in self._views.values():
-                if matches(view.expr, facts, now=time.time()):
-                    yield from ((directory, tag) for directory in view.directories)
+        named = self._catalogue.named(tag)
+        top = [item for item in named if item not in self._index.inner]
+        inner = BitMap(named) & self._index.inner
+        for view in self._views.values():
+            facts = filter(None, map(self._catalogue.facts, top))
+            if view.inner.intersect(inner) or any(matches(view.expr, one, now=time.time()) for one in facts):
+                yield from ((directory, tag) for directory in view.directories)
 
 
 def _drop(index: defaultdict[K, set[V]], key: K, view: V) -> None:

@@ -26,12 +26,15 @@ REFERRER = "user.xdg.referrer.url"
 RATING = "user.baloo.rating"
 STATE = "user.tagfs.state"
 OWN_PREFIX = "user.tagfs."
+INHERITED = OWN_PREFIX + "inherited"
 VALUE_MAX = 65536
 LIST_MAX = 65536  # the kernel's limit for all names of a file together
 READ_ONLY = frozenset(
     OWN_PREFIX + name
-    for name in ("id", "progress", "speed", "eta", "error", "sha256", "btroot", "sources", "added", "unverified")
-)
+    for name in (
+        "id", "progress", "speed", "eta", "error", "sha256", "btroot", "sources", "added", "unverified", "inherited",
+    )
+)  # fmt: skip
 
 
 def _bytes(text: str) -> bytes:
@@ -47,6 +50,7 @@ class Xattrs:
         self._context = context
         self._computed: dict[str, Callable[[Item], str | None]] = {
             XDG_TAGS: self._tags,
+            INHERITED: self._inherited,
             ORIGIN: self._origin,
             STATE: lambda item: item.state.value,
             OWN_PREFIX + "id": lambda item: str(item.id),
@@ -133,6 +137,11 @@ class Xattrs:
 
     def _tags(self, item: Item) -> str | None:
         return ",".join(self._context.catalogue.tags(item.id)) or None
+
+    def _inherited(self, item: Item) -> str | None:
+        catalogue = self._context.catalogue
+        above = () if item.parent is None else catalogue.ancestors(item.id)
+        return ",".join(sorted({tag for folder in above for tag in catalogue.tags(folder)})) or None
 
     def _origin(self, item: Item) -> str | None:
         stored = self._context.catalogue.xattrs(item.id).get(ORIGIN)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -32,8 +32,8 @@ from hypothesis.stateful import (
 from engine.catalogue import SqliteCatalogue, open_catalogue
 from engine.errors import BadRequest, NameTaken, NoSuchTag, TagInUse
 from engine.index import BitmapIndex
-from engine.ports import Edit, NewDownload, NewItem
-from engine.types import Facts, ItemId, Kind, Source, SourceKind, State, TagCount
+from engine.ports import Edit, FolderFile, NewDownload, NewItem
+from engine.types import Facts, Item, ItemId, Kind, Source, SourceKind, State, TagCount
 from query.ast import And, Compare, Expr, Not, Op, Or, Range, Tag
 from query.evaluate import evaluate, matches
 from tests.support import catalogue_sql
@@ -56,6 +56,8 @@ tags = st.sampled_from(PLAIN + PAIRS)
 tag_sets = st.frozensets(tags, max_size=4)
 names = st.sampled_from(NAMES)
 contents = st.sampled_from(CONTENTS)
+PATHS = (("a.mkv",), ("sub", "a.mkv"), ("sub", "b.txt"), ("sub", "deep", "er", "c.iso"), ("other", "d"))
+paths = st.lists(st.sampled_from(PATHS), unique=True, max_size=5)
 
 _BOUNDS = {
     "year": ("1999", "2000", "2000.0", "1k", "2000-06", "2000-06-01", "soon", "t", "1500"),
@@ -133,7 +135,28 @@ class IndexMachine(RuleBasedStateMachine):
 
     @property
     def live(self) -> dict[ItemId, Facts]:
-        return {item: facts for item, facts in self.model.items() if not facts.trashed}
+        """As queries see them: with the tags of the folders that hold them."""
+        found = {}
+        for item in self.model:
+            line = [self.model[one] for one in (item, *self.above(item))]
+            if not any(facts.trashed for facts in line):
+                found[item] = replace(line[0], tags=frozenset().union(*(facts.tags for facts in line)))
+        return found
+
+    def above(self, item: ItemId) -> list[ItemId]:
+        """The folders that hold an item."""
+        found: list[ItemId] = []
+        parent = self.model[item].parent
+        while parent is not None:
+            found.append(parent)
+            parent = self.model[parent].parent
+        return found
+
+    def below(self, folder: ItemId) -> list[ItemId]:
+        return [item for item in self.model if folder in self.above(item)]
+
+    def topmost(self, found: Collection[ItemId]) -> list[ItemId]:
+        return [item for item in found if not any(folder in found for folder in self.above(item))]
 
     def carried(self, tag: str) -> bool:
         return any(tag in facts.tags for facts in self.model.values())
@@ -178,6 +201,8 @@ class IndexMachine(RuleBasedStateMachine):
     def edit(
         self, item: ItemId, add: frozenset[str], remove: frozenset[str], own: frozenset[str] | None, name: str | None
     ) -> None:
+        if item not in self.model:
+            return
         self.portal.run(self.catalogue.edit, item, Edit(name=name, add=add, remove=remove, tags=own))
         facts = self.model[item]
         tags = ((facts.tags if own is None else own) | add) - remove
@@ -186,6 +211,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(chosen=st.lists(items, max_size=3), add=tag_sets, remove=tag_sets)
     def edit_many(self, chosen: list[ItemId], add: frozenset[str], remove: frozenset[str]) -> None:
+        chosen = [item for item in chosen if item in self.model]
         edits = [(item, Edit(add=add)) for item in chosen] + [(item, Edit(remove=remove)) for item in chosen]
         self.portal.run(self.catalogue.edit_many, edits)
         for item in chosen:
@@ -194,6 +220,8 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(item=items, state=st.sampled_from([State.QUEUED, State.PAUSED, State.FAILED, State.COMPLETE, State.SEEDING]))
     def set_state(self, item: ItemId, state: State) -> None:
+        if item not in self.model:
+            return
         facts = self.model[item]
         edit = Edit(state=state, error="broken" if state is State.FAILED else None)
         if state.whole and facts.kind is Kind.FILE and facts.sha256 is None:
@@ -207,6 +235,8 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(target=items, item=items, content=contents, keep_old=st.booleans())
     def complete(self, item: ItemId, content: str, keep_old: bool) -> Any:
+        if item not in self.model:
+            return multiple()
         facts, new = self.model[item], sha(content)
 
         async def complete() -> None:
@@ -221,24 +251,71 @@ class IndexMachine(RuleBasedStateMachine):
         if not keep_old or facts.sha256 in (None, new) or facts.size == 0:
             return multiple()
         (old,) = [row for row in self.portal.run(self.catalogue.trash_list) if row.id not in self.model]
-        self.model[old.id] = replace(facts, trashed=True, state=State.COMPLETE, sources=frozenset(), hosts=frozenset())
+        self.model[old.id] = replace(
+            facts, trashed=True, state=State.COMPLETE, sources=frozenset(), hosts=frozenset(), parent=None
+        )  # fmt: skip
         return old.id
 
     @rule(item=items)
     def trash(self, item: ItemId) -> None:
+        if item not in self.model:
+            return
         self.portal.run(self.catalogue.trash, item)
-        self.model[item] = replace(self.model[item], trashed=True)
+        if item in self.live:
+            self.model[item] = replace(self.model[item], trashed=True)
+            for inside in self.below(item):
+                self.model[inside] = replace(self.model[inside], trashed=False)
 
     @rule(item=items, name=st.none() | names)
     def restore(self, item: ItemId, name: str | None) -> None:
+        if item not in self.model:
+            return
         self.portal.run(self.catalogue.restore, item, name)
         self.model[item] = replace(self.model[item], trashed=False, name=name or self.model[item].name)
 
     @rule(item=consumes(items))
     def purge(self, item: ItemId) -> None:
+        if item not in self.model:
+            return
         self.portal.run(self.catalogue.trash, item)
         self.portal.run(self.catalogue.purge, [item])
-        del self.model[item]
+        for gone in (*self.below(item), item):
+            del self.model[gone]
+
+    @rule(target=items, item=items, paths=paths, tags=tag_sets)
+    def unpack(self, item: ItemId, paths: list[tuple[str, ...]], tags: frozenset[str]) -> Any:
+        facts = self.model.get(item)
+        if facts is None or facts.kind is not Kind.FILE or facts.sha256 is not None:
+            return multiple()
+        files = [FolderFile(path, 100 * number) for number, path in enumerate(paths)]
+        ids = self.portal.run(self.catalogue.unpack, item, files)
+        self.model[item] = replace(facts, kind=Kind.FOLDER, size=sum(file.size for file in files))
+        made = []
+        for number, file in zip(ids, files, strict=True):
+            row = self.catalogue_item(number)
+            while row.id != item:  # the folders on the way are new as well
+                if row.id not in self.model:
+                    size = file.size if row.kind is Kind.FILE else None
+                    state = file.state if row.kind is Kind.FILE else facts.state
+                    self.model[row.id] = Facts(
+                        row.name, row.kind, state, size, None, self.now_ns, False, parent=row.parent
+                    )
+                    made.append(row.id)
+                assert row.parent is not None
+                row = self.catalogue_item(row.parent)
+        if made:
+            self.portal.run(self.catalogue.edit, made[0], Edit(add=tags))
+            self.model[made[0]] = replace(self.model[made[0]], tags=tags)
+            self.known_tags |= tags
+        return multiple(*made)
+
+    def catalogue_item(self, item: ItemId) -> Item:
+        async def read() -> Item | None:
+            return self.catalogue.item(item)
+
+        row = self.portal.run(read)
+        assert row is not None
+        return row
 
     @rule(name=tags)
     def create_tag(self, name: str) -> None:
@@ -297,21 +374,29 @@ class IndexMachine(RuleBasedStateMachine):
         now = self.now_ns / 10**9
         for expr in self.asked:
             expected = sorted(evaluate(expr, self.live, now=now))
-            found, contained = self.portal.run(self._answers, expr, now)
+            found, contained, listed, shown = self.portal.run(self._answers, expr, now)
             assert found == expected, expr
             assert contained == expected, expr
+            assert listed == shown == self.topmost(expected), expr
             assert catalogue_sql.select(self.path, expr, now) == expected, expr
 
-    async def _answers(self, expr: Expr, now: float) -> tuple[list[int], list[int]]:
+    async def _answers(self, expr: Expr, now: float) -> tuple[list[int], ...]:
         await self.index.prepare(expr)
-        found = list(self.index.evaluate(expr, now=now))
-        return found, [item for item in sorted(self.model) if self.index.contains(expr, item, now=now)]
+        found = self.index.evaluate(expr, now=now)
+        items = sorted(self.model)
+        return (
+            list(found),
+            [item for item in items if self.index.contains(expr, item, now=now)],
+            list(self.index.topmost(found)),
+            [item for item in items if self.index.shows(expr, item, now=now)],
+        )
 
     @invariant()
     def tags_agree(self) -> None:
         counts = [TagCount(name, self._count(name)) for name in sorted(self.known_tags)]
         assert self.portal.run(self._sync, self.index.tag_list) == counts
         assert list(self.index.live) == sorted(self.live)
+        assert list(self.index.inner) == sorted(item for item, facts in self.model.items() if facts.parent)
         pairs = [name.partition(":") for name in sorted(self.known_tags) if ":" in name]
         assert self.index.own_keys() == sorted({key for key, _, _ in pairs})
         for wanted in ("year", "rating"):
@@ -323,12 +408,12 @@ class IndexMachine(RuleBasedStateMachine):
     def narrow(self) -> None:
         now = self.now_ns / 10**9
         expr = self.asked[-1]
-        result = [facts for facts in self.live.values() if matches(expr, facts, now=now)]
-        counted = ((name, sum(name in facts.tags for facts in result)) for name in sorted(self.known_tags))
-        expected = [TagCount(name, count) for name, count in counted if count]
+        result = {item: facts for item, facts in self.live.items() if matches(expr, facts, now=now)}
+        having = {name: [i for i, facts in result.items() if name in facts.tags] for name in sorted(self.known_tags)}
+        expected = [TagCount(name, len(self.topmost(found))) for name, found in having.items() if found]
         carried, narrowing = self.portal.run(self._narrowed, expr, now)
         assert carried == expected
-        assert narrowing == [count for count in expected if count.items < len(result)]
+        assert narrowing == [count for count in expected if len(having[count.name]) < len(result)]
 
     async def _narrowed(self, expr: Expr, now: float) -> tuple[list[TagCount], list[TagCount]]:
         return await self.index.carried(expr, now=now), await self.index.narrowing(expr, now=now)
@@ -337,7 +422,7 @@ class IndexMachine(RuleBasedStateMachine):
         return function()
 
     def _count(self, name: str) -> int:
-        return sum(name in facts.tags for facts in self.live.values())
+        return sum(name in self.model[item].tags for item in self.live)
 
 
 IndexMachine.TestCase.settings = settings(

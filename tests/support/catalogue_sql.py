@@ -33,8 +33,16 @@ _VALUES = {
     "source": "SELECT s.kind AS v FROM source s WHERE s.item = i.id",
     "host": "SELECT s.host AS v FROM source s WHERE s.item = i.id AND s.host <> ''",
     "sha256": "SELECT b.sha256 AS v FROM blob b WHERE b.id = i.blob",
-    "is": "SELECT 'untagged' AS v WHERE NOT EXISTS (SELECT 1 FROM tagging t WHERE t.item = i.id)",
+    "is": "SELECT 'untagged' AS v WHERE NOT EXISTS"
+    " (SELECT 1 FROM up JOIN tagging t ON t.item = up.above WHERE up.item = i.id)",
 }
+
+# Each item with itself and all folders that hold it.
+_UP = (
+    "WITH RECURSIVE up(item, above) AS (SELECT id, id FROM item UNION ALL SELECT up.item, i.parent FROM up"
+    " JOIN item i ON i.id = up.above WHERE i.parent IS NOT NULL)"
+)
+_LIVE = "NOT EXISTS (SELECT 1 FROM up JOIN item a ON a.id = up.above WHERE up.item = i.id AND a.trashed_ns IS NOT NULL)"
 
 
 def select(path: str, expr: Expr, now: float) -> list[int]:
@@ -49,7 +57,7 @@ def select(path: str, expr: Expr, now: float) -> list[int]:
         connection.create_function("extension", 1, lambda name: extension(os.fsdecode(name)))
         connection.create_function("types", 1, lambda name: str(list(media_types(os.fsdecode(name)))).replace("'", '"'))
         condition, parameters = _translate(resolve(expr, now=now), leaves)
-        query = f"SELECT i.id FROM item i WHERE i.trashed_ns IS NULL AND {condition} ORDER BY i.id"
+        query = f"{_UP} SELECT i.id FROM item i WHERE {_LIVE} AND {condition} ORDER BY i.id"
         return [number for (number,) in connection.execute(query, parameters)]
     finally:
         connection.close()
@@ -88,10 +96,8 @@ def _is_number(value: str) -> bool:
 
 
 def _carries(condition: str, parameters: list[Any]) -> Sql:
-    return (
-        f"EXISTS (SELECT 1 FROM tagging t JOIN tag g ON g.id = t.tag WHERE t.item = i.id AND {condition})",
-        parameters,
-    )
+    tags = "up u JOIN tagging t ON t.item = u.above JOIN tag g ON g.id = t.tag"
+    return f"EXISTS (SELECT 1 FROM {tags} WHERE u.item = i.id AND {condition})", parameters
 
 
 def _joined(glue: str, operands: Sequence[Expr], leaves: list[Compare | Range]) -> Sql:

@@ -30,6 +30,7 @@ from tagfs.vfs.nodes import root
 from tagfs.vfs.tree import Directory, Node
 from tagfs.vfs.views import Views
 from tagfs.vfs.walk import walk
+from tests.support.folders import Files, make_folder
 
 MOUNTPOINT = "/nowhere/mnt"
 
@@ -83,6 +84,10 @@ class World:
         return await self.catalogue.add(
             NewItem(name, tags=tags, size=blob.size, sha256=blob.sha256, sources=[source])
         )  # fmt: skip
+
+    async def folder(self, name: str, files: Files, *tags: str) -> Item:
+        """A whole folder item."""
+        return await make_folder(self.catalogue, self.store, name, files, tags)
 
     async def link(self, name: str, target: str, *tags: str) -> Item:
         return await self.catalogue.add(NewItem(name, kind=Kind.SYMLINK, target=target, tags=tags))

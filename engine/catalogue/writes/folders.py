@@ -37,7 +37,7 @@ def unpack(transaction: Transaction, item: int, files: Sequence[FolderFile]) -> 
         transaction.connection.execute(MAKE_FOLDER, (sum(file.size for file in files), item))
         transaction.connection.execute(DROP_DOWNLOAD, (item,))
     ((first,),) = transaction.connection.execute(NEXT_NUMBER).fetchall()
-    tree = _Tree(folder, first, transaction.clock())
+    tree = _Tree(folder, first, transaction.clock(), buried=not transaction.facts(item).live)
     ids = [tree.file(file) for file in files]
     if tree.next - 1 > LAST_ITEM_ID:
         raise EngineError("the catalogue has given out all item numbers")
@@ -49,10 +49,11 @@ def unpack(transaction: Transaction, item: int, files: Sequence[FolderFile]) -> 
 class _Tree:
     """Rows for what is below one folder, parents before what is in them."""
 
-    def __init__(self, top: Item, first: int, now: int) -> None:
+    def __init__(self, top: Item, first: int, now: int, *, buried: bool) -> None:
         self.next = first
         self.rows: list[Row] = []
         self._state = top.state
+        self._buried = buried
         self._now = now
         self._folders: dict[tuple[str, ...], int] = {(): top.id}
         self._files: set[tuple[str, ...]] = set()
@@ -76,6 +77,7 @@ class _Tree:
                 added_ns=added_ns,
                 trashed=False,
                 parent=ItemId(parent),
+                buried=self._buried,
             )
             yield Change(ItemId(number), None, facts)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Final
 
-from engine.catalogue import checks, points
+from engine.catalogue import below, checks, points
 from engine.catalogue.transaction import Transaction
 from engine.catalogue.writes import content, tagging
 from engine.errors import BadRequest, EngineError
 from engine.ports import NewItem
-from engine.types import LAST_ITEM_ID, Item, Source
+from engine.types import LAST_ITEM_ID, Change, Facts, Item, ItemId, Kind, Source
 
 INSERT_ITEM: Final = (
     "INSERT INTO item (name, kind, state, size, blob, mtime_ns, mtime_given, added_ns, mode, target)"
@@ -20,6 +21,7 @@ INSERT_SOURCE: Final = "INSERT INTO source (item, position, kind, url, public_ur
 INSERT_XATTR: Final = "INSERT INTO xattr (item, name, value) VALUES (?, ?, ?)"
 TRASH: Final = "UPDATE item SET trashed_ns = ? WHERE id = ?"
 RESTORE: Final = "UPDATE item SET trashed_ns = NULL, name = coalesce(?, name) WHERE id = ?"
+UNTRASH: Final = "UPDATE item SET trashed_ns = NULL WHERE id = ?"
 DELETE_ITEM: Final = "DELETE FROM item WHERE id = ?"  # taggings, xattrs, sources and download cascade
 
 
@@ -58,43 +60,75 @@ def add_many(transaction: Transaction, new: Sequence[NewItem]) -> list[Item]:
 
 
 def trash(transaction: Transaction, item: int) -> Item:
-    """Nothing happens to an item that is in the trash already."""
-    if transaction.item(item).trashed_ns is None:
-        with transaction.changing(item):
-            transaction.connection.execute(TRASH, (transaction.clock(), item))
+    """Nothing happens to an item that is in the trash already, by itself or with its folder.
+
+    What a folder holds goes with it and keeps its rows as they are. Only what is in the trash by itself takes part in
+    the folder's stay there from now on: `rm -r` has put all of it there one by one."""
+    if not transaction.facts(item).live:
+        return transaction.item(item)
+    held = _noted(transaction, item, buried=False)
+    with transaction.changing(item):
+        transaction.connection.execute(TRASH, (transaction.clock(), item))
+    transaction.connection.executemany(UNTRASH, [(number,) for number, facts in held.items() if facts.trashed])
+    for number, facts in held.items():
+        transaction.changes.append(Change(ItemId(number), facts, replace(facts, trashed=False, buried=True)))
     return transaction.item(item)
 
 
 def restore(transaction: Transaction, item: int, name: str | None) -> Item:
     """With a new name if one is given, live or not."""
     stored = None if name is None else checks.name_bytes(name)
-    with transaction.changing(item):
+    with transaction.changing(item) as before:
         transaction.connection.execute(RESTORE, (stored, item))
+    if before.trashed:
+        for number, facts in _noted(transaction, item, buried=False).items():
+            transaction.changes.append(Change(ItemId(number), replace(facts, buried=True), facts))
     return transaction.item(item)
 
 
 def purge(transaction: Transaction, items: Collection[int]) -> None:
-    """Numbers without an item are left out; BadRequest for a live one, and then none is forgotten."""
+    """Numbers without an item are left out; BadRequest for a live one, and then none is forgotten. What a folder holds
+    goes with it."""
     for item in sorted(set(items)):
-        found = points.item(transaction.connection, item)
+        found = points.facts(transaction.connection, item)
         if found is None:
             continue
-        if found.trashed_ns is None:
+        if found.live:
             raise BadRequest(f"item {item} is not in the trash")
         _forget(transaction, item)
 
 
 def discard(transaction: Transaction, item: int) -> None:
-    """BadRequest for an item that has content."""
-    if transaction.item(item).blob is not None:
+    """BadRequest for an item that has content, or holds one that has."""
+    held = _held(transaction, item)
+    if transaction.item(item).blob is not None or any(facts.sha256 is not None for facts in held.values()):
         raise BadRequest(f"item {item} has content; it goes by way of the trash")
     _forget(transaction, item)
 
 
 def _forget(transaction: Transaction, item: int) -> None:
+    """From the bottom up: SQLite cascades to no more than 1,000 levels."""
     before = transaction.facts(item)
+    held = _held(transaction, item)
+    for number in reversed(held):
+        transaction.connection.execute(DELETE_ITEM, (number,))
+        transaction.forgotten(number, held[number])
     transaction.connection.execute(DELETE_ITEM, (item,))
     transaction.forgotten(item, before)
+
+
+def _noted(transaction: Transaction, item: int, *, buried: bool) -> dict[int, Facts]:
+    if transaction.item(item).kind is not Kind.FOLDER:
+        return {}
+    return below.noted(transaction.connection, item, buried=buried)
+
+
+def _held(transaction: Transaction, item: int) -> dict[int, Facts]:
+    """All that it holds, a folder before what is in it."""
+    facts = transaction.facts(item)
+    if facts.kind is not Kind.FOLDER:
+        return {}
+    return below.everything(transaction.connection, item, buried=not facts.live)
 
 
 def _source_rows(item: int, sources: Sequence[Source]) -> list[tuple[int, int, str, str, str, str]]:

@@ -1,4 +1,4 @@
-"""/files: every item once."""
+"""/files: every item once; what is in a folder item is in that."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from engine.types import ItemId
 from tagfs.vfs import attr, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
+from tagfs.vfs.nodes.folder import node_of
 from tagfs.vfs.nodes.items import entries, find
-from tagfs.vfs.tree import Directory, Entry, Everything, ItemNode, Node, Place, Snapshot, no_entry
+from tagfs.vfs.tree import Directory, Entry, Everything, Node, Place, Snapshot, no_entry
 
 
 class Versioned(Snapshot):
@@ -37,12 +38,13 @@ class FilesDirectory(Directory):
         item = find(self._context, name, self._context.catalogue.named(name), self._live)
         if item is None:
             raise no_entry(name)
-        return ItemNode(item)
+        return node_of(self._context, self, item)
 
     async def snapshot(self) -> Snapshot:
         version = self._context.views.version
-        rows = await self._context.catalogue.items(list(self._context.index.live))
+        index = self._context.index
+        rows = await self._context.catalogue.items(list(index.live - index.inner))
         return Versioned(self._context, entries(self._context, rows, hidden=lambda _name: False), version)
 
     def _live(self, item: ItemId) -> bool:
-        return item in self._context.index.live
+        return item in self._context.index.live and item not in self._context.index.inner

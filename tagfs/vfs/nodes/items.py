@@ -9,7 +9,7 @@ from tagfs.vfs import attr
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
 from tagfs.vfs.names import show, tilde_ids, tilde_name
-from tagfs.vfs.tree import Entry, ItemNode
+from tagfs.vfs.tree import Entry, FolderNode, ItemNode
 
 
 def find(context: Context, name: str, same_name: Sequence[ItemId], member: Callable[[ItemId], bool]) -> ItemId | None:
@@ -40,4 +40,7 @@ def item_attr(context: Context, item: Item) -> Attr:
 
 def entries(context: Context, items: Iterable[Item], hidden: Callable[[str], bool]) -> list[Entry]:
     """A listing of `items`, which come oldest first."""
-    return [Entry(name, ItemNode(item.id), item_attr(context, item)) for name, item in show(items, hidden)]
+    return [
+        Entry(name, FolderNode(item.id) if item.kind is Kind.FOLDER else ItemNode(item.id), item_attr(context, item))
+        for name, item in show(items, hidden)
+    ]

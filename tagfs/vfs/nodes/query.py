@@ -18,13 +18,13 @@ from query.stated import stated
 from tagfs.vfs import attr, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
+from tagfs.vfs.nodes.folder import node_of
 from tagfs.vfs.nodes.items import entries, find
 from tagfs.vfs.tree import (
     Closed,
     Directory,
     Entry,
     Fixed,
-    ItemNode,
     Node,
     Place,
     Snapshot,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tagfs.vfs.nodes.steps import Steps
 
 NARROWING = ".tags"
+FEW = 20  # items of one name: to ask about each is quicker than to evaluate the query (every album has a cover.jpg)
 _ATTEMPTS = 3  # a listing that changes while it is read is read again
 
 
@@ -72,16 +73,25 @@ class QueryDirectory(Directory):
                 if child is not None:
                     return child
         await self._context.index.prepare(self.expr)
-        item = find(self._context, name, self._context.catalogue.named(name), self.member)
+        item = self._find(name)
         if item is not None:
-            return ItemNode(item)
+            self._context.views.show(self.view, item)
+            return node_of(self._context, self, item)
         if problem is not None and self._steps is not None and self._steps.is_meant(name, problem):
             raise malformed(problem)
         raise no_entry(name)
 
+    def _find(self, name: str) -> ItemId | None:
+        """The query must be prepared."""
+        named = self._context.catalogue.named(name)
+        if len(named) <= FEW:
+            return find(self._context, name, named, self.member)
+        members = self._members()
+        return find(self._context, name, [item for item in named if item in members], members.__contains__)
+
     def member(self, item: ItemId) -> bool:
-        """Whether the item matches now; the query must be prepared."""
-        return self._context.index.contains(self.expr, item, now=self._context.clock())
+        """Whether the item is shown now; the query must be prepared."""
+        return self._context.index.shows(self.expr, item, now=self._context.clock())
 
     async def snapshot(self) -> Snapshot:
         """From the cache, or as of one moment if at all possible (a listing that keeps changing is never cached)."""
@@ -102,7 +112,11 @@ class QueryDirectory(Directory):
 
     async def members(self) -> BitMap:
         await self._context.index.prepare(self.expr)
-        return self._context.index.evaluate(self.expr, now=self._context.clock())
+        return self._members()
+
+    def _members(self) -> BitMap:
+        index = self._context.index
+        return index.topmost(index.evaluate(self.expr, now=self._context.clock()))
 
     def _hidden(self, name: str) -> bool:
         """Whether a plain name means something else here. In a listing below `@` nothing is hidden."""

@@ -7,8 +7,9 @@ from tagfs.vfs import attr, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.files import Versioned
+from tagfs.vfs.nodes.folder import node_of
 from tagfs.vfs.nodes.items import entries, find
-from tagfs.vfs.tree import Directory, ItemNode, Node, Place, Snapshot, Trash, no_entry
+from tagfs.vfs.tree import Directory, Node, Place, Snapshot, Trash, no_entry
 
 
 class TrashDirectory(Directory):
@@ -26,7 +27,7 @@ class TrashDirectory(Directory):
         item = find(self._context, name, self._context.catalogue.trashed(name), self._is_trashed)
         if item is None:
             raise no_entry(name)
-        return ItemNode(item)
+        return node_of(self._context, self, item)
 
     async def snapshot(self) -> Snapshot:
         version = self._context.views.version

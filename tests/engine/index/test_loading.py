@@ -74,6 +74,9 @@ class SlowFeed:
     def facts(self, item: ItemId) -> Facts | None:
         return self._catalogue.facts(item)
 
+    def ancestors(self, item: ItemId) -> Sequence[ItemId]:
+        return self._catalogue.ancestors(item)
+
     async def tagged(self, tags: Collection[int]) -> Mapping[int, BitMap]:
         return await self._around(lambda: self._catalogue.tagged(tags))
 

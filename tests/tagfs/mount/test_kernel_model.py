@@ -12,6 +12,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyfuse3
@@ -22,10 +23,12 @@ from hypothesis import strategies as st
 
 from engine.errors import EngineError
 from engine.ports import Edit
-from engine.types import FIRST_ITEM_ID, ItemId
+from engine.types import FIRST_ITEM_ID, Facts, ItemId, Kind, State
 from query.evaluate import matches
 from tagfs.vfs import numbers
+from tagfs.vfs.nodes.folder import FolderDirectory
 from tagfs.vfs.nodes.query import QueryDirectory
+from tagfs.vfs.tree import Directory
 from tests.support.kernel import Kernel, readdir_reply
 from tests.support.world import World, open_world
 
@@ -42,11 +45,15 @@ DIRECTORIES = (
     "queries/a or b", "queries/not f", "queries/k >= 2",
 )  # fmt: skip
 
+# In folders: names that are in queries, too, and one within another.
+TREES = (("f",), ("f", "s/f"), ("s/g.txt", "s/t/f", "a"), ("-a", "s/a,b"), ())
+
 names = st.sampled_from(NAMES)
 tags = st.sampled_from(TAGS)
 places = st.sampled_from(["files", *(f"tags/{path}" for path in STATED)])
-anywhere = st.sampled_from(["files", "trash", *(f"tags/{path}" for path in STATED)])
-which = st.integers(0, 5)
+FOLDERS = ("files/D", "files/D/s", "tags/a/D", "tags/a/s", "trash/D", "trash/D/s")
+anywhere = st.sampled_from(["files", "trash", *(f"tags/{path}" for path in STATED), *FOLDERS])
+which = st.integers(0, 9)
 
 Step = tuple[object, ...]
 steps = st.one_of(
@@ -62,6 +69,9 @@ steps = st.one_of(
     st.tuples(st.just("restore"), which),
     st.tuples(st.just("purge"), which),
     st.tuples(st.just("arrive"), names, st.frozensets(tags, max_size=2)),
+    st.tuples(st.just("unpack"), names, st.sampled_from(TREES), st.frozensets(tags, max_size=2)),
+    st.tuples(st.just("state"), which, st.sampled_from([State.QUEUED, State.DOWNLOADING, State.COMPLETE])),
+    st.tuples(st.just("rm folder"), anywhere, names | st.sampled_from(["D", "s", "t"])),
     st.tuples(st.just("mkdir"), tags),
     st.tuples(st.just("rmdir"), tags),
     st.tuples(st.just("mv tag"), tags, tags),
@@ -115,13 +125,27 @@ class Driver:
 
     async def do_link(self, number: int, place: str) -> None:
         row = self.world.catalogue.item(self.item(number))
-        if row is not None:
+        if row is not None and row.kind is not Kind.FOLDER:
             directory = await self.kernel.walk(place)
             try:
                 await self.kernel.lookup(directory, row.name)
             except pyfuse3.FUSEError as error:
                 if error.errno == errno.ENOENT:
                     await self.kernel.link(row.id, directory, row.name)
+
+    async def do_unpack(self, name: str, files: tuple[str, ...], wanted: frozenset[str]) -> None:
+        await self.world.folder(name, {path: path.encode() for path in files}, *wanted)
+
+    async def do_state(self, number: int, state: State) -> None:
+        row = self.world.catalogue.item(self.item(number))
+        if row is not None and row.kind is Kind.FOLDER:
+            await self.world.catalogue.edit(row.id, Edit(state=state))
+
+    async def do_rm_folder(self, place: str, name: str) -> None:
+        directory = await self.kernel.walk(place)
+        found = self.kernel.ops.inodes.node(await self.kernel.lookup(directory, name))
+        if isinstance(found, Directory) and found.item is not None:
+            await self.kernel.rmdir(directory, name)
 
     async def do_name(self, number: int, name: str) -> None:
         await self.world.catalogue.edit(self.item(number), Edit(name=name))
@@ -165,7 +189,7 @@ class Driver:
 
     async def look_everywhere(self) -> None:
         """Fill the kernel's caches, and hold what is listed against the facts."""
-        ids = [item for item in range(FIRST_ITEM_ID, FIRST_ITEM_ID + 12) if self.world.catalogue.item(ItemId(item))]
+        ids = [item for item in range(FIRST_ITEM_ID, FIRST_ITEM_ID + 16) if self.world.catalogue.item(ItemId(item))]
         asked = {*NAMES, *(f"f~{item}" for item in ids), *(f"f~{item}~" for item in ids)}
         for path in DIRECTORIES:
             try:
@@ -175,30 +199,43 @@ class Driver:
                 continue
             if numbers.item_of(directory) is not None:  # without the tag a, /tags/b/a may be an item
                 continue
-            await self.kernel.stat(directory)
-            listed = await self.kernel.list(directory)
-            self.check_listing(path, directory, listed)
-            for name in (*asked, *(f"-{tag}" for tag in TAGS)):
-                try:
-                    await self.kernel.stat(await self.kernel.lookup(directory, name))
-                except pyfuse3.FUSEError as error:
-                    assert error.errno in (errno.ENOENT, errno.EINVAL), (path, name)
-            for shown, number in listed.items():
-                found = await self.kernel.ops.lookup(directory, shown, None)
-                assert found.st_ino == number, f"{path}/{shown!r} is listed as {number} and found as {found.st_ino}"
+            await self.look(path, directory, asked)
+
+    async def look(self, path: str, directory: int, asked: set[str]) -> None:
+        await self.kernel.stat(directory)
+        listed = await self.kernel.list(directory)
+        self.check_listing(path, directory, listed)
+        for name in (*asked, *(f"-{tag}" for tag in TAGS)):
+            try:
+                await self.kernel.stat(await self.kernel.lookup(directory, name))
+            except pyfuse3.FUSEError as error:
+                assert error.errno in (errno.ENOENT, errno.EINVAL), (path, name)
+        for shown, number in listed.items():
+            found = await self.kernel.ops.lookup(directory, shown, None)
+            assert found.st_ino == number, f"{path}/{shown!r} is listed as {number} and found as {found.st_ino}"
+            node = self.kernel.ops.inodes.node(number)
+            if isinstance(node, Directory) and node.item is not None:
+                await self.look(f"{path}/{os.fsdecode(shown)}", number, {"f", "s", "t"})
 
     def check_listing(self, path: str, directory: int, listed: dict[bytes, int]) -> None:
         node = self.kernel.ops.inodes.node(directory)
-        if not isinstance(node, QueryDirectory):
+        catalogue = self.world.catalogue
+        found = [getattr(self.kernel.ops.inodes.node(number), "item", None) for number in listed.values()]
+        facts = {ItemId(item): catalogue.facts(ItemId(item)) for item in range(FIRST_ITEM_ID, FIRST_ITEM_ID + 60)}
+        there = {item: one for item, one in facts.items() if one is not None}
+        if isinstance(node, FolderDirectory):
+            expected = {item for item, one in there.items() if one.parent == node.item and not one.trashed}
+        elif isinstance(node, QueryDirectory):
+            matching = {item for item, one in there.items() if one.live and self.matches(node, item, there)}
+            expected = {item for item in matching if not matching.intersection(catalogue.ancestors(item))}
+        else:
             return
-        expected = set()
-        for item in self.world.index.live:
-            facts = self.world.catalogue.facts(ItemId(item))
-            assert facts is not None
-            if matches(node.expr, facts, now=0.0):
-                expected.add(item)
-        assert set(listed.values()) == expected, path
+        assert set(found) == expected, path
         assert len(listed) == len(expected), path
+
+    def matches(self, node: QueryDirectory, item: ItemId, there: dict[ItemId, Facts]) -> bool:
+        inherited = (there[folder].tags for folder in self.world.catalogue.ancestors(item))
+        return matches(node.expr, replace(there[item], tags=there[item].tags.union(*inherited)), now=0.0)
 
 
 async def play(folder: Path, played: list[Step]) -> None:
@@ -206,6 +243,7 @@ async def play(folder: Path, played: list[Step]) -> None:
         driver = Driver(world)
         for name, own in (("f", ["a"]), ("f", ["a", "b"]), ("g.txt", ["b", "k:1"]), ("a", ["b", "f", "é"])):
             await world.item(name, *own)
+        await world.folder("D", {"f": b"1", "s/f": b"2", "s/a": b"3"}, "a")
         await world.catalogue.create_tag("k:2")
         await driver.look_everywhere()
         for step in played:
@@ -218,6 +256,11 @@ async def play(folder: Path, played: list[Step]) -> None:
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, max_size=6))
 @example([("purge", 0), ("trash", 0), ("purge", 0)])
+@example([("retag", 5, frozenset({"b"})), ("retag", 4, frozenset()), ("trash", 4), ("restore", 4)])
+@example(
+    [("unlink", "files/D", "f"), ("rm folder", "files/D", "s"), ("restore", 5), ("rename", "files", "D", "tags/b", "D")]
+)
+@example([("rename", "files/D", "s", "files/D", "f"), ("rename", "tags/a", "D", "tags/b", "f"), ("purge", 4)])
 @example([("rmdir", "k:2"), ("mv tag", "a", "g")])
 @example([("untag", 3, "é"), ("rmdir", "é"), ("mkdir", "é")])
 def test_nothing_that_the_kernel_holds_is_ever_stale(played: list[Step]) -> None:
