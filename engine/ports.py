@@ -393,6 +393,10 @@ class RangeReader(Protocol):
     def hint(self, offset: int, length: int) -> None:
         """Somebody is about to read this: put it first. Starts the download if it waits in the queue."""
 
+    async def wait_size(self, deadline: float) -> None:
+        """Until `size` is known, or bytes come although it is not, or nothing will come, or `deadline` (trio clock).
+        Puts the download first like a read of its beginning. Never fails: whoever reads on learns why."""
+
     async def pread(self, offset: int, length: int, deadline: float) -> bytes:
         """Exactly the bytes, cut only at the end of the file; waits for them until `deadline` (trio clock).
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -179,6 +180,13 @@ class ArrivingReader:
         if self._arrival.resting is None and not self._arrival.is_done:
             self._first()
             self._arrival.hint(offset, offset + length, trio.current_time())
+
+    async def wait_size(self, deadline: float) -> None:
+        arrival = self._arrival
+        with suppress(NotReady, SourceFailed):
+            while self.size is None and not self.present and arrival.resting is None and not arrival.is_done:
+                self._first()
+                await arrival.wait(0, 1, deadline)
 
     async def pread(self, offset: int, length: int, deadline: float) -> bytes:
         if offset < 0 or length < 0:

@@ -284,6 +284,7 @@ class Operations(pyfuse3.Operations):
                 row = self._item(item)
                 opened = self._open_item(row, flags)
                 opened.row = row
+                await opened.prepare()
                 return self._opened(opened)
             case DropNode():
                 return self._opened(await self._open_drop(node, flags))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 from abc import ABC, abstractmethod
+from typing import Final
 
 import trio
 
@@ -16,6 +17,8 @@ from engine.types import Item, ItemId, State
 from tagfs.vfs.context import Context
 from tagfs.vfs.drafts import Draft, Drafts
 
+SIZE_PATIENCE: Final = 10.0  # seconds that an open waits for a server to say how large the file is
+
 
 class OpenFile(ABC):
     """`direct_io`: the kernel keeps no pages (the size is not known); `keep_cache`: pages from before are still
@@ -24,6 +27,9 @@ class OpenFile(ABC):
     direct_io = False
     keep_cache = False
     row: Item | None = None  # of the item as it was opened: what stat shows should it be ended meanwhile
+
+    async def prepare(self) -> None:  # noqa: B027 - most files need nothing
+        """Once, before the open is answered."""
 
     @abstractmethod
     async def read(self, offset: int, size: int) -> bytes:
@@ -72,6 +78,14 @@ class ArrivingFile(OpenFile):
         self._fetch = fetch
         self._whole: BlobFile | None = None
         self.direct_io = reader is None or reader.size is None
+
+    async def prepare(self) -> None:
+        """Wait a while for the size: who opens a link that was made a moment ago and looks for its end (`unzip`,
+        players) would take it for empty. Nobody waits to see what a listing shows."""
+        if self._reader is not None and self._reader.size is None and self._wait and self._fetch:
+            patience = min(self._context.read_patience, SIZE_PATIENCE)
+            await self._reader.wait_size(trio.current_time() + patience)
+            self.direct_io = self._reader.size is None
 
     async def read(self, offset: int, size: int) -> bytes:
         if self._whole is None:

@@ -295,3 +295,40 @@ async def test_a_reader_shortens_the_wait_for_the_next_attempt(server, tmp_path)
         await here.when(item, lambda found: found.error is not None)
         assert await here.read(item, 0, 100) == CONTENT[:100]
         await here.until(item)
+
+
+async def test_the_size_is_waited_for_until_the_server_tells_it(server, tmp_path):
+    asked, answer = trio.Event(), trio.Event()
+
+    async def slow(request, stream):
+        asked.set()
+        await answer.wait()
+        await held()(request, stream)
+
+    async with rig(tmp_path) as here:
+        item = await here.add(server.add("/x", slow))
+        reader = here.manager.reader(item.id)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reader.wait_size, trio.current_time() + 30)
+            await asked.wait()
+            await here.waiting(item)
+            assert reader.size is None
+            answer.set()
+        assert reader.size == len(CONTENT)
+
+
+async def test_nobody_waits_for_a_size_that_will_not_come(server, tmp_path):
+    async with rig(tmp_path, retries=0) as here:
+        chunked = await begun(here, server, held(chunked=True))
+        await here.manager.reader(chunked.id).wait_size(float("inf"))
+        assert here.manager.reader(chunked.id).size is None
+
+        paused = await here.add(server.add("/paused", held()), paused=True)
+        await here.manager.reader(paused.id).wait_size(float("inf"))
+
+        gone = await here.add(server.url("/gone"))
+        await here.manager.reader(gone.id).wait_size(float("inf"))
+        await here.until(gone, State.FAILED)
+
+        silent = await here.add(server.add("/silent", Resource(CONTENT, hold_at=0)))
+        await here.manager.reader(silent.id).wait_size(trio.current_time())
