@@ -35,6 +35,7 @@ from tagfs.config.torrent import torrent_config
 from tagfs.config.transfer import transfer_config
 from tagfs.control.server import serve as serve_control
 from tagfs.intake.drops import DropStore
+from tagfs.intake.folders import Watch, tagged
 from tagfs.mount.session import Session
 from tagfs.service.status_text import render
 from tagfs.service.verbs import Service
@@ -71,6 +72,7 @@ async def _run(
     settings: Config, mountpoint: str, mount_options: MountOptions, ready: Callable[[], None], session: Session
 ) -> None:
     state = settings.paths.state
+    watched = tagged(settings.watch.folders)
     async with open_catalogue(os.path.join(state, CATALOGUE)) as catalogue:
         index = await BitmapIndex.open(catalogue)
         store = BlobStore(state)
@@ -105,6 +107,15 @@ async def _run(
             await nursery.start(torrents.run)
             await nursery.start(inbox.run)
             await nursery.start(Collector(catalogue, store).run)
+            watch = Watch(
+                catalogue,
+                transfers,
+                faults,
+                watched,
+                mountpoint=mountpoint,
+                remove=settings.watch.after == "remove",
+            )
+            await nursery.start(watch.run)
             service = Service(context, store, end=nursery.cancel_scope.cancel)
             socket = socket_path(state, settings.paths.runtime)
             await nursery.start(lambda task_status: serve_control(socket, service, task_status=task_status))

@@ -114,6 +114,20 @@ def table(text: str) -> Any:
     return _declare(None, Key("", "table of text", "", text, "empty", parse), factory=lambda: MappingProxyType({}))
 
 
+def folders(text: str) -> Any:
+    """Absolute paths, `~` allowed at their start, and a text for each: a table in TOML; empty by default."""
+
+    def parse(value: object) -> Mapping[str, str]:
+        if not isinstance(value, dict) or not all(isinstance(entry, str) for entry in value.values()):
+            raise ValueError('a table of folders and their tags, such as { "~/Downloads" = "linux,iso" }')
+        expanded = {os.path.normpath(os.path.expanduser(path)): entry for path, entry in value.items()}
+        if not all(os.path.isabs(path) and "\0" not in path for path in expanded):
+            raise ValueError("a table of absolute paths, or ones that start with ~/")
+        return MappingProxyType(expanded)
+
+    return _declare(None, Key("", "table of text", "", text, "empty", parse), factory=lambda: MappingProxyType({}))
+
+
 def octal(default: int, text: str) -> Any:
     """Permission bits: text of octal digits ("022"), or TOML's 0o022."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tagfs.config.kinds import choice, flag, integer, number, path, table, words
+from tagfs.config.kinds import choice, flag, folders, integer, number, path, table, words
 from tagfs.config.mount_options import MountOptions
 
 
@@ -80,6 +80,14 @@ class Torrent:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """[watch]. Folders outside of the mount from which downloads are picked up."""
+
+    folders: Mapping[str, str] = folders("absolute path of each folder, and the tags of what is found there")
+    after: str = choice("rename", ("rename", "remove"), "what becomes of a file whose downloads were added")
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """[log]."""
 
@@ -95,6 +103,7 @@ class Config:
     transfer: Transfer = field(default_factory=Transfer)
     torrent: Torrent = field(default_factory=Torrent)
     mount: MountOptions = field(default_factory=MountOptions)
+    watch: Watch = field(default_factory=Watch)
     log: Log = field(default_factory=Log)
 
 
@@ -103,5 +112,6 @@ SECTIONS: Mapping[str, type] = {
     "transfer": Transfer,
     "torrent": Torrent,
     "mount": MountOptions,
+    "watch": Watch,
     "log": Log,
 }

@@ -249,8 +249,8 @@ class Inbox:
             wanted = requests(found, tags=dict.fromkeys(drop.record.path))
             with self._to_the_end():
                 items = await add_all(self._catalogue, self._transfers, wanted)
-                self._forget(drop)
                 await trio.to_thread.run_sync(self._store.remove, drop.key)
+                self._forget(drop)
                 log.info("%d downloads of a file in /inbox, from item %d on", len(items), items[0].id)
             for note in found.notes:
                 self._faults.add(f"{_shown(drop)}: {note}")

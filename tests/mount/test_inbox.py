@@ -185,6 +185,19 @@ def test_many_files_at_once(mount: Mount) -> None:
     assert mount.names("tags/a") == sorted(f"f.iso{number}" for number in range(1, 101))
 
 
+def test_a_watched_folder_of_the_config(new_mount: Callable[..., Mount]) -> None:
+    mount = new_mount()
+    watched = mount.state.parent / "watched"
+    watched.mkdir()
+    (watched / "before.url").write_text(f"[InternetShortcut]\nURL={URL}1\n")
+    mount.config.write_text(f'[watch.folders]\n"{watched}" = "a,b"\n')
+    mount.start()
+    (watched / "after.url").write_text(f"[InternetShortcut]\nURL={URL}2\n")
+    mount.wait_for(lambda: sorted(os.listdir(watched)) == ["after.url.added", "before.url.added"])
+    assert mount.names("tags/a/b") == ["f.iso1", "f.iso2"]
+    assert mount.stop() == 0
+
+
 def test_a_follower_hears_of_it(mount: Mount) -> None:
     with mount.running("watch", "--no-progress") as watch:
         assert watch.stdout is not None
