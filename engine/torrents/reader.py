@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import trio
 
@@ -80,6 +81,11 @@ class TorrentReader:
             files, index = found
             file = files.file(index)
             self._ask(files, files.layout.span(file, offset, min(offset + length, file.size)), ())
+
+    async def wait_size(self, deadline: float) -> None:
+        with suppress(NotReady, SourceFailed):
+            while self._found() is None:
+                await self._wait_for_metadata(deadline)
 
     async def pread(self, offset: int, length: int, deadline: float) -> bytes:
         if offset < 0 or length < 0:
