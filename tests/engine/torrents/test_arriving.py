@@ -75,3 +75,17 @@ async def test_a_magnet_link_becomes_a_folder_in_place(tmp_path: Path, seeds: Pe
         tree = await here.tree(done)
         assert {path: here.content(child) for path, child in tree.items()} == contents(folder)
         assert {child.state for child in tree.values()} == {State.COMPLETE}
+
+
+async def test_the_size_of_a_magnet_link_is_waited_for(tmp_path: Path, seeds: Peer) -> None:
+    path = film(tmp_path / "s") / "film.mkv"
+    torrent = make_torrent(path, piece_size=16384)
+    seeds.seed(torrent, path.parent)
+    async with torrents(tmp_path / "state") as here:
+        item = await here.add(torrent.magnet(peers=[seeds.address]))
+        reader = here.manager.reader(item.id)
+        assert reader is not None
+        with trio.fail_after(60):
+            await reader.wait_size(float("inf"))
+        assert reader.size == 400_000
+        await here.until(item, State.SEEDING)
