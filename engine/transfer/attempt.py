@@ -11,7 +11,8 @@ is the shell that carries them out. Bytes and map are the StagedFile's, durable 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -22,7 +23,10 @@ from engine.ports import Blobs
 from engine.sources.stream import Fault, StreamSource
 from engine.transfer.config import TransferConfig
 from engine.transfer.connection import Connection
+from engine.transfer.growth import FIRST_LOOK, LOOK, Growth
+from engine.transfer.hosts import Hosts
 from engine.transfer.judge import Changed
+from engine.transfer.mirrors import Mirror, choose, leave_slow, sample_of
 from engine.transfer.outcome import Again, Done, NoSpace, Outcome
 from engine.transfer.plan import Start, Stop, View, plan
 from engine.transfer.reader import Arrival
@@ -32,22 +36,24 @@ from engine.transfer.staged import StagedFile, StagingLost, disk_failures
 from engine.transfer.upkeep import Upkeep
 from engine.types import Blob
 
+NO_MIRROR: Final = "There is no place left to ask for this file."
 MAX_RESETS: Final = 3  # versions seen in one attempt before the server is given some time
 
 _log = logging.getLogger(__name__)
 
 
 class Attempt:
-    """`run` once. `url` is the mirror to use."""
+    """`run` once. `urls` are its mirrors, the one to begin with first."""
 
     def __init__(
         self,
         record: Record,
         arrival: Arrival,
         *,
-        url: str,
+        urls: Sequence[str],
         source: StreamSource,
         blobs: Blobs,
+        hosts: Hosts,
         config: TransferConfig,
         clock_ns: Callable[[], int],
     ) -> None:
@@ -55,7 +61,19 @@ class Attempt:
         self._arrival = arrival
         self._blobs = blobs
         self._config = config
-        self._shared = Shared(record, arrival, source, config, url, clock_ns, spare=config.reader_connections)
+        mirrors = [Mirror(url) for url in urls]
+        self._shared = Shared(
+            record,
+            arrival,
+            source,
+            config,
+            mirrors,
+            mirrors[0],
+            hosts,
+            Growth(record.options.split or config.split),
+            clock_ns,
+            spare=config.reader_connections,
+        )
         self._began_with = 0  # bytes
         self._resets = 0  # versions given up
         self._count = 0
@@ -93,7 +111,7 @@ class Attempt:
                 case Again(why) if led_elsewhere and not self._shared.is_open:
                     # Where redirects led some time ago may be gone by now: ask at the front door once more.
                     _log.debug("item %d: %s", self._record.item, why)
-                    self._record.location = None
+                    self._record.location = self._shared.home.location = None
                 case Again() as again:
                     return replace(again, progressed=self._progressed())
                 case NoSpace() as no_space:
@@ -101,6 +119,7 @@ class Attempt:
 
     async def _pass(self) -> Verdict:
         """Connections to one version of the file until there is a verdict. All are closed when it returns."""
+        await self._settle_home()
         shared, file = self._shared, self._arrival.open()
         upkeep = Upkeep(file, self._record, self._blobs, self._config)
         shared.verdict = None
@@ -108,6 +127,7 @@ class Attempt:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep_up, upkeep)
+                nursery.start_soon(self._look_on, file)
                 while not file.is_complete and not shared.is_over:
                     bell = self._arrival.bell.next
                     self._carry_out(nursery, file, upkeep)
@@ -118,17 +138,90 @@ class Attempt:
                 await upkeep.last_checkpoint()
         return Complete() if file.is_complete else _decided(shared.verdict)
 
+    async def _settle_home(self) -> None:
+        """Whose bytes are here, or will be. Too few to compare are not worth staying for."""
+        shared, file = self._shared, self._arrival.open()
+        first = next((one for one in shared.mirrors if one.left is None), shared.mirrors[0])
+        url = self._record.home or self._record.urls[0]
+        home = next((one for one in shared.mirrors if one.url == url), None)
+        if file.ranges.total and home is not first and sample_of(file.ranges) is None:
+            await self._begin_anew("Too little is here to compare it with what another place has.")
+            file = self._arrival.open()
+        if not file.ranges.total:
+            if first.url != url:
+                self._record.location = None  # it led on from the other one
+            home = first
+            self._record.home = home.url
+        elif home is None:
+            home = Mirror(url, left="It will never give the file.")
+        if shared.home is not home:
+            shared.home.is_proven = False
+            shared.home = home
+        home.is_proven = True
+        home.location = self._record.location
+
     def _carry_out(self, nursery: trio.Nursery, file: StagedFile, upkeep: Upkeep) -> None:
         shared = self._shared
         for action in plan(self._view(file)):
             match action:
                 case Start() as start:
+                    mirror = self._mirror_for(start, file)
+                    if mirror is None:
+                        continue
                     self._count += 1
-                    connection = Connection(start, self._count, shared=shared, file=file, upkeep=upkeep)
-                    shared.connections[connection.number] = connection
+                    connection = Connection(start, self._count, mirror, shared=shared, file=file, upkeep=upkeep)
+                    shared.opened(connection)
                     nursery.start_soon(connection.run)
                 case Stop(number):
                     shared.connections[number].scope.cancel()
+
+    def _room(self, mirror: Mirror) -> int:
+        """How many more main connections it may get."""
+        most = self._record.options.max_connections
+        room = self._shared.hosts.room(mirror.host)
+        return room if most is None else min(room, most - mirror.connections)
+
+    def _mirror_for(self, start: Start, file: StagedFile) -> Mirror | None:
+        """Without any for the only main connection, the attempt is over."""
+        shared = self._shared
+        if not start.main:
+            return shared.home if shared.home.left is None else choose(shared.mirrors, self._room, is_first=True)
+        is_first = not shared.mains()
+        can_prove = sample_of(file.ranges) is not None and (is_first or shared.is_open)
+        mirror = choose(shared.mirrors, self._room, is_first=is_first, can_prove=can_prove)
+        if mirror is None and is_first:
+            shared.end(Again(shared.mirrors[-1].left or NO_MIRROR))
+        return mirror
+
+    async def _look_on(self, file: StagedFile) -> None:
+        """From time to time, see what the connections bring: how many are worth having, and to which mirrors."""
+        shared, pause = self._shared, FIRST_LOOK
+        while True:
+            flowing = {one.number for one in shared.mains() if one.is_flowing}
+            before = {mirror: mirror.received for mirror in shared.mirrors}
+            if not flowing:
+                await self._arrival.bell.next.wait()
+                continue
+            began = trio.current_time()
+            await trio.sleep(pause)
+            took = trio.current_time() - began
+            mains = [one for one in shared.mains() if one.is_flowing]
+            if file.size is None or {one.number for one in mains} != flowing:
+                continue
+            pause = LOOK
+            self._looked(file.size - file.ranges.total, mains, {m: (m.received - n) / took for m, n in before.items()})
+
+    def _looked(self, left: int, mains: Sequence[Connection], rates: Mapping[Mirror, float]) -> None:
+        shared = self._shared
+        wish = shared.growth.wish
+        shared.growth.look(len(mains), sum(rates.values()), left)
+        counts = Counter(one.mirror for one in mains)
+        slow = leave_slow((mirror, rates[mirror] / count) for mirror, count in counts.items())
+        for connection in shared.connections.values():
+            if connection.mirror in slow:
+                connection.scope.cancel()
+        if slow or wish != shared.growth.wish:
+            self._arrival.bell.ring()
 
     def _view(self, file: StagedFile) -> View:
         shared, version = self._shared, file.version
@@ -144,6 +237,8 @@ class Attempt:
             near=shared.near(),
             window=self._config.window,
             skip=self._config.skip,
+            wish=shared.growth.wish,
+            least=self._config.min_split_size,
         )
 
     async def _keep_up(self, upkeep: Upkeep) -> None:

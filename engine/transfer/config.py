@@ -15,7 +15,10 @@ class TransferConfig:
 
     max_active: int = 8  # downloads at once; one more may run for a reader who waits
     max_per_host: int = 4  # downloads at once from one host; one more likewise
-    reader_connections: int = 3  # connections of one download beside its main one, for readers far from it
+    split: int = 5  # main connections of one download at once, where more than one makes it quicker
+    max_connections_per_host: int = 8  # over all downloads, before further main ones are opened
+    min_split_size: int = MIB  # what a further main connection must have to do
+    reader_connections: int = 3  # connections of one download beside its main ones, for readers far from them
     max_waiters: int = 500  # reads that may wait at once, over all downloads
 
     retries: int = 10  # failures in a row after which a download counts as failed

@@ -13,9 +13,10 @@ from typing import Final
 import trio
 
 from engine.errors import StoreFull
-from engine.sources.stream import Ask, Body, FetchFailed, Framing, Head
+from engine.sources.stream import Ask, Body, Fault, FetchFailed, Framing, Head
 from engine.sources.urls import origin_of, without_login
 from engine.transfer.judge import AllHere, Asked, Changed, Failed, Take, Unusable, judge
+from engine.transfer.mirrors import Mirror, sample_of
 from engine.transfer.options import Location
 from engine.transfer.outcome import Again
 from engine.transfer.pace import Patience
@@ -23,7 +24,7 @@ from engine.transfer.plan import Running, Start, worth_going_on
 from engine.transfer.shared import Complete, Shared
 from engine.transfer.staged import Differs, StagedFile, StagingLost
 from engine.transfer.upkeep import Upkeep
-from engine.transfer.version import version_of
+from engine.transfer.version import Version, version_of
 
 YIELD: Final = 1.0  # seconds that the main connection pauses for a reader before it brings one more piece
 
@@ -31,10 +32,13 @@ _log = logging.getLogger(__name__)
 
 
 class Connection:
-    """Carries out `start`; `run` once, in a task. `scope` stops it."""
+    """Carries out `start` at `mirror`; `run` once, in a task. `scope` stops it."""
 
-    def __init__(self, start: Start, number: int, *, shared: Shared, file: StagedFile, upkeep: Upkeep) -> None:
+    def __init__(
+        self, start: Start, number: int, mirror: Mirror, *, shared: Shared, file: StagedFile, upkeep: Upkeep
+    ) -> None:
         self.number = number
+        self.mirror = mirror
         self.scope = trio.CancelScope()
         self.is_flowing = False  # its answer was accepted
         self.main = start.main
@@ -43,6 +47,7 @@ class Connection:
         self._shared = shared
         self._file = file
         self._upkeep = upkeep
+        self._fresh = 0  # bytes that were not here
 
     @property
     def running(self) -> Running:
@@ -53,82 +58,163 @@ class Connection:
         shared = self._shared
         try:
             with self.scope:
-                await self._fetch()
+                if self.mirror.is_proven or await self._prove():
+                    await self._fetch()
         except FetchFailed as error:
             self._lost(Again(str(error), error.fault))
         except Differs as error:
-            shared.end(Changed(str(error)))
+            self._contradicted(str(error))
         except (StagingLost, StoreFull) as error:
             shared.disk_refused(error)
         finally:
-            del shared.connections[self.number]
-            shared.arrival.bell.ring()
+            shared.closed(self)
+
+    def _others(self) -> list[Connection]:
+        return [one for one in self._shared.mains() if one is not self]
 
     def _lost(self, again: Again) -> None:
-        """The main connection decides; one beside it only shows that there had better be fewer."""
-        if self.main:
-            self._shared.end(again)
-        else:
-            self._shared.spare = max(0, self._shared.spare - 1)
-            _log.debug("item %d: a connection beside the main one: %s", self._shared.record.item, again.why)
+        """The last main connection decides what becomes of the attempt. Any other shows that there had better be fewer
+        of its kind, if it brought nothing or ended too often."""
+        shared, mirror = self._shared, self.mirror
+        _log.debug("item %d: a connection to %s: %s", shared.record.item, mirror.host, again.why)
+        if not self.main:
+            shared.spare = max(0, shared.spare - 1)
+            return
+        mirror.cuts += 1
+        if mirror is shared.home and not self._others():
+            shared.end(again)
+        elif not self._fresh or mirror.cuts > shared.config.retries:
+            flowing = sum(one.is_flowing for one in shared.connections.values() if one.mirror is mirror)
+            if flowing and again.fault is not Fault.FINAL:
+                mirror.limit = flowing
+            else:
+                mirror.left = again.why
+
+    def _contradicted(self, why: str) -> None:
+        """The bytes here and those of this place are not of one file. Without piece hashes nobody can tell what of
+        them is right, so whatever another place has brought goes with it."""
+        shared, mirror = self._shared, self.mirror
+        if mirror is shared.home:
+            shared.end(Changed(why))
+            return
+        mirror.left = why
+        _log.info("item %d: %s has another file: %s", shared.record.item, mirror.host, why)
+        if mirror.received and shared.file_is_unchecked:
+            shared.end(Changed(why))
+
+    async def _prove(self) -> bool:
+        """Compare a stretch of what is here with what this place gives for it."""
+        shared, file, mirror = self._shared, self._file, self.mirror
+        sample = sample_of(file.ranges)
+        if sample is None:
+            return False
+        start, end = sample
+        async with shared.source.open(self._request(start, end, None)) as body:
+            asked = Asked(start, end, Version(file.size), file.ranges.total, mirror.url, shared.record.options.any_type)
+            verdict = judge(asked, body.head)
+            if isinstance(verdict, Failed):
+                self._lost(Again(verdict.why, verdict.fault, verdict.retry_after))
+                return False
+            version = version_of(body.head, file.size, shared.clock_ns())
+            if not isinstance(verdict, Take) or verdict.start != start or verdict.size != file.size:
+                why = getattr(verdict, "why", f"{mirror.host} gives no ranges of a file of this size.")
+            elif version.validator is None and not shared.record.row.digests:
+                why = f"{mirror.host} gives nothing that tells versions of the file apart."
+            elif await _received(body, end - start) != await file.read(start, end - start):
+                why = f"{mirror.host} has other bytes."
+            else:
+                mirror.believe(version)
+                self._found_elsewhere(body.head)
+                if not shared.is_open:
+                    await shared.move_home(mirror, file)
+                return True
+        if not shared.is_open and not self._others():
+            shared.end(Changed(why))
+        mirror.left = why
+        _log.info("item %d: a mirror is not used: %s", shared.record.item, why)
+        return False
 
     async def _fetch(self) -> None:
         shared, file = self._shared, self._file
-        ask = self._ask()
-        asked = Asked(ask.start, ask.end, file.version, file.ranges.total, shared.url, shared.record.options.any_type)
+        ask, known = self._ask(), self._known()
+        asked = Asked(ask.start, ask.end, known, file.ranges.total, self.mirror.url, shared.record.options.any_type)
         async with shared.source.open(ask) as body:
             match judge(asked, body.head):
                 case Take() as take:
-                    if ask.start is not None and take.start != ask.start:
-                        shared.has_ranges = False
-                        if not self.main:
-                            return
+                    if ask.start is not None and take.start != ask.start and not self._has_no_ranges():
+                        return
                     await self._opened(body.head, take)
                     if not shared.is_over:
                         await self._pump(body, take)
-                case Changed() as changed:
-                    shared.end(changed)
+                case Changed(why):
+                    self._contradicted(why)
                 case AllHere(size):
                     assert file.version is not None
                     file.set_version(replace(file.version, size=size))
                     shared.end(Complete())
                 case Unusable(why):
-                    shared.has_ranges = False
-                    if self.main:
+                    if self._has_no_ranges():
                         shared.end(Changed(why))
                 case Failed(why, fault, retry_after):
                     self._lost(Again(why, fault, retry_after))
+
+    def _has_no_ranges(self) -> bool:
+        """Note it. True where this connection is the only one, and thus has to make do without."""
+        shared = self._shared
+        if self.mirror is not shared.home:
+            self.mirror.left = f"{self.mirror.host} gives no ranges."
+            return False
+        shared.has_ranges = False
+        return self.main and not self._others()
+
+    def _known(self) -> Version | None:
+        return self._file.version if self.mirror is self._shared.home else self.mirror.version
 
     def _ask(self) -> Ask:
         """The request. A plain one where nothing is here yet: all servers understand that. Where a download goes on,
         a little of what is here is asked for again, to compare."""
         shared, file = self._shared, self._file
-        location = shared.record.location
-        url = shared.url if location is None else location.url
-        headers = dict(shared.record.options.headers)
-        if location is not None:
-            _, login = without_login(shared.url)
-            headers |= {"Authorization": login} if login else {}
-            headers = headers if origin_of(url) == origin_of(shared.url) else {}
-        validator = file.version.validator if file.version is not None else None
+        known = self._known()
+        validator = known.validator if known is not None else None
         start = self._start
+        if self.mirror is not shared.home:
+            return self._request(start, self._end, validator)
         if self.main and not shared.is_open:
             again = max(start - shared.config.overlap, 0)
             start = again if file.ranges.covers(again, start) else start
         is_plain = validator is None or not shared.has_ranges or (file.ranges.total == 0 and self.main)
+        return self._request(None if is_plain else start, None if is_plain else self._end, validator)
+
+    def _request(self, start: int | None, end: int | None, validator: str | None) -> Ask:
+        mirror, options = self.mirror, self._shared.record.options
+        location = mirror.location
+        url = mirror.url if location is None else location.url
+        headers = {} if mirror.public_only else dict(options.headers)
+        if location is not None:
+            _, login = without_login(mirror.url)
+            headers |= {"Authorization": login} if login else {}
+            headers = headers if origin_of(url) == origin_of(mirror.url) else {}
         return Ask(
             url,
-            start=None if is_plain else start,
-            end=None if is_plain else self._end,
-            if_range=None if is_plain else validator,
+            start=start,
+            end=end,
+            if_range=None if start is None else validator,
             headers=headers,
-            allow_downgrade=shared.record.options.allow_downgrade,
-            public_only=location is not None and location.public_only,
+            allow_downgrade=options.allow_downgrade,
+            public_only=mirror.public_only or (location is not None and location.public_only),
         )
+
+    def _found_elsewhere(self, head: Head) -> None:
+        """Where redirects led from this place is asked directly from now on."""
+        if head.url != without_login(self.mirror.url)[0]:
+            self.mirror.location = Location(head.url, head.public_only)
 
     async def _opened(self, head: Head, take: Take) -> None:
         """An answer was accepted. The first one of a pass tells what the file is."""
         shared, file = self._shared, self._file
+        self._found_elsewhere(head)
+        if self.mirror is not shared.home:
+            return
         version = file.version
         if version is None or not file.ranges.total:
             version = version_of(head, take.size, shared.clock_ns())
@@ -140,8 +226,7 @@ class Connection:
         if shared.is_open:
             return
         shared.has_ranges = shared.has_ranges and head.ranges is not False
-        if head.url != without_login(shared.url)[0]:
-            shared.record.location = Location(head.url, head.public_only)
+        shared.record.location = self.mirror.location
         await shared.record.described(head, take.size)
         shared.is_open = True
         shared.arrival.bell.ring()
@@ -159,12 +244,13 @@ class Connection:
             start, end = self._at, self._at + len(data)
             limit = file.size if take.end is None else take.end
             if limit is not None and end > limit:
-                shared.end(Changed(f"The server announced {limit} bytes and sent more."))
+                self._contradicted(f"The server announced {limit} bytes and sent more.")
                 return
-            file.write(start, data)
+            self._fresh += file.write(start, data)
             self._at = end
             now = trio.current_time()
             shared.meter.count(len(data), now)
+            self.mirror.received += len(data)
             shared.arrival.wake(start, end)
             self._upkeep.wrote()
             if end == take.end and body.head.framing is Framing.LENGTH:
@@ -215,3 +301,12 @@ class Connection:
             not self.running.brings(start, near) and any(other.brings(start, window) for other in beside)
             for start, _ in self._shared.arrival.wanted
         )
+
+
+async def _received(body: Body, length: int) -> bytes:
+    """The first `length` bytes of the body, fewer where it ends before."""
+    parts: list[bytes] = []
+    while length > 0 and (data := bytes(await body.receive())):
+        parts.append(data[:length])
+        length -= len(data)
+    return b"".join(parts)

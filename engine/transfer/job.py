@@ -46,9 +46,10 @@ class Job:
         self.arrival.resting = self.retry_at_ns = None
         self.stubborn, self.lost_mirrors, self.is_starved = 0, (), False
 
-    def url(self, urls: Sequence[str]) -> str:
-        """The mirror to use now."""
-        return urls[self.mirror % len(urls)]
+    def rotated(self, urls: Sequence[str]) -> list[str]:
+        """The mirrors, the one to begin with now first, without those that will never give the file."""
+        order = [n % len(urls) for n in range(self.mirror, self.mirror + len(urls))]
+        return [urls[n] for n in order if n not in self.lost_mirrors or n == order[0]]
 
     def blame_mirror(self, failure: Again, attempts: int, mirrors: int) -> bool:
         """Count a failure against the mirror in use, choose the next one, and say whether there is another one that

@@ -1,20 +1,24 @@
 """What a single download may be told, and what it remembers of its own between restarts. Pure.
 
-Users say: `header.NAME` (sent to the origin of the URL), `allow-downgrade` and `any-type` (`yes` or `no`). A download
-itself keeps `location`, the URL that redirects led to: mirror directories name another mirror each time, and another
-mirror means another ETag and everything from the beginning.
+Users say: `header.NAME` (sent to the origin of the URL), `allow-downgrade` and `any-type` (`yes` or `no`), `split` and
+`max-connections` (numbers, instead of those of the configuration). A download
+itself keeps `home`, the URL whose ETag its bytes have, where that is not the first one, and `location`, the URL that
+redirects led to from there: mirror directories name another mirror each time, and another mirror means another ETag.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from engine.errors import BadRequest
 
 HEADER = "header."
+MOST_CONNECTIONS: Final = 64
 _SWITCHES = {"allow-downgrade", "any-type"}
-_LOCATION, _LOCATION_PUBLIC = "location", "location-public"
+_NUMBERS = {"split", "max-connections"}
+_HOME, _LOCATION, _LOCATION_PUBLIC = "home", "location", "location-public"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,9 @@ class Options:
     headers: Mapping[str, str] = field(default_factory=dict)
     allow_downgrade: bool = False
     any_type: bool = False
+    split: int | None = None  # main connections at once
+    max_connections: int | None = None  # at once to one host
+    home: str | None = None
     location: Location | None = None
 
 
@@ -39,6 +46,9 @@ def check_options(options: Mapping[str, str]) -> dict[str, str]:
         if name in _SWITCHES:
             if value not in ("yes", "no"):
                 raise BadRequest(f"The option {name} is yes or no, not {value!r}.")
+        elif name in _NUMBERS:
+            if not value.isascii() or not value.isdecimal() or not 1 <= int(value[:9]) <= MOST_CONNECTIONS:
+                raise BadRequest(f"The option {name} is a number from 1 to {MOST_CONNECTIONS}, not {value!r}.")
         elif not name.startswith(HEADER) or len(name) == len(HEADER):
             raise BadRequest(f"There is no option {name!r} for a download.")
         elif any(c in value or c in name for c in "\r\n\0"):
@@ -53,13 +63,22 @@ def read_options(options: Mapping[str, str]) -> Options:
         headers={name.removeprefix(HEADER): value for name, value in options.items() if name.startswith(HEADER)},
         allow_downgrade=options.get("allow-downgrade") == "yes",
         any_type=options.get("any-type") == "yes",
+        split=_number(options.get("split")),
+        max_connections=_number(options.get("max-connections")),
+        home=options.get(_HOME),
         location=None if location is None else Location(location, options.get(_LOCATION_PUBLIC) == "yes"),
     )
 
 
-def with_location(options: Mapping[str, str], location: Location | None) -> dict[str, str]:
-    """`options` for the row, with the location that is true now."""
-    kept = {name: value for name, value in options.items() if name not in (_LOCATION, _LOCATION_PUBLIC)}
-    if location is None:
-        return kept
-    return {**kept, _LOCATION: location.url, _LOCATION_PUBLIC: "yes" if location.public_only else "no"}
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
+def with_place(options: Mapping[str, str], home: str | None, location: Location | None) -> dict[str, str]:
+    """`options` for the row, with the home and location that are true now."""
+    kept = {name: value for name, value in options.items() if name not in (_HOME, _LOCATION, _LOCATION_PUBLIC)}
+    if home is not None:
+        kept[_HOME] = home
+    if location is not None:
+        kept |= {_LOCATION: location.url, _LOCATION_PUBLIC: "yes" if location.public_only else "no"}
+    return kept

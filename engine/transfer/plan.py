@@ -1,11 +1,16 @@
 """Which connection fetches what. Pure: a view of one download goes in, the connections to start and stop come out.
 
-    file     ██████████████▒▒▒▒▒▒──────────────────────████▒▒▒▒▒───────────────
-                           ▲main: goes on to the end        ▲beside it: a window for a reader who waits there
+    file     ███████████▒▒▒▒▒▒────────────████▒▒▒▒▒────────██▒▒▒▒────────────
+                        ▲main: from the    ▲beside it:       ▲another main one: took the second
+                        first hole on      a window for a     half of what the first had before it
+                                           reader there
 
-One main connection reads from the first hole on. A reader who waits far from every connection gets one beside it, as
-long as there are spare ones, else one that nobody needs any more is moved, and where none may be opened at all the
-main one. What a reader waits for goes before what a reader will want soon, and that before the rest.
+The first main connection reads from the first hole on. As long as `wish` says that more of them are worth their cost,
+each further one takes the largest stretch that is left: a hole that is nobody's, or the second half of what a running
+one still has before it, which then ends there. A reader who waits far from every connection gets one beside them, as
+long as there are spare ones, else one that nobody needs any more is moved, and where none may be opened at all a main
+one. What a reader waits for goes before what a reader will want soon, and that before the rest. With a `wish` of 0
+there is no rest: connections that serve nobody are stopped.
 """
 
 from __future__ import annotations
@@ -33,9 +38,12 @@ class Running:
         """Whether it reaches `position` before `within` other bytes."""
         return self.at <= position <= self.at + within and (self.end is None or position < self.end)
 
-    def claims(self, position: int) -> bool:
-        """Whether the byte is its business rather than another's. The main one takes what is left."""
-        return not self.main and self.start <= position and (self.end is None or position < self.end)
+    def claims(self, position: int, me: Running) -> bool:
+        """Whether the byte is its business rather than that of `me`: a main one leaves to the others what they were
+        sent for, and what lies behind the start of a later main one."""
+        if not self.start <= position or (self.end is not None and position >= self.end):
+            return False
+        return not self.main or (me.main and self.start > me.start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,8 @@ class View:
     near: int  # bytes that a reader had better wait for than have a connection opened
     window: int
     skip: int
+    wish: int = 1  # main connections that are worth having; 0: only what readers want is fetched
+    least: int = 1 << 20  # bytes that a further main connection must have to do
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +91,12 @@ def plan(view: View) -> list[Action]:
             step = _reach(view, position, urgent=False)
             actions += step
             view = _after(view, step)
-    if not any(running.main for running in view.running):
-        hole = _first_hole(view)
-        if hole is not None:
-            actions.append(Start(*hole, main=True))
+    if view.wish == 0 and view.seekable:
+        return actions + [Stop(running.id) for running in view.running if running.id >= 0 and _is_idle(view, running)]
+    actions += [Stop(running.id) for running in _surplus(view)]
+    while (start := _another_main(view)) is not None:
+        actions.append(start)
+        view = _after(view, [start])
     return actions
 
 
@@ -93,7 +105,7 @@ def worth_going_on(me: Running, others: Iterable[Running], have: RangeMap, skip:
     where another one has been sent. Asked after each piece."""
     if have.run_end(me.at) - me.at > skip:
         return False
-    return not any(other.claims(me.at) for other in others)
+    return not any(other.claims(me.at, me) for other in others)
 
 
 def _unserved(view: View, stretches: Iterable[Stretch], near: int) -> list[int]:
@@ -123,9 +135,11 @@ def _reach(view: View, position: int, *, urgent: bool) -> list[Action]:
     for running in beside:
         if running.id >= 0 and not _is_needed(view, running):
             return [Stop(running.id), start]
-    if not view.spare and not any(running.id < 0 or _is_needed(view, running) for running in view.running):
-        stops: list[Action] = [Stop(running.id) for running in view.running]
-        return [*stops, Start(position, _end(view, position, view.have), main=True)]
+    mains = [running for running in view.running if running.main]
+    free = [running for running in mains if running.id >= 0 and not _is_needed(view, running)]
+    if not view.spare and free and len(free) == len(mains):
+        # The last one has the least behind it, and with it the least chance that the server keeps it going anyway.
+        return [Stop(free[-1].id), Start(position, _end(view, position, view.have), main=True)]
     return []  # their turn comes when a connection has done its window
 
 
@@ -149,13 +163,64 @@ def _after(view: View, actions: Iterable[Action]) -> View:
     return replace(view, running=tuple(running))
 
 
-def _first_hole(view: View) -> tuple[int, int | None] | None:
-    """Where a main connection begins and ends: the first bytes that are neither here nor on their way."""
-    taken = _taken(view)
-    start = taken.prefix
-    if view.size is not None and start >= view.size:
+def _is_idle(view: View, running: Running) -> bool:
+    """Whether it brings nothing that anybody wants now or soon."""
+    return not any(running.brings(hole, view.window) for hole in _holes(view, (*view.wanted, *view.soon)))
+
+
+def _surplus(view: View) -> list[Running]:
+    """Main connections beyond the wish: the latest ones. What they leave is the others' again."""
+    mains = [running for running in view.running if running.main]
+    return [running for running in mains[max(view.wish, 1) :] if running.id >= 0]
+
+
+def _another_main(view: View) -> Start | None:
+    """The next main connection that is worth having, if there is one."""
+    mains = [running for running in view.running if running.main]
+    if mains and (not view.seekable or view.size is None or len(mains) >= view.wish):
         return None
-    return start, _end(view, start, taken)
+    taken = _taken(view)
+    if not mains:
+        start = taken.prefix
+        if view.size is not None and start >= view.size:
+            return None
+        return Start(start, _end(view, start, taken), main=True)
+    assert view.size is not None
+    start, left = max(_free(view, taken), key=lambda free: free[1], default=(0, 0))
+    half, rest = max(_halves(view, mains), key=lambda half: half[1], default=(0, 0))
+    if left and left >= rest:
+        return Start(start, _end(view, start, taken), main=True)
+    if rest < view.least:
+        return None
+    whole = view.have.copy()  # up to where somebody else goes on
+    for running in view.running:
+        if running.at > half:
+            whole.add(running.at, running.at + 1 + view.skip)
+    return Start(half, _end(view, half, whole), main=True)
+
+
+def _free(view: View, taken: RangeMap) -> Iterable[tuple[int, int]]:
+    """(start, length) of what is neither here nor anybody's."""
+    assert view.size is not None
+    return ((start, end - start) for start, end in taken.missing(0, view.size))
+
+
+def _halves(view: View, mains: Iterable[Running]) -> Iterable[tuple[int, int]]:
+    """(start, length) of what each main connection could leave to another: the second half of the hole that it stands
+    in, and the holes behind that."""
+    for running in mains:
+        for index, (start, end) in enumerate(view.have.missing(running.at, _reach_of(view, running))):
+            half = start if index else start + (end - start) // 2
+            yield half, end - half
+
+
+def _reach_of(view: View, running: Running) -> int:
+    """Where its stretch ends, with those of the others begun."""
+    others = [other for other in view.running if other.id != running.id]
+    if any(other.claims(running.at, running) for other in others):
+        return running.at  # it is over
+    ends = [other.start for other in others if other.start > running.at and other.claims(other.start, running)]
+    return min(end for end in (running.end, view.size, *ends) if end is not None)
 
 
 def _end(view: View, start: int, taken: RangeMap) -> int | None:
@@ -169,17 +234,16 @@ def _end(view: View, start: int, taken: RangeMap) -> int | None:
 
 
 def _window_end(view: View, start: int) -> int:
-    end = start + view.window
-    if view.size is not None:
-        end = min(end, view.size)
-    stretch = _end(view, start, view.have)
-    return end if stretch is None else min(end, stretch)
+    """As far as a reader may want to read, but not into what another connection brings."""
+    ends = [start + view.window, view.size, _end(view, start, view.have)]
+    ends += [running.at for running in view.running if running.main and running.at > start]
+    return min(end for end in ends if end is not None)
 
 
 def _taken(view: View) -> RangeMap:
-    """What is here or on its way beside the main connection."""
+    """What is here, or on its way. Of an open end without a size, nothing is known."""
     taken = view.have.copy()
     for running in view.running:
-        if not running.main and running.end is not None:
-            taken.add(running.at, running.end)
+        if running.end is not None or view.size is not None:
+            taken.add(running.at, _reach_of(view, running))
     return taken

@@ -1,7 +1,8 @@
 """The catalogue's side of one arriving item: each step of its life as one durable write. On the trio thread.
 
 State: `row`, the download row as it should be. It is written whole at checkpoints, so that its range map, validators
-and staging name always belong together. `location` is where redirects led, as the next checkpoint will keep it.
+and staging name always belong together. `home` is the URL that the validators are of (None: the first one), `location`
+where redirects led from there, as the next checkpoint will keep them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from engine.ports import Blobs, Catalogue, Edit
 from engine.sources.stream import Head
 from engine.sources.urls import name_of
 from engine.transfer.live import SUFFIX
-from engine.transfer.options import Location, read_options, with_location
+from engine.transfer.options import Location, read_options, with_place
 from engine.transfer.ranges import RangeMap
 from engine.transfer.staged import StagedFile
 from engine.transfer.version import Version
@@ -43,6 +44,7 @@ class Record:
         self._blobs = blobs
         self.row = row
         self.options = read_options(row.options)
+        self.home: str | None = self.options.home
         self.location: Location | None = self.options.location
         self.urls = [source.url for source in catalogue.sources(row.item) if source.url]
 
@@ -79,15 +81,29 @@ class Record:
             etag=version.etag,
             last_modified=version.last_modified,
             ranges=str(ranges),
-            options=with_location(self.row.options, self.location),
+            options=with_place(self.row.options, self.home, self.location),
         )
         await self._catalogue.update_download(self.row)
+
+    async def moved(self, home: str, location: Location | None, version: Version) -> None:
+        """The same bytes go on to arrive from another place, which has validators of its own."""
+        self.home, self.location = home, location
+        await self.checkpoint(RangeMap.parse(self.row.ranges), version)
 
     async def begin_anew(self) -> None:
         """A new, empty staging file under a new name, and the old one removed. In this order: a row that names no
         file begins from nothing, a row that names another version's file would mix them."""
         old = self.row.staging
-        self.row = replace(self.row, staging=new_staging_name(), size=None, etag=None, last_modified=None, ranges="")
+        self.home = None
+        self.row = replace(
+            self.row,
+            staging=new_staging_name(),
+            size=None,
+            etag=None,
+            last_modified=None,
+            ranges="",
+            options=with_place(self.row.options, None, self.location),
+        )
         await self._catalogue.update_download(self.row)
         self._discard(old)
 

@@ -16,6 +16,7 @@ from engine.errors import SourceFailed
 from engine.ports import Blobs, Catalogue
 from engine.transfer.bell import Bell
 from engine.transfer.config import TransferConfig
+from engine.transfer.hosts import Hosts
 from engine.transfer.job import Job
 from engine.transfer.live import SUFFIX
 from engine.transfer.queue import Queue
@@ -47,6 +48,7 @@ class Roster:
         self.clock_ns = clock_ns
         self.jobs: dict[ItemId, Job] = {}
         self.queue: Queue[ItemId] = Queue(config.max_active, config.max_per_host)
+        self.hosts = Hosts(config.max_connections_per_host)
         self.bell = Bell()  # rings when the queue may have something to start
         self._room = room or WaitingRoom(config.max_waiters)
         self._disk = Disk()

@@ -102,9 +102,10 @@ class Runner:
         run.attempt = Attempt(
             record,
             job.arrival,
-            url=job.url(record.urls),
+            urls=job.rotated(record.urls),
             source=self._source,
             blobs=roster.blobs,
+            hosts=roster.hosts,
             config=roster.config,
             clock_ns=roster.clock_ns,
         )

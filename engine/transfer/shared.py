@@ -11,12 +11,15 @@ import trio
 from engine.errors import StoreFull
 from engine.sources.stream import StreamSource
 from engine.transfer.config import TransferConfig
+from engine.transfer.growth import Growth
+from engine.transfer.hosts import Hosts
 from engine.transfer.judge import Changed
+from engine.transfer.mirrors import Mirror
 from engine.transfer.outcome import Again, NoSpace
 from engine.transfer.pace import Speedometer
 from engine.transfer.reader import Arrival
 from engine.transfer.record import Record
-from engine.transfer.staged import StagingLost
+from engine.transfer.staged import StagedFile, StagingLost
 from engine.types import Blob
 
 if TYPE_CHECKING:
@@ -43,15 +46,18 @@ Verdict: TypeAlias = Complete | Blob | Changed | Broken | Again | NoSpace
 
 @dataclass
 class Shared:
-    """Of one attempt. `url` is the mirror that it uses."""
+    """Of one attempt. `home` is the mirror whose validators the staged file has, one of `mirrors`."""
 
     record: Record
     arrival: Arrival
     source: StreamSource
     config: TransferConfig
-    url: str
+    mirrors: list[Mirror]
+    home: Mirror
+    hosts: Hosts
+    growth: Growth
     clock_ns: Callable[[], int]
-    spare: int  # connections that may be open beside the main one
+    spare: int  # connections that may be open beside the main ones
     has_ranges: bool = True  # until the server shows that it has not
     is_open: bool = False  # whether a server has answered in this pass
     verdict: Verdict | None = None
@@ -61,6 +67,33 @@ class Shared:
     @property
     def is_over(self) -> bool:
         return self.verdict is not None
+
+    def mains(self) -> list[Connection]:
+        """Main connections that go on."""
+        return [one for one in self.connections.values() if one.main and not one.scope.cancel_called]
+
+    def opened(self, connection: Connection) -> None:
+        self.connections[connection.number] = connection
+        connection.mirror.connections += 1
+        self.hosts.opened(connection.mirror.host)
+
+    def closed(self, connection: Connection) -> None:
+        del self.connections[connection.number]
+        connection.mirror.connections -= 1
+        self.hosts.closed(connection.mirror.host)
+        self.arrival.bell.ring()
+
+    async def move_home(self, mirror: Mirror, file: StagedFile) -> None:
+        """From now on the staged file has the validators of `mirror`, which is proven. StoreFull, StagingLost."""
+        assert mirror.version is not None
+        await self.record.moved(mirror.url, mirror.location, mirror.version)
+        self.home.version, self.home = file.version, mirror
+        file.set_version(mirror.version)
+
+    @property
+    def file_is_unchecked(self) -> bool:
+        """Whether nothing would tell which of its bytes are wrong."""
+        return True
 
     def end(self, verdict: Verdict) -> None:
         """The first verdict counts: later ones come of the connections that it closes."""

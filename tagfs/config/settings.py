@@ -35,6 +35,11 @@ class Transfer:
 
     max_active: int = integer(8, "downloads", "how many downloads run at once; the others wait their turn", low=1)
     max_per_host: int = integer(4, "downloads", "how many of them from one host", low=1)
+    split: int = integer(5, "connections", "of one download at once, where more make it quicker", low=1, high=64)
+    max_connections_per_host: int = integer(
+        8, "connections", "to one host over all downloads, beyond the first of each", low=1
+    )
+    min_split_size: int = integer(1 << 20, "bytes", "what a further connection must have to fetch", low=1 << 16)
     reader_connections: int = integer(3, "connections", "further ones of a download, for readers far from its front")
     read_patience: float = number(60.0, "seconds", "how long a read waits for bytes that have not arrived", low=0.1)
     max_waiters: int = integer(500, "reads", "how many reads may wait at once; more get EAGAIN", low=1, high=900)

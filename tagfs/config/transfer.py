@@ -12,6 +12,9 @@ def transfer_config(settings: Transfer) -> TransferConfig:
     return TransferConfig(
         max_active=settings.max_active,
         max_per_host=settings.max_per_host,
+        split=settings.split,
+        max_connections_per_host=settings.max_connections_per_host,
+        min_split_size=settings.min_split_size,
         reader_connections=settings.reader_connections,
         max_waiters=settings.max_waiters,
         retries=settings.retries,

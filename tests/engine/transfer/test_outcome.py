@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from engine.errors import BadRequest
 from engine.sources.stream import Fault
 from engine.transfer.config import TransferConfig
-from engine.transfer.options import Location, check_options, read_options, with_location
+from engine.transfer.options import Location, check_options, read_options, with_place
 from engine.transfer.outcome import Again, Lost, Retry, backoff, what_next
 
 CONFIG = TransferConfig(retries=5, backoff_first=1.0, backoff_max=60.0)
@@ -50,14 +50,26 @@ def test_backoff_is_bounded(attempts, jitter):
 def test_options():
     given_ = {"header.X-A": "b", "any-type": "yes"}
     assert check_options(given_) == given_
-    options = read_options(with_location(given_, Location("http://h/x", True)))
+    assert read_options(check_options({"split": "7", "max-connections": "2"})).split == 7
+    options = read_options(with_place(given_, "http://m/x", Location("http://h/x", True)))
     assert (options.headers, options.any_type, options.location) == ({"X-A": "b"}, True, Location("http://h/x", True))
-    assert with_location(with_location(given_, Location("u", False)), None) == given_
+    assert options.home == "http://m/x"
+    assert with_place(with_place(given_, "v", Location("u", False)), None, None) == given_
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"x": "y"}, {"location": "http://10.0.0.1/"}, {"any-type": "maybe"}, {"header.": "x"}, {"header.A": "b\r\nC: d"}],
+    [
+        {"x": "y"},
+        {"location": "http://10.0.0.1/"},
+        {"any-type": "maybe"},
+        {"split": "0"},
+        {"split": "65"},
+        {"split": "-1"},
+        {"max-connections": "many"},
+        {"header.": "x"},
+        {"header.A": "b\r\nC: d"},
+    ],
 )
 def test_options_that_are_refused(options):
     with pytest.raises(BadRequest):

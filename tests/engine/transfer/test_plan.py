@@ -107,6 +107,76 @@ def test_the_main_one_leaves_others_their_stretch():
     assert plan(view("0-400", running=(beside(2, 400, 500),))) == [Start(500, None, main=True)]
 
 
+def another(number, start, at=None, end=None):
+    return Running(number, start, start if at is None else at, end, True)
+
+
+def test_a_further_main_one_takes_half_of_what_is_left():
+    assert plan(view("0-200", running=(main(200),), wish=2, least=10)) == [Start(600, None, main=True)]
+    running = (main(200), another(2, 600))
+    assert plan(view("0-200", running=running, wish=2, least=10)) == []
+    assert plan(view("0-200", running=running, wish=3, least=10)) == [Start(400, 600, main=True)]
+    assert plan(view("0-200", running=running, wish=4, least=10)) == [
+        Start(400, 600, main=True),
+        Start(800, None, main=True),
+    ]
+
+
+def test_a_hole_that_is_nobodys_goes_before_a_smaller_half():
+    running = (main(200, end=300),)
+    assert plan(view("0-200,300-500", running=running, wish=2, least=10)) == [Start(500, None, main=True)]
+    running = (main(0),)
+    assert plan(view("700-800", running=(main(0, end=700),), wish=2, least=10)) == [Start(350, 700, main=True)]
+    assert plan(view("", running=running, wish=2, least=600)) == []
+
+
+def test_what_one_has_left_ends_where_a_long_stretch_is_here():
+    running = (main(200, end=None),)
+    assert plan(view("0-200,400-900", running=running, wish=2, least=10)) == [Start(300, 400, main=True)]
+    assert plan(view("0-200,250-900", running=running, wish=2, least=10)) == [Start(900, None, main=True)]
+
+
+def test_one_that_overshot_has_nothing_left():
+    running = (main(605), another(2, 600, at=650))
+    assert plan(view("0-650", running=running, wish=3, least=10)) == [Start(825, None, main=True)]
+
+
+def test_further_ones_need_a_size_and_ranges():
+    assert plan(view("0-200", running=(main(200),), wish=5, size=None)) == []
+    assert plan(view("0-200", running=(main(200),), wish=5, seekable=False)) == []
+
+
+def test_too_little_is_not_divided():
+    assert plan(view("0-990", running=(main(990),), wish=2, least=6)) == []
+
+
+def test_a_window_ends_where_another_main_one_works():
+    running = (main(300), another(2, 600))
+    actions = plan(view("0-300", running=running, wish=2, wanted=((550, 560),)))
+    assert actions == [Start(550, 600, main=False)]
+
+
+def test_a_main_one_ends_where_a_later_one_began():
+    have = RangeMap.parse("0-300")
+    later = another(2, 600, at=650)
+    assert not worth_going_on(main(600), (later,), have, 20)
+    assert worth_going_on(main(599), (later,), have, 20)
+    assert worth_going_on(another(2, 600, at=700), (main(300),), have, 20)
+
+
+def test_on_demand_nothing_runs_that_nobody_wants():
+    assert plan(view("0-300", wish=0)) == []
+    assert plan(view("0-300", running=(main(300),), wish=0)) == [Stop(1)]
+    assert plan(view("0-300", running=(main(300),), wish=0, wanted=((305, 330),))) == []
+    assert plan(view("0-300", running=(main(300),), wish=0, soon=((305, 330),))) == []
+    actions = plan(view("0-300", running=(main(300),), wish=0, wanted=((700, 710),)))
+    assert actions == [Start(700, 800, main=False), Stop(1)]
+
+
+def test_on_demand_without_ranges_all_is_fetched():
+    assert plan(view(size=None, seekable=False, wish=0)) == [Start(0, None, main=True)]
+
+
 def test_when_to_stop_reading():
     have = RangeMap.parse("0-300,400-500,600-610")
     assert worth_going_on(main(300), (), have, 20)
@@ -120,8 +190,8 @@ SIZE = 300
 
 
 @settings(max_examples=300)
-@given(st.data(), st.integers(0, 3), st.booleans())
-def test_a_download_always_ends_and_readers_are_served(data, spare, seekable):
+@given(st.data(), st.integers(0, 3), st.booleans(), st.integers(1, 4))
+def test_a_download_always_ends_and_readers_are_served(data, spare, seekable, wish):
     """Connections bring bytes in any order the test likes; readers come and go. Each byte comes about once."""
     have = RangeMap(
         data.draw(st.lists(st.tuples(st.integers(0, SIZE), st.integers(0, SIZE)), max_size=4)) if seekable else ()
@@ -135,14 +205,18 @@ def test_a_download_always_ends_and_readers_are_served(data, spare, seekable):
         while True:  # plans are carried out until they have nothing to say
             now = view(
                 size=SIZE, running=tuple(Running(n, *c) for n, c in running.items()), wanted=tuple(wanted),
-                seekable=seekable, spare=spare, near=5, window=40, skip=8,
+                seekable=seekable, spare=spare, near=5, window=40, skip=8, wish=wish, least=10,
             )  # fmt: skip
             now = View(**{**{f: getattr(now, f) for f in View.__slots__}, "have": have})
             actions = plan(now)
             if not actions:
                 break
-            assert sum(isinstance(a, Start) for a in actions) <= spare + 1
+            assert sum(isinstance(a, Start) for a in actions) <= spare + wish
             for action in actions:
+                if isinstance(action, Start):
+                    assert action.at < SIZE
+                    assert action.end is None or action.at < action.end <= SIZE
+                    assert not seekable or not have.covers(action.at, action.at + 1)
                 if isinstance(action, Stop):
                     del running[action.id]
                 else:
@@ -150,7 +224,7 @@ def test_a_download_always_ends_and_readers_are_served(data, spare, seekable):
                     assert count < 2000, f"the plan goes round in circles: {now} {actions}"
                     start = action.at if seekable else 0
                     running[count] = [start, start, action.end, action.main]
-        assert sum(c[3] for c in running.values()) <= 1
+        assert sum(c[3] for c in running.values()) <= (wish if seekable else 1)
         assert sum(not c[3] for c in running.values()) <= spare
         assert running, "nothing runs, and not all is here"
         number = data.draw(st.sampled_from(sorted(running))) if step < 60 else min(running)
