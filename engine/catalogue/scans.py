@@ -29,6 +29,10 @@ ITEMS: Final = (
     "SELECT " + points.ITEM_COLUMNS  # noqa: S608 -- constants, no values
     + " FROM json_each(?) j JOIN item i ON i.id = j.value LEFT JOIN blob b ON b.id = i.blob"
 )  # fmt: skip
+CHILDREN: Final = (
+    "SELECT " + points.ITEM_COLUMNS  # noqa: S608 -- constants, no values
+    + " FROM item i LEFT JOIN blob b ON b.id = i.blob WHERE i.parent = ? AND i.trashed_ns IS NULL ORDER BY i.id"
+)  # fmt: skip
 
 
 def items(database: SqliteDatabase, ids: Collection[int]) -> list[ItemRow]:
@@ -38,9 +42,8 @@ def items(database: SqliteDatabase, ids: Collection[int]) -> list[ItemRow]:
 
 
 def children(database: SqliteDatabase, folder: int) -> list[ItemRow]:
-    """Live ones, oldest first."""
-    query = _items().where(Item.parent == folder, Item.trashed_ns.is_null()).order_by(Item.id)
-    return [points.item_of(row) for row in query.tuples().iterator(database)]
+    """Those not in the trash by themselves, oldest first."""
+    return [points.item_of(row) for row in raw(database).execute(CHILDREN, (folder,)).fetchall()]
 
 
 def trash_list(database: SqliteDatabase) -> list[ItemRow]:

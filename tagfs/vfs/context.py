@@ -11,6 +11,7 @@ from tagfs.vfs import numbers
 from tagfs.vfs.drafts import Drafts
 from tagfs.vfs.faults import Faults
 from tagfs.vfs.inbox import Inbox
+from tagfs.vfs.listings import FolderListings
 from tagfs.vfs.tree import Directory, TextNode
 from tagfs.vfs.views import Views
 
@@ -34,6 +35,7 @@ class Context:
     faults: Faults = field(default_factory=Faults)
     clock: Callable[[], float] = time.time
     started_ns: int = field(default_factory=time.time_ns)
+    folder_listings: FolderListings = field(default_factory=FolderListings)
     nodes: dict[int, Directory | TextNode] = field(default_factory=dict)  # those with a fixed inode number
 
     @property

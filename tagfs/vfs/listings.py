@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from pyroaring import BitMap
 
+from engine.types import ItemId
 from tagfs.vfs.names import is_certain
 from tagfs.vfs.tree import Entry, Snapshot
 
@@ -90,3 +91,35 @@ class Listings:
             if listing is not None:
                 self._cached_entries -= len(listing.entries)
         self._retire(view)
+
+
+class FolderListings:
+    """Listings of folder items that are kept for the next reader: what they hold seldom changes, and some hold 100,000
+    files. State: the listings, least recently used first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[ItemId, Snapshot] = OrderedDict()
+        self._entries = 0
+
+    def get(self, folder: ItemId) -> Snapshot | None:
+        listing = self._kept.get(folder)
+        if listing is None:
+            return None
+        if listing.stale():
+            self._drop(folder)
+            return None
+        self._kept.move_to_end(folder)
+        return listing
+
+    def keep(self, folder: ItemId, listing: Snapshot) -> None:
+        if listing.stale() or len(listing.entries) > CACHED_ENTRIES // 2:
+            return
+        self._drop(folder)
+        self._kept[folder] = listing
+        self._entries += len(listing.entries)
+        while self._entries > CACHED_ENTRIES:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, folder: ItemId) -> None:
+        listing = self._kept.pop(folder, None)
+        self._entries -= len(listing.entries) if listing is not None else 0

@@ -70,9 +70,13 @@ class FolderDirectory(Directory):
         return node_of(self._context, self, item)
 
     async def snapshot(self) -> Snapshot:
+        kept = self._context.folder_listings.get(self.item)
+        if kept is not None:
+            return kept
         listing = FolderListing(self._context, self.item)
         rows = await self._context.catalogue.children(self.item)
         listing.entries = entries(self._context, rows, hidden=lambda _name: False)
+        self._context.folder_listings.keep(self.item, listing)
         return listing
 
     def _holds(self, item: ItemId) -> bool:
