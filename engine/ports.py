@@ -206,8 +206,9 @@ class Catalogue(Protocol):
     async def items(self, ids: Collection[int]) -> list[Item]:
         """Rows of `ids` in ascending id order; ids that do not exist are left out."""
 
-    async def children(self, folder: ItemId) -> list[Item]:
-        """Items directly in a folder item, without those that were trashed by themselves; oldest first."""
+    async def children(self, folder: ItemId, *, after: int = 0, limit: int | None = None) -> list[Item]:
+        """Items directly in a folder item, without those that were trashed by themselves; oldest first. Only ids above
+        `after`, at most `limit`."""
 
     async def trash_list(self) -> list[Item]:
         """What is in the trash by itself; what went with its folder is found in that."""

@@ -31,7 +31,8 @@ ITEMS: Final = (
 )  # fmt: skip
 CHILDREN: Final = (
     "SELECT " + points.ITEM_COLUMNS  # noqa: S608 -- constants, no values
-    + " FROM item i LEFT JOIN blob b ON b.id = i.blob WHERE i.parent = ? AND i.trashed_ns IS NULL ORDER BY i.id"
+    + " FROM item i LEFT JOIN blob b ON b.id = i.blob WHERE i.parent = ? AND i.trashed_ns IS NULL AND i.id > ?"
+    " ORDER BY i.id LIMIT ?"
 )  # fmt: skip
 
 
@@ -41,9 +42,9 @@ def items(database: SqliteDatabase, ids: Collection[int]) -> list[ItemRow]:
     return [points.item_of(row) for row in rows]
 
 
-def children(database: SqliteDatabase, folder: int) -> list[ItemRow]:
+def children(database: SqliteDatabase, folder: int, after: int, limit: int | None) -> list[ItemRow]:
     """Those not in the trash by themselves, oldest first."""
-    return [points.item_of(row) for row in raw(database).execute(CHILDREN, (folder,)).fetchall()]
+    return [points.item_of(row) for row in raw(database).execute(CHILDREN, (folder, after, limit or -1)).fetchall()]
 
 
 def trash_list(database: SqliteDatabase) -> list[ItemRow]:

@@ -173,8 +173,8 @@ class SqliteCatalogue:
             return scans.items(self._points, ids)
         return await self._readers.run(lambda database: scans.items(database, ids))
 
-    async def children(self, folder: ItemId) -> list[Item]:
-        return await self._readers.run(lambda database: scans.children(database, folder))
+    async def children(self, folder: ItemId, *, after: int = 0, limit: int | None = None) -> list[Item]:
+        return await self._readers.run(lambda database: scans.children(database, folder, after, limit))
 
     async def arriving(self) -> list[ItemId]:
         return await self._readers.run(scans.arriving)

@@ -10,6 +10,7 @@ from tagfs.cli.common import declare_expression, declare_json
 from tagfs.cli.display import UNKNOWN, columns, instant, percent, size
 from tagfs.cli.output import json_list, nul_terminated, say
 from tagfs.cli.queries import spelled
+from tagfs.cli.refs import folder_at
 from tagfs.cli.session import Session
 from tagfs.cli.verb import UsageError, Verb
 from tagfs.control.client import Client
@@ -18,7 +19,12 @@ from tagfs.escape import escape
 
 
 def _declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("query", metavar="QUERY", nargs="*", help="an expression, or a path as below /tags; all items")
+    parser.add_argument(
+        "query",
+        metavar="QUERY",
+        nargs="*",
+        help="an expression, or a path as below /tags; all items. Or a folder item, as id:ID or a path in the mount",
+    )
     declare_expression(parser)
     parser.add_argument("--trash", action="store_true", help="what is in the trash instead")
     style = parser.add_mutually_exclusive_group()
@@ -34,9 +40,13 @@ def _run(options: argparse.Namespace, session: Session) -> int:
     text = " ".join(options.query) or None
     if options.trash and text is not None:
         raise UsageError("--trash lists all of the trash; a query does not apply there.")
-    query, spelling = (None, None) if text is None else spelled(text, session.info(), expression=options.expression)
+    folder = None if text is None or options.expression else folder_at(text, session.info())
+    params: dict[str, object] = {"trashed": options.trash}
+    if folder is not None:
+        params["folder"] = folder
+    elif text is not None:
+        params["query"], params["spelling"] = spelled(text, session.info(), expression=options.expression)
     with session.client() as client:
-        params = {"query": query, "trashed": options.trash} | ({"spelling": spelling} if spelling else {})
         items = pages(client, params)
         if options.json:
             json_list(items)
@@ -80,6 +90,7 @@ VERBS = {
         about="Names are sorted, and escaped like \\x1b where they hold what a terminal would act upon. Several "
         "words are one query. Several items may have one name; --ids and -l tell them apart.",
         examples=(
+            "tagfs ls id:4711                                    # what is in this folder",
             "tagfs ls 'movie and (1080p or 2160p) and not watched'",
             "tagfs ls movie/1080p/+/movie/2160p/-/watched        # a path, as below /tags",
             "tagfs ls -l 'state:failed'",

@@ -2,7 +2,7 @@
 
     id:4711, ~4711    as it is
     a path            that exists on this daemon's mount: `id:` and its inode number, which is the item's id
-    anything else     a name, which the daemon looks up
+    anything else     a name, which the daemon looks up, or names with slashes: a folder item and what is in it
 
 A name is tried as a path first, so `tagfs rm x.iso` inside a directory of the mount means the file that `ls` shows.
 """
@@ -36,7 +36,7 @@ def _resolve(argument: str, info: DaemonInfo | None) -> str:
     try:
         status = os.lstat(argument)
     except (OSError, ValueError):  # ValueError: NUL in it, which no name has
-        if "/" in argument:
+        if argument.startswith(("/", "./", "../")):
             raise NotFound(f"{escape(argument)} does not exist.") from None
         return argument
     mount = tagfs_mount_of(status.st_dev)
@@ -51,3 +51,18 @@ def _resolve(argument: str, info: DaemonInfo | None) -> str:
     if not FIRST_ITEM <= status.st_ino <= LAST_ITEM:
         raise UsageError(f"{escape(argument)} is no item.")
     return f"id:{status.st_ino}"
+
+
+def folder_at(argument: str, info: DaemonInfo | None) -> str | None:
+    """The reference of a folder item whose path in this mount, or id, `argument` is; None for anything else."""
+    if found := _ID.fullmatch(argument):
+        return f"id:{found[1]}"
+    try:
+        status = os.lstat(os.path.expanduser(argument))
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISDIR(status.st_mode) or not FIRST_ITEM <= status.st_ino <= LAST_ITEM:
+        return None
+    mount = tagfs_mount_of(status.st_dev)
+    ours = mount is not None and (info is None or mount.mountpoint == info.mountpoint)
+    return f"id:{status.st_ino}" if ours else None

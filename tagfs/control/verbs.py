@@ -14,8 +14,10 @@ Promises that hold for every verb:
   leaves whole what it had finished.
 
 ITEM references (`Ref`): `id:4711` or `~4711`, else the name of a live item, or `stem~4711.ext`, the name with the id
-that colliding listings show. No item: NOT_FOUND. Several of one name: AMBIGUOUS, the sentence listing their `id:ID`s
-(at most ten). Only `rm` with `forever` and `ls` with `trashed` see the trash, the former by id only.
+that colliding listings show, or a path of such names from a folder item to what is in it, `album/cd 1/01.flac`. Of
+items of one name those that are in no folder come first. No item: NOT_FOUND. Several of one name: AMBIGUOUS, the
+sentence listing their `id:ID`s (at most ten). Only `rm` with `forever` and `ls` with `trashed` or `folder` see the
+trash, by id only.
 """
 
 from __future__ import annotations
@@ -124,12 +126,13 @@ class Verbs(Protocol):
         *,
         spelling: Spelling = Spelling.EXPRESSION,
         trashed: bool = False,
+        folder: Ref | None = None,
         after: int = 0,
         limit: int = 1000,
     ) -> ItemPage:
-        """Topmost live items that match, all without a query, those in the trash with `trashed` (then without a
-        query). Only ids above `after`, at most `limit` (1 to 1,000). BAD_REQUEST with the parser's sentence;
-        NOT_FOUND for an unknown tag."""
+        """Topmost live items that match, all of these without a query, those in the trash with `trashed`, those
+        directly in `folder` (which may be in the trash, by id): one of the three. Only ids above `after`, at most
+        `limit` (1 to 1,000). BAD_REQUEST with the parser's sentence; NOT_FOUND for an unknown tag."""
 
     async def show(self, items: tuple[Ref, ...]) -> tuple[ItemView, ...]:
         """The items that the references name, in their order."""

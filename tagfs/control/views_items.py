@@ -10,7 +10,7 @@ class ItemView:
     id: int
     name: str
     kind: str  # file, folder, symlink
-    state: str  # queued, downloading, paused, complete, seeding, failed, writing, missing
+    state: str  # queued, downloading, paused, complete, seeding, failed, writing, missing, skipped
     size: int | None
     done: int  # bytes that are here; equals size when whole
     tags: tuple[str, ...]  # own tags, sorted
@@ -20,6 +20,8 @@ class ItemView:
     url: str | None
     error: str | None
     trashed: str | None = None
+    folder: int | None = None  # the folder item that it is directly in
+    inherited: tuple[str, ...] = ()  # tags that it has by the folders that hold it, sorted
 
 
 @dataclass(frozen=True, slots=True)

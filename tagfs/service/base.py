@@ -87,18 +87,40 @@ class Part:
         by_id = _BY_ID.fullmatch(ref)
         if by_id:
             item = self.catalogue.item(ItemId(int(by_id[1])))
-            if item is None or (item.trashed_ns is not None and not trashed):
+            if item is None or (item.id not in self.index.live and not trashed):
                 raise VerbError(Code.NOT_FOUND, f"There is no item with the id {by_id[1]}.")
             return item
-        named = self.catalogue.named(ref)
+        top, *inside = ref.split("/")
+        item = self._named(top)
+        for name in inside:
+            within = self.catalogue.child(item.id, name) or self._by_tilde(name, item.id)
+            found = None if within is None else self.catalogue.item(within)
+            if found is None:
+                raise VerbError(Code.NOT_FOUND, f"There is no item called {name!r} in {item.name!r}.")
+            item = found
+        return item
+
+    def _named(self, ref: str) -> Item:
+        live = [item for item in self.catalogue.named(ref) if item in self.index.live]
+        named = [item for item in live if item not in self.index.inner] or live
         if len(named) > 1:
             shown = ", ".join(f"id:{item}" for item in named[:_AMBIGUOUS_SHOWN])
             raise VerbError(Code.AMBIGUOUS, f"{len(named)} items are called {ref!r}: name one of {shown}.")
-        for found in named or [item for item, _ in tilde_ids(ref)]:
-            item = self.catalogue.item(found)
-            if item is not None and item.trashed_ns is None and (named or is_tilde_name(ref, item.name, item.id)):
-                return item
-        raise VerbError(Code.NOT_FOUND, f"There is no item called {ref!r}.")
+        found = named[0] if named else self._by_tilde(ref, None)
+        item = None if found is None else self.catalogue.item(found)
+        if item is None:
+            raise VerbError(Code.NOT_FOUND, f"There is no item called {ref!r}.")
+        return item
+
+    def _by_tilde(self, ref: str, folder: ItemId | None) -> ItemId | None:
+        """The live item that is meant by `stem~ID.ext`; in `folder`, if one is given."""
+        for number, _ in tilde_ids(ref):
+            item = self.catalogue.item(number)
+            if item is None or number not in self.index.live or folder not in (None, item.parent):
+                continue
+            if is_tilde_name(ref, item.name, number):
+                return number
+        return None
 
     def known_tag(self, name: str) -> str:
         """The tag as it is stored; NOT_FOUND where there is none of that name."""

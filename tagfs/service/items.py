@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from engine.ports import Edit
-from engine.types import Item
+from engine.types import Item, Kind
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.verbs import Ref, Spelling
 from tagfs.control.views import ItemPage, ItemView
@@ -24,12 +24,22 @@ class Items(Part):
         *,
         spelling: Spelling = Spelling.EXPRESSION,
         trashed: bool = False,
+        folder: Ref | None = None,
         after: int = 0,
         limit: int = 1000,
     ) -> ItemPage:
         if not 1 <= limit <= MAX_PAGE:
             raise VerbError(Code.BAD_REQUEST, f"A page has from 1 to {MAX_PAGE} items, not {limit}.")
-        if trashed:
+        if folder is not None:
+            if trashed or query is not None:
+                raise VerbError(
+                    Code.BAD_REQUEST, "A folder is listed whole: without a query, and apart from the trash."
+                )
+            [row] = self.items_of([folder], trashed=True)
+            if row.kind is not Kind.FOLDER:
+                raise VerbError(Code.BAD_REQUEST, f"{row.name!r} is no folder.")
+            rows = await self.catalogue.children(row.id, after=after, limit=limit + 1)
+        elif trashed:
             if query is not None:
                 raise VerbError(Code.BAD_REQUEST, "The trash is listed whole: a query looks at live items only.")
             trash = [item for item in await self.catalogue.trash_list() if item.id > after]
@@ -43,10 +53,10 @@ class Items(Part):
     async def _matching(self, query: str | None, spelling: Spelling, after: int, count: int) -> list[int]:
         """Ids above `after`, at most `count`."""
         if query is None:
-            members = self.index.live
+            members = self.index.live - self.index.inner
         else:
             expr = await self.prepared(query, spelling)
-            members = self.index.evaluate(expr, now=self.context.clock())
+            members = self.index.topmost(self.index.evaluate(expr, now=self.context.clock()))
         start = members.rank(after)  # how many are not above `after`
         return list(islice(members[start : start + count], count))
 

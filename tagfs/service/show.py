@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.types import Item, Kind, State, timestamp
 from tagfs.control.views import DownloadView, ItemView
 from tagfs.vfs.context import Context
+from tagfs.vfs.xattrs import inherited
 
 
 def item_view(context: Context, item: Item) -> ItemView:
@@ -22,6 +23,8 @@ def item_view(context: Context, item: Item) -> ItemView:
         url=_url(context, item),
         error=item.error,
         trashed=None if item.trashed_ns is None else timestamp(item.trashed_ns),
+        folder=item.parent,
+        inherited=inherited(context.catalogue, item),
     )
 
 

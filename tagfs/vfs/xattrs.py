@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from unicodedata import normalize
 
-from engine.ports import Edit
+from engine.ports import Catalogue, Edit
 from engine.types import Item, ItemId, State, timestamp
 from query.errors import BadName
 from query.names import check_own_tag
@@ -139,9 +139,7 @@ class Xattrs:
         return ",".join(self._context.catalogue.tags(item.id)) or None
 
     def _inherited(self, item: Item) -> str | None:
-        catalogue = self._context.catalogue
-        above = () if item.parent is None else catalogue.ancestors(item.id)
-        return ",".join(sorted({tag for folder in above for tag in catalogue.tags(folder)})) or None
+        return ",".join(inherited(self._context.catalogue, item)) or None
 
     def _origin(self, item: Item) -> str | None:
         stored = self._context.catalogue.xattrs(item.id).get(ORIGIN)
@@ -202,6 +200,12 @@ class Xattrs:
         if row is None:
             raise OSError(errno.ENOENT, f"there is no item {item}")
         return row
+
+
+def inherited(catalogue: Catalogue, item: Item) -> tuple[str, ...]:
+    """The tags that it has by the folders that hold it, sorted."""
+    above = () if item.parent is None else catalogue.ancestors(item.id)
+    return tuple(sorted({tag for folder in above for tag in catalogue.tags(folder)}))
 
 
 def tags_edit(text: str) -> Edit:

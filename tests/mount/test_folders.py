@@ -201,6 +201,25 @@ def test_emptying_the_trash_ends_what_a_folder_holds(filled: Mount) -> None:
     assert filled.tagfs("ls", "--ids").splitlines() == [f"id:{(filled / 'files/f').stat().st_ino}"]
 
 
+def test_the_command_line_knows_folders(filled: Mount, tmp_path: Path) -> None:
+    assert filled.tagfs("ls", "a").splitlines() == ["D", "E", "f"]
+    number = (filled / "files/D").stat().st_ino
+    for folder in (f"id:{number}", str(filled / "files/D"), str(filled / "tags/a/D")):
+        assert filled.tagfs("ls", folder).splitlines()[:3] == ["01.flac", "02.flac", "scans"]
+    filled.tagfs("tag", str(filled / "tags/a/D/scans/front.png"), "D/scans/big", "-t", "c")
+    assert filled.names("tags/c") == ["big", "front.png"]
+    filled.tagfs("get", "E", str(tmp_path / "copy"))
+    assert tree(tmp_path / "copy") == OTHER
+    filled.tagfs("rm", "D/scans")
+    assert filled.names("trash") == ["scans"]
+    assert filled.names("tags/c") == []
+    assert not (filled / "files/D/scans").exists()
+    filled.tagfs("rm", str(filled / "files/D"))
+    assert filled.names("trash") == ["D"]
+    os.rename(filled / "trash/D", filled / "files/D")
+    assert tree(filled / "files/D") == ALBUM
+
+
 def test_a_renamed_folder_keeps_its_working_directories(filled: Mount) -> None:
     lines = filled.sh(
         "cd files/D/scans && mv ../../D ../../H && ls && pwd -P && cd ../../../tags/a/H && ls scans"

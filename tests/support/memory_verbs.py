@@ -168,6 +168,7 @@ class MemoryVerbs:
         *,
         spelling: Spelling = Spelling.EXPRESSION,
         trashed: bool = False,
+        folder: str | None = None,
         after: int = 0,
         limit: int = 1000,
     ) -> ItemPage:
@@ -175,6 +176,8 @@ class MemoryVerbs:
         if query is not None and (tag := query.removeprefix("not ")) not in self.known:
             raise VerbError(Code.NOT_FOUND, f"There is no tag {tag}.")
         found = [item for item in self.items.values() if item.id > after and self._matches(item, query, trashed)]
+        top = None if folder is None else self._resolve((folder,))[0].id
+        found = [item for item in found if item.folder == top]
         page = tuple(found[:limit])
         return ItemPage(page, page[-1].id if len(found) > limit else None)
 

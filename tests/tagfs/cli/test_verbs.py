@@ -44,6 +44,7 @@ class TestLs:
             "id": 4096, "name": "a.iso", "kind": "file", "state": "complete", "size": 1000, "done": 1000,
             "tags": ["linux"], "sha256": "ab" * 32, "added": "2026-11-23T10:00:00Z",
             "mtime": "2026-11-22T10:00:00Z", "url": None, "error": None, "trashed": None,
+            "folder": None, "inherited": [],
         }  # fmt: skip
         assert len(listed.lines) == 4  # one line an item
 
@@ -317,6 +318,38 @@ class TestGet:
         assert target.read_text() == "mine"
         assert tagfs("get", "a.bin", str(target), "--force").code == exits.OK
         assert target.read_bytes() == stored
+
+    def test_a_folder_is_copied_with_all_in_it(
+        self, tagfs: Tagfs, verbs: MemoryVerbs, state: Path, tmp_path: Path
+    ) -> None:
+        album = verbs.put("album", kind="folder")
+        disc = verbs.put("disc", kind="folder", folder=album.id)
+        files = [
+            verbs.put("a.flac", folder=album.id),
+            verbs.put("a.flac", folder=album.id),
+            verbs.put("b.flac", folder=disc.id),
+            verbs.put("c.flac", folder=disc.id, state="skipped"),
+        ]
+        for item in files:
+            (state / str(item.id)).write_text(f"content {item.id}")
+        out = tmp_path / "out"
+        out.mkdir()
+        assert tagfs("ls", f"id:{album.id}").lines == ["a.flac", "a.flac", "disc"]
+        assert tagfs("get", "album", str(out)).code == exits.OK
+        found = {str(path.relative_to(out)): path.read_text() for path in out.rglob("*") if path.is_file()}
+        one, two, three, _ = (item.id for item in files)
+        assert found == {
+            "album/a.flac": f"content {one}",
+            f"album/a~{two}.flac": f"content {two}",
+            "album/disc/b.flac": f"content {three}",
+        }
+        ran = tagfs("get", "album", str(out))
+        assert (ran.code, ran.err) == (
+            exits.FAILED,
+            f"tagfs: {out}/album exists already; --force writes into it.\n",
+        )
+        assert tagfs("get", "album", str(out / "album"), "--force").code == exits.OK
+        assert tagfs("get", "album", "-").code == exits.USAGE
 
     def test_to_standard_output(self, stored: bytes, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         from tagfs.cli import main

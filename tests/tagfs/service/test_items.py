@@ -239,3 +239,48 @@ async def test_what_is_being_written_is_shown_as_far_as_it_is(world: World, serv
     assert view.id == FIRST_ITEM_ID
     world.drafts.leave(draft, writing=True)
     await draft.sealed.wait()
+
+
+# -- folders -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_folder_is_one_item_of_a_listing_and_lists_what_is_in_it(world: World, service: Service) -> None:
+    album = await world.folder("album", {"1.flac": b"1", "cd 2/1.flac": b"2", "cd 2/2.flac": b"3"}, "music")
+    other = await world.item("1.flac", "music")
+    inside = {item.name: item for item in await world.catalogue.children(album.id)}
+    (second,) = [item for item in await world.catalogue.children(inside["cd 2"].id) if item.name == "2.flac"]
+    for query in (None, "music"):
+        assert [view.id for view in (await service.ls(query)).items] == [album.id, other.id]
+    found = (await service.ls("music and ext:flac")).items
+    assert [view.name for view in found] == ["1.flac", "1.flac", "2.flac", "1.flac"]
+    pages = [(await service.ls(folder="album", after=after, limit=1)) for after in (0, inside["1.flac"].id)]
+    assert [[view.name for view in page.items] for page in pages] == [["1.flac"], ["cd 2"]]
+    assert [page.next for page in pages] == [inside["1.flac"].id, None]
+    (view,) = await service.show((f"id:{second.id}",))
+    assert (view.folder, view.tags, view.inherited) == (inside["cd 2"].id, (), ("music",))
+    with refused(Code.BAD_REQUEST, "is no folder"):
+        await service.ls(folder=f"id:{other.id}")
+    with refused(Code.BAD_REQUEST, "without a query"):
+        await service.ls("music", folder="album")
+
+
+async def test_references_lead_into_folders(world: World, service: Service) -> None:
+    album = await world.folder("album", {"1.flac": b"1", "cd 2/2.flac": b"2", "cd 2/1.flac": b"3"})
+    other = await world.item("1.flac")
+    (inner,) = await service.show(("2.flac",))  # the only one of that name
+    assert [view.id for view in await service.show(("album/cd 2/2.flac", "1.flac"))] == [inner.id, other.id]
+    assert [view.id for view in await service.show((f"album/cd 2/2~{inner.id}.flac",))] == [inner.id]
+    await service.tag(("album/1.flac", "album/cd 2"), add=("x",))
+    assert [view.name for view in (await service.ls("x")).items] == ["1.flac", "cd 2"]
+    for ref in ("album/none", "album/1.flac/x", "none/1.flac", "album/", "1.flac/x"):
+        with refused(Code.NOT_FOUND):
+            await service.show((ref,))
+    await service.rm(("album",))
+    for ref in ("album/1.flac", "2.flac", f"id:{inner.id}"):
+        with refused(Code.NOT_FOUND):
+            await service.show((ref,))
+    assert [view.name for view in (await service.ls(trashed=True)).items] == ["album"]
+    assert [view.name for view in (await service.ls(folder=f"id:{album.id}")).items] == ["1.flac", "cd 2"]
+    await service.rm((f"id:{album.id}",), forever=True)
+    assert world.catalogue.item(inner.id) is None
+    assert [(view.name, view.items) for view in (await service.tags()).tags] == [("x", 0)]
