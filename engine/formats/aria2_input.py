@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -29,14 +29,19 @@ from engine.sources.urls import basic
 
 MAX_URIS: Final = 200  # of one download
 MAX_OPTIONS: Final = 200
+MOST_CONNECTIONS: Final = 64  # more are taken for that many
 
 _LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|magnet:\?", re.IGNORECASE)  # a line that is indented by mistake
+_RATE = re.compile(r"(\d{1,15})([KkMm]?)", re.ASCII)
+_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20}
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,3})?", re.ASCII)
 _SELECTION = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*", re.ASCII)
 # What aria2 is told about its own running, or always holds here: nothing would change.
 _WITHOUT_EFFECT: Final = frozenset(
     {"continue", "allow-overwrite", "auto-file-renaming", "always-resume", "file-allocation", "gid", "remote-time",
      "check-integrity", "conditional-get", "enable-http-keep-alive", "http-accept-gzip", "max-tries", "retry-wait",
-     "split", "max-connection-per-server", "min-split-size", "stream-piece-selector", "follow-metalink", "timeout"}
+     "min-split-size", "stream-piece-selector",
+     "bt-save-metadata", "follow-metalink", "timeout"}
 )  # fmt: skip
 
 
@@ -172,19 +177,53 @@ def _as_header(name: str) -> Take:
     return take
 
 
+def _rate(name: str) -> Take:
+    def take(draft: _Draft, value: str, _note: Note) -> None:
+        found = _RATE.fullmatch(value)
+        if found is None:
+            raise BadRequest(f"A limit is bytes a second such as 500K or 2M, not {shown(value)}.")
+        draft.options[name] = str(int(found[1]) * _UNITS[found[2].upper()])
+
+    return take
+
+
+def _number(name: str, *, unit: int = 1) -> Take:
+    """`unit` of ours make one of aria2's."""
+
+    def take(draft: _Draft, value: str, _note: Note) -> None:
+        if not _NUMBER.fullmatch(value):
+            raise BadRequest(f"This is a number, not {shown(value)}.")
+        draft.options[name] = f"{float(value) * unit:g}"
+
+    return take
+
+
+def _connections(name: str) -> Take:
+    def take(draft: _Draft, value: str, _note: Note) -> None:
+        if not value.isdecimal() or not value.isascii() or not 0 < len(value) < 6 or int(value) == 0:
+            raise BadRequest(f"This is a number of connections, not {shown(value)}.")
+        draft.options[name] = str(min(int(value), MOST_CONNECTIONS))
+
+    return take
+
+
 _TAKEN: Mapping[str, Take] = {
     "out": _out, "checksum": _checksum, "header": _header, "pause": _pause, "select-file": _select_file,
     "http-user": _user, "http-passwd": _password, "referer": _as_header("Referer"),
-    "user-agent": _as_header("User-Agent"),
+    "user-agent": _as_header("User-Agent"), "max-download-limit": _rate("max-download"),
+    "max-upload-limit": _rate("max-upload"), "seed-ratio": _number("seed-ratio"),
+    "seed-time": _number("seed-time", unit=60),
+    "bt-max-peers": _number("connections"), "split": _connections("split"),
+    "max-connection-per-server": _connections("max-connections"),
 }  # fmt: skip
 
 
 def _wanted(draft: _Draft) -> Wanted:
-    options = dict(draft.options)
+    options = draft.options
     if draft.user is not None or draft.password is not None:
         login = basic((draft.user or "").encode("utf-8", "replace"), (draft.password or "").encode("utf-8", "replace"))
         options["header.Authorization"] = login
-    return Wanted(
+    wanted = Wanted(
         tuple(draft.urls),
         name=draft.name,
         digests=draft.digests,
@@ -192,3 +231,4 @@ def _wanted(draft: _Draft) -> Wanted:
         paused=draft.paused,
         options=options,
     )
+    return replace(wanted, options={name: value for name, value in options.items() if wanted.takes(name)})

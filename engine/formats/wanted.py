@@ -10,6 +10,9 @@ from engine.ports import AddRequest
 
 MAX_FAULTS: Final = 20  # sentences kept of one file; the last says how many more there are
 SHOWN: Final = 80  # characters of what was typed in a sentence about it
+# Options of one download that mean nothing to the other kind.
+_STREAMS: Final = frozenset({"allow-downgrade", "any-type", "split", "max-connections"})
+_TORRENTS: Final = frozenset({"seed", "seed-ratio", "seed-time", "max-download", "max-upload", "connections"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +41,24 @@ class Wanted:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def request(self, *, tags: Collection[str], paused: bool, options: Mapping[str, str]) -> AddRequest:
-        """As it is asked for. What the file says of this one download wins over `options`, which are for all."""
+        """As it is asked for. What the file says of this one download wins over `options`, which are for all that a
+        file names, as far as they mean something to each."""
         return AddRequest(
             self.urls,
             name=self.name,
             tags=tags,
             digests=self.digests,
             paused=paused or self.paused,
-            options={**options, **self.options},
+            options={**{name: value for name, value in options.items() if self.takes(name)}, **self.options},
             torrent=self.torrent,
             select=self.select,
         )
+
+    def takes(self, option: str) -> bool:
+        """Whether this kind of download may have the option; one that nobody knows is for the engine to refuse."""
+        torrent = self.torrent is not None or any(url[:7].lower() == "magnet:" for url in self.urls)
+        others = _STREAMS if torrent else _TORRENTS
+        return not (option in others or (torrent and option.startswith("header.")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,9 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-H", "--header", metavar="NAME:VALUE", action="append", default=[], help="send this to the URL's server, too"
     )
+    parser.add_argument(
+        "-o", "--option", metavar="NAME=VALUE", action="append", default=[], help="as docs/downloads.md lists them"
+    )
     parser.add_argument("--allow-downgrade", action="store_true", help="follow redirects from https to http")
     parser.add_argument("--any-type", action="store_true", help="accept a web page where the name promises a file")
     parser.add_argument("--paused", action="store_true", help="do not begin before tagfs resume")
@@ -145,6 +148,11 @@ def _options(options: argparse.Namespace) -> dict[str, str]:
     told = {"allow-downgrade": "yes"} if options.allow_downgrade else {}
     if options.any_type:
         told["any-type"] = "yes"
+    for option in options.option:
+        name, equals, value = option.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"{escape(option)} is no option; write it as NAME=VALUE.")
+        told[name.strip()] = value.strip()
     for header in options.header:
         name, colon, value = header.partition(":")
         if not colon or not name.strip():

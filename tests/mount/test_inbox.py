@@ -7,11 +7,15 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from engine.formats.read import MAX_BYTES
 from tests.mount.conftest import Mount
+from tests.support.swarm import peer
+from tests.support.torrents import make_torrent
+from tests.support.tracker import tracker
 
 pytestmark = pytest.mark.mount
 
@@ -183,6 +187,80 @@ def test_many_files_at_once(mount: Mount) -> None:
     mount.wait_for(lambda: mount.names("inbox/a") == [])
     bad(mount, "inbox/bad.txt")
     assert mount.names("tags/a") == sorted(f"f.iso{number}" for number in range(1, 101))
+
+
+@pytest.fixture
+def swarmed(new_mount: Callable[..., Mount]) -> Mount:
+    """A mount whose torrents keep to this machine."""
+    mount = new_mount("swarmed")
+    mount.config.write_text(
+        '[torrent]\nlisten = "127.0.0.1:0"\noutgoing = "127.0.0.1"\ndht = false\npex = false\n'
+        "private_addresses = true\n"
+    )
+    mount.start()
+    return mount
+
+
+def state(mount: Mount, path: str) -> bytes:
+    return os.getxattr(mount / path, "user.tagfs.state")
+
+
+def seeding(mount: Mount, path: str) -> None:
+    """Until a file that a torrent brings is whole."""
+    mount.wait_for(lambda: os.path.exists(mount / path) and state(mount, path) in (b"seeding", b"complete"))
+
+
+def film(folder: Path) -> Path:
+    """A folder of two files, somewhere to be seeded from."""
+    (folder / "film/extra").mkdir(parents=True)
+    (folder / "film/film.mkv").write_bytes(os.urandom(100_000))
+    (folder / "film/extra/cover.jpg").write_bytes(os.urandom(10_000))
+    return folder / "film"
+
+
+def test_a_torrent_is_fetched_and_its_item_tagged(swarmed: Mount, tmp_path: Path) -> None:
+    content = film(tmp_path / "seed")
+    with tracker() as announces, peer() as seeds:
+        whole = make_torrent(content, trackers=[announces.url], piece_size=16384)
+        single = make_torrent(content / "film.mkv", trackers=[announces.url], piece_size=16384)
+        seeds.seed(whole, content.parent)
+        seeds.seed(single, content)
+        announces.introduce(seeds.address)
+        swarmed.sh("mkdir tags/linux")
+        (swarmed / "inbox/linux/one.torrent").write_bytes(single.data)
+        gone(swarmed, "inbox/linux/one.torrent")
+        seeding(swarmed, "files/film.mkv")
+        assert (swarmed / "tags/linux/film.mkv").read_bytes() == (content / "film.mkv").read_bytes()
+        (tmp_path / "all.torrent").write_bytes(whole.data)
+        swarmed.tagfs("add", str(tmp_path / "all.torrent"), "-t", "b", "--select", "*.jpg")
+        seeding(swarmed, "files/film/extra/cover.jpg")
+        assert (swarmed / "tags/b/film/extra/cover.jpg").read_bytes() == (content / "extra/cover.jpg").read_bytes()
+        assert os.getxattr(swarmed / "files/film/film.mkv", "user.tagfs.state") == b"skipped"
+        assert seeds.uploaded(whole) < 60_000
+
+
+def test_magnets_by_a_file_and_by_a_link(swarmed: Mount, tmp_path: Path) -> None:
+    content = film(tmp_path / "seed")
+    with peer() as seeds:
+        one = make_torrent(content / "film.mkv", piece_size=16384)
+        two = make_torrent(content / "extra/cover.jpg", piece_size=16384)
+        seeds.seed(one, content)
+        seeds.seed(two, content / "extra")
+        (swarmed / "inbox/x.magnet").write_text(one.magnet(peers=[seeds.address]))
+        swarmed.sh("mkdir inbox/a")
+        os.symlink(two.magnet(peers=[seeds.address]), swarmed / "inbox/a/link")
+        gone(swarmed, "inbox/x.magnet")
+        seeding(swarmed, "files/film.mkv")
+        swarmed.wait_for(lambda: len(swarmed.names("tags/a/state:seeding")) == 1)
+    assert swarmed.names("inbox") == []
+
+
+def test_a_torrent_that_is_none_stays(swarmed: Mount) -> None:
+    (swarmed / "inbox/x.torrent").write_bytes(b"d4:infod4:name1:aee")
+    assert bad(swarmed, "inbox/x.torrent").endswith(".")
+    (swarmed / "inbox/y.magnet").write_text("magnet:?xt=urn:btih:0")
+    assert "infohash" in bad(swarmed, "inbox/y.magnet")
+    assert swarmed.names("files") == []
 
 
 def test_a_watched_folder_of_the_config(new_mount: Callable[..., Mount]) -> None:

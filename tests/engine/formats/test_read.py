@@ -129,6 +129,7 @@ http://h/3"""
                         "header.Referer": "https://example.org/page",
                         "header.User-Agent": "me",
                         "header.Authorization": "Basic w7w6cDp3",
+                        "split": "16",
                     },
                 ),
                 Wanted((MAGNET,), select="1-3,7"),
@@ -136,6 +137,34 @@ http://h/3"""
             )
         )
     )
+
+
+def test_options_mean_something_to_one_kind_of_download() -> None:
+    names = (
+        "header=A: b",
+        "seed-ratio=1.5",
+        "seed-time=30",
+        "max-upload-limit=100K",
+        "bt-max-peers=20",
+        "max-download-limit=2m",
+    )
+    options = "".join(f" {name}\n" for name in names)
+    magnet, url = parse_aria2_input(f"{MAGNET}\n{options}{URL}\n{options}".encode()).wanted
+    assert magnet.options == {
+        "seed-ratio": "1.5", "seed-time": "1800", "max-upload": "102400", "connections": "20",
+        "max-download": "2097152",
+    }  # fmt: skip
+    assert url.options == {"header.A": "b"}
+    common = {"header.B": "c", "any-type": "yes", "seed": "no", "mode": "on-demand"}
+    assert Wanted((MAGNET,)).request(tags=(), paused=False, options=common).options == {
+        "seed": "no",
+        "mode": "on-demand",
+    }
+    torrent = Wanted(torrent=TORRENT, options={"seed": "yes"}).request(tags=(), paused=False, options=common)
+    assert torrent.options == {"seed": "yes", "mode": "on-demand"}
+    assert url.request(tags=(), paused=False, options=common).options == {
+        "header.A": "b", "header.B": "c", "any-type": "yes", "mode": "on-demand",
+    }  # fmt: skip
 
 
 def test_what_aria2_options_have_no_equal_here_is_said() -> None:
@@ -147,7 +176,17 @@ def test_what_aria2_options_have_no_equal_here_is_said() -> None:
 
 @pytest.mark.parametrize(
     "option",
-    ["checksum=sha-256=xy", "checksum=crc=00", "out=..", "header=none", "pause=maybe", "select-file=a", "nothing"],
+    [
+        "checksum=sha-256=xy",
+        "checksum=crc=00",
+        "out=..",
+        "header=none",
+        "seed-ratio=x",
+        "max-upload-limit=1G",
+        "pause=maybe",
+        "select-file=a",
+        "nothing",
+    ],
 )
 def test_a_wrong_option_costs_its_download_and_no_other(option: str) -> None:
     found = parse_aria2_input(f"http://h/1\n{URL}\n  {option}\n  out=x\nhttp://h/3\n".encode())
