@@ -85,7 +85,7 @@ async def _run(
         catalogue.observe(views)
         drafts = Drafts(catalogue, store)
         faults = Faults()
-        inbox = Inbox(DropStore(state), catalogue, transfers, faults, numbers.DROP_BASE)
+        inbox = Inbox(DropStore(state), catalogue, transfers, faults, first=numbers.DROP_BASE, live=lambda: index.live)
         context = Context(
             catalogue=catalogue,
             index=index,
@@ -112,6 +112,7 @@ async def _run(
                 transfers,
                 faults,
                 watched,
+                live=lambda: index.live,
                 mountpoint=mountpoint,
                 remove=settings.watch.after == "remove",
             )

@@ -5,7 +5,7 @@
 
 inotify says when a file is ready. What lay there before, and what a network file system says nothing about, is looked
 for now and then, and taken once it has stayed the same from one look to the next.
-State: what the last look saw, each folder for itself. A crash between adding and renaming adds a file once more.
+State: what the last look saw, each folder for itself. What a crash between adding and renaming left is known again.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import trio
 
@@ -29,7 +29,7 @@ from tagfs.daemon.errors import StartError
 from tagfs.daemon.mountinfo import FSTYPE, mounts
 from tagfs.escape import tame
 from tagfs.intake.inotify import Inotify
-from tagfs.intake.take import add_all, read_file, requests
+from tagfs.intake.take import add_all, left_over, read_file, requests, span
 from tagfs.service.scan import leads_into
 from tagfs.vfs.faults import Faults
 
@@ -43,6 +43,14 @@ QUICK: Final = 100  # downloads that are added and marked even while the daemon 
 GONE: Final = 10.0  # seconds between two attempts to watch a folder that is not there
 
 
+class Status(NamedTuple):
+    """What tells one content of a file from another."""
+
+    size: int
+    mtime_ns: int
+    changed_ns: int  # ctime: also when it was moved there
+
+
 @dataclass(slots=True)
 class Folder:
     """`seen`: size and date of what the last look found. `done`: the same of what was taken, and is still here because
@@ -50,8 +58,8 @@ class Folder:
 
     path: str
     tags: tuple[str, ...]
-    seen: dict[str, tuple[int, int]] = field(default_factory=dict)
-    done: dict[str, tuple[int, int]] = field(default_factory=dict)
+    seen: dict[str, Status] = field(default_factory=dict)
+    done: dict[str, Status] = field(default_factory=dict)
 
 
 def tagged(folders: Mapping[str, str]) -> list[Folder]:
@@ -66,7 +74,7 @@ def tagged(folders: Mapping[str, str]) -> list[Folder]:
 
 
 class Watch:
-    """`mountpoint` is our own. `remove`: what was added goes, instead of being renamed."""
+    """`live` tells the ids of live items; `mountpoint` is our own. `remove`: what was added goes."""
 
     def __init__(
         self,
@@ -75,6 +83,7 @@ class Watch:
         faults: Faults,
         folders: Iterable[Folder],
         *,
+        live: Callable[[], Iterable[int]],
         mountpoint: str,
         remove: bool,
     ) -> None:
@@ -82,6 +91,7 @@ class Watch:
         self._transfers = transfers
         self._faults = faults
         self._folders = tuple(folders)
+        self._live = live
         self._mountpoint = mountpoint
         self._remove = remove
 
@@ -133,11 +143,12 @@ class Watch:
         folder.done = {name: status for name, status in folder.done.items() if found.get(name) == status}
         for name, status in found.items():
             if before.get(name) == status and name not in folder.done:
-                await self._take(folder, name)
+                await self._take(folder, name, status.changed_ns)
                 folder.done[name] = status
 
-    async def _take(self, folder: Folder, name: str) -> None:
-        """Add what a file names. One that is gone, or is no file, is none of our business."""
+    async def _take(self, folder: Folder, name: str, changed_ns: int | None = None) -> None:
+        """Add what a file names. One that is gone, or is no file, is none of our business. `changed_ns`, of one that
+        may have lain there when an earlier daemon died: when it came or was last changed."""
         path = os.path.join(folder.path, name)
         try:
             content = await trio.to_thread.run_sync(_content, path)
@@ -150,6 +161,8 @@ class Watch:
             if found.faults:
                 raise BadRequest("Nothing of it was added. " + " ".join(found.faults))
             wanted = requests(found, tags=folder.tags)
+            if changed_ns is not None:
+                wanted = await left_over(self._catalogue, self._live(), wanted, changed_ns)
             with trio.CancelScope(shield=len(wanted) <= QUICK):
                 items = await add_all(self._catalogue, self._transfers, wanted)
                 await self._mark(path, None if self._remove else "added")
@@ -160,7 +173,7 @@ class Watch:
             self._say(f"{path}: {why}")
             await self._mark(path, "bad")
         else:
-            log.info("%d downloads of %s, from item %d on", len(items), tame(path), items[0].id)
+            log.info("%d downloads of %s, %s", len(items), tame(path), span(items))
             for note in found.notes:
                 self._say(f"{path}: {note}")
 
@@ -179,13 +192,13 @@ def _is_ours(name: str) -> bool:
     return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
 
 
-def _candidates(folder: str) -> dict[str, tuple[int, int]]:
+def _candidates(folder: str) -> dict[str, Status]:
     found = {}
     with os.scandir(folder) as entries:
         for entry in entries:
             if _is_ours(entry.name) and entry.is_file(follow_symlinks=False):
                 status = entry.stat(follow_symlinks=False)
-                found[entry.name] = (status.st_size, status.st_mtime_ns)
+                found[entry.name] = Status(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return found
 
 

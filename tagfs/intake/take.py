@@ -6,7 +6,7 @@ State: none. All or nothing: when one download cannot be added, those that were 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -14,8 +14,8 @@ import trio
 
 from engine.formats.read import check_size, read
 from engine.formats.wanted import Reading
-from engine.ports import AddRequest, Catalogue, Transfers
-from engine.types import Item
+from engine.ports import AddRequest, Catalogue, Edit, Transfers
+from engine.types import Item, ItemId
 from query.names import check_own_tag
 
 AT_ONCE: Final = 32  # added together, so that the catalogue commits them as a group: 10,000 links in seconds
@@ -61,6 +61,32 @@ async def add_all(catalogue: Catalogue, transfers: Transfers, wanted: Iterable[A
     # An item that was there before, which a torrent may lead to, is not ours to end.
     await _end(catalogue, transfers, [item for item in added.values() if item.added_ns >= began_ns])
     raise errors[min(errors)]
+
+
+def span(items: Sequence[Item]) -> str:
+    """Which items, for the log."""
+    return f"items {items[0].id} to {items[-1].id}" if items else "all of them known"
+
+
+async def left_over(
+    catalogue: Catalogue, live: Iterable[int], wanted: Sequence[AddRequest], since_ns: int
+) -> list[AddRequest]:
+    """Of what a file names, what was not added yet, when the last daemon may have died between adding and taking the
+    file away. What an item that was made since then comes from by its first URL counts as added, and gets the tags.
+    Torrents know themselves again by their infohash. Looks at every live item."""
+    known: dict[str, list[ItemId]] = {}
+    for item in await catalogue.items(list(live)):
+        if item.added_ns >= since_ns:
+            for source in catalogue.sources(item.id)[:1]:
+                known.setdefault(source.url, []).append(item.id)
+    left = []
+    for request in wanted:
+        items = known.get(request.urls[0]) if request.urls else None
+        if items:
+            await catalogue.edit(items.pop(0), Edit(add=request.tags))
+        else:
+            left.append(request)
+    return left
 
 
 async def _end(catalogue: Catalogue, transfers: Transfers, items: list[Item]) -> None:

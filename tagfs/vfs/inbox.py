@@ -5,8 +5,7 @@
                   └── opened for writing once more ───────┘
 
 A file with a name that programs give to what is not ready yet (`.x`, `x.part`) waits to be renamed. What a crash cut
-short is bad, what it kept from being read is read at the next start. Between the adding of the items and the removal of
-the file a crash makes it be read once more: some of its downloads may then be there twice.
+short is bad, what it kept from being read is read at the next start, without what had been added of it already.
 
 State lives here and only here, and below `inbox/` of the state directory, which `DropStore` owns.
 """
@@ -17,7 +16,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -31,7 +30,7 @@ from engine.ports import Catalogue, Transfers
 from query.errors import BadName
 from tagfs.escape import tame
 from tagfs.intake.drops import DropStore, Record
-from tagfs.intake.take import add_all, read_file, requests
+from tagfs.intake.take import add_all, left_over, read_file, requests, span
 from tagfs.vfs.faults import Faults
 
 log = logging.getLogger(__name__)
@@ -57,6 +56,7 @@ class Drop:
     reading: trio.Event | None = None  # set once it is known what becomes of it
     saving: trio.Lock = field(default_factory=trio.Lock)
     gone: bool = False
+    left_ns: int | None = None  # of one that an earlier daemon left: when it was last changed
     mtime_ns: int = field(default_factory=time.time_ns)
     size: int = 0
 
@@ -69,16 +69,24 @@ class Drop:
 
 
 class Inbox:
-    """`first` is the lowest inode number of a drop."""
+    """`first` is the lowest inode number of a drop, `live` tells the ids of live items."""
 
     def __init__(
-        self, store: DropStore, catalogue: Catalogue, transfers: Transfers, faults: Faults, first: int
+        self,
+        store: DropStore,
+        catalogue: Catalogue,
+        transfers: Transfers,
+        faults: Faults,
+        *,
+        first: int,
+        live: Callable[[], Iterable[int]],
     ) -> None:
         self._store = store
         self._catalogue = catalogue
         self._transfers = transfers
         self._faults = faults
         self._next = first
+        self._live = live
         self._numbers: dict[int, Drop] = {}
         self._names: dict[tuple[Path, str], Drop] = {}
         self._nursery: trio.Nursery | None = None
@@ -93,7 +101,7 @@ class Inbox:
             for key, record in found.items():
                 drop = self._enter(key, record)
                 status = os.stat(self._store.path(key))
-                drop.size, drop.mtime_ns = status.st_size, status.st_mtime_ns
+                drop.size, drop.mtime_ns, drop.left_ns = status.st_size, status.st_mtime_ns, status.st_ctime_ns
                 if record.error is not None:
                     self._faults.add(_sentence(drop))
                 elif not record.closed:
@@ -182,7 +190,7 @@ class Inbox:
         if drop.gone:
             raise OSError(errno.ESTALE, "it was taken in already")
         if writing and drop.record.closed:
-            drop.record = replace(drop.record, closed=False, error=None)
+            drop.record, drop.left_ns = replace(drop.record, closed=False, error=None), None
             await self._save(drop)
         if drop.handles == 0:
             drop.fd = self._store.open(drop.key)
@@ -247,11 +255,13 @@ class Inbox:
             if found.faults:
                 raise BadRequest("Nothing of it was added. " + " ".join(found.faults))
             wanted = requests(found, tags=dict.fromkeys(drop.record.path))
+            if drop.left_ns is not None:
+                wanted = await left_over(self._catalogue, self._live(), wanted, drop.left_ns)
             with self._to_the_end():
                 items = await add_all(self._catalogue, self._transfers, wanted)
                 await trio.to_thread.run_sync(self._store.remove, drop.key)
                 self._forget(drop)
-                log.info("%d downloads of a file in /inbox, from item %d on", len(items), items[0].id)
+                log.info("%d downloads of a file in /inbox, %s", len(items), span(items))
             for note in found.notes:
                 self._faults.add(f"{_shown(drop)}: {note}")
         except CatalogueFailed:

@@ -286,3 +286,14 @@ def test_a_follower_hears_of_it(mount: Mount) -> None:
         assert heard[1]["tags"] == ["a"]
         mount.stop()
         assert watch.wait(20) == 3
+
+
+def test_a_long_list_is_added_once_although_the_daemon_is_killed_in_the_middle(mount: Mount) -> None:
+    lines = "".join(f"{URL}{number}\n  pause=true\n" for number in range(5000))
+    (mount / "inbox/list.txt").write_text(lines)
+    mount.wait_for(lambda: len(mount.names("files")) > 100)
+    mount.kill()
+    assert len(os.listdir(mount.state / "inbox")) == 2  # it was not done
+    mount.start()
+    gone(mount, "inbox/list.txt")
+    assert mount.names("files") == sorted(f"f.iso{number}" for number in range(5000))

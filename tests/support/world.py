@@ -105,7 +105,9 @@ async def open_world(folder: Path, *, facets: bool = False) -> AsyncIterator[Wor
         catalogue.observe(views)
         drafts = Drafts(catalogue, store)
         faults = Faults()
-        inbox = Inbox(DropStore(str(folder)), catalogue, transfers, faults, numbers.DROP_BASE)
+        inbox = Inbox(
+            DropStore(str(folder)), catalogue, transfers, faults, first=numbers.DROP_BASE, live=lambda: index.live
+        )
         context = Context(
             catalogue=catalogue,
             index=index,

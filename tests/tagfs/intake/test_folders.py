@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from engine.ports import AddRequest
 from tagfs.daemon.errors import StartError
 from tagfs.intake import folders
 from tagfs.intake.folders import Folder, Watch, tagged
@@ -36,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 async def watching(world: World, folder: Path, *tags: str, remove: bool = False) -> AsyncIterator[None]:
     watch = Watch(
         world.catalogue, world.context.transfers, world.context.faults, [Folder(str(folder), tags)],
-        mountpoint=world.context.mountpoint, remove=remove,
+        live=lambda: world.index.live, mountpoint=world.context.mountpoint, remove=remove,
     )  # fmt: skip
     async with trio.open_nursery() as nursery:
         await nursery.start(watch.run)
@@ -101,7 +102,8 @@ async def test_what_lay_there_before_is_taken_once_it_stays_the_same(
 
 async def test_a_file_that_is_being_written_is_left_alone(world: World, folder: Path) -> None:
     watch = Watch(
-        world.catalogue, world.context.transfers, world.context.faults, [], mountpoint="/mnt", remove=False
+        world.catalogue, world.context.transfers, world.context.faults, [],
+        live=lambda: world.index.live, mountpoint="/mnt", remove=False,
     )  # fmt: skip
     one = Folder(str(folder), ())
     with (folder / "x.url").open("w", buffering=1) as writer:
@@ -116,7 +118,8 @@ async def test_a_file_that_is_being_written_is_left_alone(world: World, folder: 
 
 async def test_what_cannot_be_marked_is_tried_once(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch(
-        world.catalogue, world.context.transfers, world.context.faults, [], mountpoint="/mnt", remove=False
+        world.catalogue, world.context.transfers, world.context.faults, [],
+        live=lambda: world.index.live, mountpoint="/mnt", remove=False,
     )  # fmt: skip
     one = Folder(str(folder), ())
     (folder / "x.url").write_text(url_file())
@@ -148,10 +151,24 @@ async def test_a_folder_that_is_not_there_is_waited_for(
     assert await world.names("files") == ["f.iso", "f.iso2"]
 
 
+async def test_what_a_crash_left_unmarked_is_not_added_twice(world: World, folder: Path) -> None:
+    watch = Watch(
+        world.catalogue, world.context.transfers, world.context.faults, [],
+        live=lambda: world.index.live, mountpoint="/mnt", remove=False,
+    )  # fmt: skip
+    (folder / "x.url").write_text(url_file())
+    one = Folder(str(folder), ("a",))
+    await world.context.transfers.add(AddRequest([URL]))  # as if by an earlier daemon
+    await watch._look(one)
+    await watch._look(one)
+    assert os.listdir(folder) == ["x.url.added"]
+    assert await world.names("files") == await world.names("tags/a") == ["f.iso"]
+
+
 async def test_our_own_mount_is_not_looked_into(world: World, folder: Path) -> None:
     watch = Watch(
         world.catalogue, world.context.transfers, world.context.faults, [Folder(str(folder / "inbox"), ())],
-        mountpoint=str(folder), remove=False,
+        live=lambda: world.index.live, mountpoint=str(folder), remove=False,
     )  # fmt: skip
     async with trio.open_nursery() as nursery:
         await nursery.start(watch.run)

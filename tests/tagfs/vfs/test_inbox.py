@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from engine.ports import AddRequest
 from tagfs.intake.drops import DropStore, Record
 from tagfs.vfs import edits, inbox
 from tagfs.vfs.inbox import CUT_SHORT, Drop
@@ -56,6 +57,26 @@ async def test_what_was_closed_is_read_at_the_next_start(tmp_path: Path) -> None
         assert half.record.error == CUT_SHORT
         assert await world.names("inbox/t") == ["half.txt"]
     assert records(tmp_path) == [{"path": ["t"], "name": "half.txt", "closed": "synced", "error": CUT_SHORT}]
+
+
+async def test_what_a_dead_daemon_had_added_is_not_added_again(tmp_path: Path) -> None:
+    """It died after two of four; one of them was ended by its user since then, and so comes back."""
+    async with open_world(tmp_path) as world:
+        store = DropStore(str(tmp_path))
+        key, fd = store.create(Record(("t",), "x.txt"))
+        os.write(fd, b"https://h/1\nhttps://h/2\nhttps://h/3\nhttps://h/4\n")
+        os.close(fd)
+        store.write(key, Record(("t",), "x.txt", closed=True))
+        for number in (1, 2):
+            added = await world.context.transfers.add(AddRequest([f"https://h/{number}"]))
+        await edits.trash(world.context, added)
+        await world.catalogue.purge([added.id])
+    async with open_world(tmp_path) as world:
+        with trio.fail_after(30):
+            while world.context.inbox.named(("t",), "x.txt") is not None:
+                await trio.testing.wait_all_tasks_blocked()
+        assert await world.names("files") == ["1", "2", "3", "4"]
+        assert await world.names("tags/t") == ["1", "2", "3", "4"]
 
 
 async def test_a_power_cut_makes_what_was_not_synced_doubtful(tmp_path: Path) -> None:
