@@ -24,7 +24,7 @@ class Facts(Protocol):
 
     @property
     def tags(self) -> Collection[str]:
-        """Its own tags in NFC, pairs included: 'movie', 'year:2000'."""
+        """The tags that hold for it, its own and those of folders that hold it, in NFC, pairs included: 'year:2000'."""
         ...
 
     def values(self, key: str) -> Collection[str]:

@@ -239,7 +239,8 @@ class Operations(pyfuse3.Operations):
                 await edits.rename_drop(self._context, source, old, target, new)
             else:
                 item = await edits.rename(self._context, source, old, target, new)
-                self.inodes.moved(way_to(source, item), way_to(target, item))
+                if way_to(source, item) != way_to(target, item):
+                    self.inodes.moved(way_to(source, item), way_to(target, item))
                 if not await self._leads_to(target, new, item):
                     await self._kernel.forget([(parent_inode_new, new)], [])
 

@@ -24,6 +24,7 @@ from tagfs.vfs.names import NAME_MAX, is_tilde_name
 from tagfs.vfs.tree import Closed, Directory, DropNode, Everything, Inbox, Inside, Node, Place, Stated, Trash, item_of
 from tagfs.vfs.walk import inside_mount, walk
 
+UNFINISHED = frozenset(State) - {State.COMPLETE, State.SEEDING, State.WRITING, State.SKIPPED}
 URL_SCHEMES = frozenset({"http", "https", "magnet"})
 LATER_SCHEMES = frozenset({"ftp", "ftps", "sftp"})
 
@@ -100,10 +101,19 @@ async def rmdir(context: Context, directory: Directory, folder: ItemId) -> None:
 
 
 async def trash(context: Context, item: Item) -> None:
-    """To /trash. A download stops first, so that nothing writes to what was removed."""
-    if not item.state.whole and item.state is not State.WRITING:
-        await context.transfers.stop(item.id)
+    """To /trash. A download stops first, so that nothing writes to what was removed, and nobody gets it from us."""
+    for one in await _stopping(context, item):
+        await context.transfers.stop(one)
     await context.catalogue.trash(item.id)
+
+
+async def _stopping(context: Context, item: Item) -> list[ItemId]:
+    """Whose transfers end with an item: its own, or those of the files in a folder that is itself in another one, which
+    has none of its own."""
+    if item.kind is Kind.FOLDER and item.parent is not None:
+        held = await context.catalogue.items(list(context.index.below(item.id)))
+        return [row.id for row in held if row.kind is Kind.FILE and row.state in UNFINISHED]
+    return [item.id] if item.state in UNFINISHED or item.state is State.SEEDING else []
 
 
 async def resume(context: Context, item: Item) -> None:
@@ -154,7 +164,7 @@ async def rename(context: Context, source: Directory, name: str, target: Directo
 async def link(context: Context, item: ItemId, directory: Directory, name: str) -> None:
     """`ln`: puts the tags of the path on the item, which has one name."""
     row = context.catalogue.item(item)
-    if row is None or row.trashed_ns is not None:
+    if row is None or item not in context.index.live:
         raise OSError(errno.EPERM, "what is in the trash cannot be tagged: take it out first")
     tags = _tags_to_put(directory.place)
     if name != row.name and not is_tilde_name(name, row.name, item):

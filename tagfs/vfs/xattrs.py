@@ -90,10 +90,9 @@ class Xattrs:
 
     async def set(self, item: ItemId, name: str, value: bytes) -> None:
         check_namespace(name)
-        row = self._row(item)
         if len(value) > VALUE_MAX:
             raise OSError(errno.E2BIG, f"an attribute has at most {VALUE_MAX} bytes")
-        _check_live(row)
+        self._check_live(item)
         if name in (XDG_TAGS, TAGS):
             await self._edit(item, self._keep_stated(item, tags_edit(_text(value))))
         elif name.startswith(TAG_PREFIX):
@@ -111,7 +110,7 @@ class Xattrs:
     async def remove(self, item: ItemId, name: str) -> None:
         check_namespace(name)
         self.get(item, name)  # ENODATA for what is not there
-        _check_live(self._row(item))
+        self._check_live(item)
         own = self._context.catalogue.tags(item)
         if name in (XDG_TAGS, TAGS):
             await self._edit(item, Edit(tags=()))
@@ -195,6 +194,11 @@ class Xattrs:
     async def _edit(self, item: ItemId, edit: Edit) -> None:
         await self._context.catalogue.edit(item, edit)
 
+    def _check_live(self, item: ItemId) -> None:
+        self._row(item)  # ENOENT for one that is gone
+        if item not in self._context.index.live:
+            raise OSError(errno.EPERM, "what is in the trash cannot be changed: take it out first")
+
     def _row(self, item: ItemId) -> Item:
         row = self._context.catalogue.item(item)
         if row is None:
@@ -220,11 +224,6 @@ def tags_edit(text: str) -> Edit:
         add=[_tag(word[1:].strip()) for word in words if word[0] == "+"],
         remove=[_tag(word[1:].strip()) for word in words if word[0] == "-"],
     )
-
-
-def _check_live(item: Item) -> None:
-    if item.trashed_ns is not None:
-        raise OSError(errno.EPERM, "what is in the trash cannot be changed: take it out first")
 
 
 def _ratings(own: tuple[str, ...]) -> list[str]:

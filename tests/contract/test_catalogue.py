@@ -403,3 +403,118 @@ async def test_content_is_found_by_its_size_and_by_what_else_it_hashes_to(catalo
     assert found is not None
     assert found.sha256 == sha("film.mkv")
     assert catalogue.blob_by_digest("md5", "0" * 32) is None
+
+
+async def album(catalogue: Catalogue) -> tuple[ItemId, dict[str, ItemId]]:
+    """A folder with one.flac, and sub with two.flac, which is tagged x."""
+    item = await catalogue.add(arriving("album", "music"))
+    one, two = await catalogue.unpack(item.id, [FolderFile(("one.flac",), 1), FolderFile(("sub", "two.flac"), 2)])
+    sub = catalogue.child(item.id, "sub")
+    assert sub is not None
+    await catalogue.edit(two, Edit(add=["x"]))
+    return item.id, {"one": one, "sub": sub, "two": two}
+
+
+async def test_what_is_in_a_folder_knows_the_way_up(catalogue: Catalogue) -> None:
+    top, inside = await album(catalogue)
+    assert catalogue.ancestors(inside["two"]) == [inside["sub"], top]
+    assert catalogue.ancestors(top) == catalogue.ancestors(ItemId(5)) == []
+    assert catalogue.holds(top)
+    assert not catalogue.holds(inside["one"])
+    assert [row.id for row in await catalogue.children(top, after=inside["one"])] == [inside["sub"]]
+    assert [row.id for row in await catalogue.children(top, limit=1)] == [inside["one"]]
+
+
+async def test_the_trash_takes_a_folder_with_all_in_it_and_gives_it_back(catalogue: Catalogue, seen: Recorder) -> None:
+    top, inside = await album(catalogue)
+    before = {item: catalogue.facts(item) for item in (top, *inside.values())}
+    count = len(seen.changes)
+    await catalogue.trash(top)
+    assert [row.id for row in await catalogue.trash_list()] == [top]
+    for item in inside.values():
+        facts = catalogue.facts(item)
+        assert facts is not None
+        assert (facts.trashed, facts.buried, facts.live) == (False, True, False)
+    assert [row.name for row in await catalogue.children(top)] == ["one.flac", "sub"]
+    # Only of what tags or the trash are concerned with; the rest follows.
+    assert [change.item for change in seen.changes[count:]] == [top, inside["two"]]
+    assert seen.changes[-1].before == before[inside["two"]]
+    assert seen.changes[-1].after == catalogue.facts(inside["two"])
+    assert await catalogue.trash(inside["one"]) == catalogue.item(inside["one"])  # it is there already
+    await catalogue.restore(top)
+    assert {item: catalogue.facts(item) for item in before} == before
+    assert seen.changes[-1].after == before[inside["two"]]
+
+
+async def test_what_was_trashed_out_of_a_folder_joins_it_in_the_trash(catalogue: Catalogue, seen: Recorder) -> None:
+    top, inside = await album(catalogue)
+    await catalogue.trash(inside["two"])
+    await catalogue.trash(inside["sub"])
+    assert [row.id for row in await catalogue.trash_list()] == [inside["sub"]]
+    await catalogue.trash(inside["one"])
+    await catalogue.trash(top)
+    assert [row.id for row in await catalogue.trash_list()] == [top]
+    for change in seen.changes[-3:]:
+        assert change.after == catalogue.facts(change.item)
+    await catalogue.restore(top)
+    assert [row.name for row in await catalogue.children(top)] == ["one.flac", "sub"]
+    assert [row.name for row in await catalogue.children(inside["sub"])] == ["two.flac"]
+
+
+async def test_one_file_comes_back_into_its_folder(catalogue: Catalogue) -> None:
+    top, inside = await album(catalogue)
+    await catalogue.trash(inside["one"])
+    assert catalogue.child(top, "one.flac") is None
+    assert [row.name for row in await catalogue.children(top)] == ["sub"]
+    await catalogue.restore(inside["one"], "1.flac")
+    assert catalogue.child(top, "1.flac") == inside["one"]
+
+
+async def test_a_folder_ends_with_all_in_it(catalogue: Catalogue, seen: Recorder) -> None:
+    top, inside = await album(catalogue)
+    await catalogue.complete(inside["one"], sha("1"), 1, digests={}, mtime_ns=None, keep_old=False)
+    with pytest.raises(BadRequest):
+        await catalogue.purge([top])
+    with pytest.raises(BadRequest):  # one.flac has content
+        await catalogue.discard(top)
+    await catalogue.trash(top)
+    facts = {item: catalogue.facts(item) for item in (top, *inside.values())}
+    await catalogue.purge([top, inside["two"]])
+    gone = seen.changes[-4:]
+    assert {change.item: change.before for change in gone} == facts
+    assert [change.after for change in gone] == [None] * 4
+    assert gone[-1].item == top
+    assert [catalogue.item(item) for item in facts] == [None] * 4
+    assert [blob.sha256 for blob in await catalogue.unreferenced_blobs()] == [sha("1")]
+    await catalogue.remove_tag("x")
+
+
+async def test_a_part_of_a_folder_in_the_trash_can_end_alone(catalogue: Catalogue) -> None:
+    top, inside = await album(catalogue)
+    await catalogue.trash(top)
+    await catalogue.purge([inside["sub"]])
+    await catalogue.restore(top)
+    assert [row.name for row in await catalogue.children(top)] == ["one.flac"]
+    assert catalogue.item(inside["two"]) is None
+
+
+async def test_a_folder_may_be_deeper_than_sqlite_cascades(catalogue: Catalogue) -> None:
+    item = await catalogue.add(arriving("deep"))
+    (bottom,) = await catalogue.unpack(item.id, [FolderFile(("d",) * 1500 + ("f",), 1)])
+    await catalogue.edit(bottom, Edit(add=["x"]))
+    assert len(catalogue.ancestors(bottom)) == 1501
+    await catalogue.trash(item.id)
+    await catalogue.restore(item.id)
+    await catalogue.trash(item.id)
+    await catalogue.purge([item.id])
+    assert catalogue.item(bottom) is None
+
+
+async def test_a_download_that_is_in_the_trash_becomes_a_folder_there(catalogue: Catalogue, seen: Recorder) -> None:
+    item = await catalogue.add(arriving("album"))
+    await catalogue.trash(item.id)
+    (inside,) = await catalogue.unpack(item.id, [FolderFile(("f",), 1)])
+    assert seen.changes[-1].after == catalogue.facts(inside)
+    facts = catalogue.facts(inside)
+    assert facts is not None
+    assert not facts.live

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -241,3 +242,66 @@ def test_folders_are_there_after_a_restart(filled: Mount) -> None:
     assert filled.names("tags/ext:flac") == ["01.flac", "02.flac"]
     assert tree(filled / "trash/E") == OTHER
     assert tree(filled / "files/D") == ALBUM
+
+
+# -- nothing stale --------------------------------------------------------------------------------------------------
+
+Tags = frozenset[str]
+PARTS = {"D": None, "scans": "D", "front.png": "scans", "back.png": "big", "big": "scans", "f": None}
+QUERIES: dict[str, Callable[[str, Tags], bool]] = {
+    "tags/a": lambda _, tags: "a" in tags,
+    "tags/b": lambda _, tags: "b" in tags,
+    "tags/a/b": lambda _, tags: {"a", "b"} <= tags,
+    "tags/a/-/b": lambda _, tags: "a" in tags and "b" not in tags,
+    "tags/a/+/b": lambda _, tags: bool({"a", "b"} & tags),
+    "tags/ext:png/-/a": lambda name, tags: name.endswith(".png") and "a" not in tags,
+    "tags/ext:png/b": lambda name, tags: name.endswith(".png") and "b" in tags,
+    "queries/name = scans and a": lambda name, tags: name == "scans" and "a" in tags,
+    "tags/is:untagged": lambda _, tags: not tags,
+}
+
+
+def check(mount: Mount, own: dict[str, set[str]], trashed: set[str]) -> None:
+    """By stat of each name, from the kernel's cache where it has one, then by listing, then by stat again."""
+
+    def line(part: str | None) -> list[str]:
+        return [] if part is None else [part, *line(PARTS[part])]
+
+    live = [part for part in PARTS if not trashed & set(line(part))]
+    tags = {part: frozenset[str]().union(*(own[one] for one in line(part))) for part in live}
+    for path, matches in QUERIES.items():
+        found = {part for part in live if matches(part, tags[part])}
+        shown = sorted(part for part in found if not found & set(line(PARTS[part])))
+        for _ in range(2):
+            assert sorted(part for part in PARTS if os.path.lexists(mount / path / part)) == shown, path
+            assert mount.names(path) == shown, path
+
+
+def test_a_change_of_a_folder_is_seen_on_every_path(new_mount: Callable[..., Mount]) -> None:
+    mount = new_mount()
+    prepare(mount.state, {"D": ({"scans/front.png": b"1", "scans/big/back.png": b"2"}, [])})
+    mount.start()
+    mount.sh("mkdir tags/a tags/b")
+    mount.put("files/f", b"a file")
+    top = mount.top
+    paths = {"f": "f", "D": "D", "scans": "D/scans", "big": "D/scans/big"}
+    paths |= {"front.png": "D/scans/front.png", "back.png": "D/scans/big/back.png"}
+    own: dict[str, set[str]] = {part: set() for part in PARTS}
+    trashed: set[str] = set()
+    check(mount, own, trashed)
+    random_ = random.Random(11)
+    for _ in range(60):
+        part = random_.choice(list(PARTS))
+        if trashed and random_.random() < 0.5:
+            gone = trashed.pop()
+            os.rename(top / "trash" / gone, top / "files" / gone)
+        elif not os.path.lexists(top / "files" / paths[part]):
+            continue
+        elif random_.random() < 0.2:
+            mount.tagfs("rm", str(top / "files" / paths[part]))
+            trashed = {one for one in trashed if not paths[one].startswith(paths[part] + "/")}  # joins it there
+            trashed.add(part)
+        else:
+            own[part] = set(random_.choice([(), ("a",), ("b",), ("a", "b")]))
+            os.setxattr(top / "files" / paths[part], "user.xdg.tags", ",".join(own[part]).encode())
+        check(mount, own, trashed)

@@ -13,8 +13,8 @@ import pytest
 from engine.catalogue import SqliteCatalogue, open_catalogue
 from engine.catalogue.transaction import Transaction
 from engine.errors import StoreFull
-from engine.ports import Edit
-from engine.types import Item
+from engine.ports import Edit, FolderFile, NewItem
+from engine.types import Item, State
 from tests.support.catalogue import whole
 
 CHILD = [sys.executable, "-m", "tests.support.catalogue_child"]
@@ -106,6 +106,8 @@ DAMAGE = {
         " SELECT min(id), 's', '', '{}', 0, 0, '{}' FROM item"
     ),
     "no file can have": "UPDATE item SET name = x'612f62'",
+    "in the trash by itself and with": "UPDATE item SET trashed_ns = 1 WHERE name IN (x'666f6c646572', x'696e')",
+    "which is no folder": "UPDATE item SET parent = (SELECT id FROM item WHERE name = x'6f6e65') WHERE name = x'696e'",
     "counts": "UPDATE tag SET items = 5",
     "not the pair": "UPDATE tag SET value = 'other' WHERE name = 'year:2000'",
     "lower-case hex": "UPDATE blob SET sha256 = upper(sha256)",
@@ -118,6 +120,8 @@ async def test_each_rule_of_the_check_finds_its_fault(tmp_path: Path, sentence: 
     path = tmp_path / "catalogue.db"
     async with open_catalogue(str(path)) as catalogue:
         await catalogue.add_many([whole("one", "a", "year:2000"), whole("two", "loose")])
+        folder = await catalogue.add(NewItem("folder", state=State.QUEUED))
+        await catalogue.unpack(folder.id, [FolderFile(("in",), 1)])
         assert await catalogue.check() == []
     connection = sqlite3.connect(path, isolation_level=None)  # foreign keys are off here
     connection.execute(statement)
