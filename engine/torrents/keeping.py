@@ -58,6 +58,8 @@ class Keeper:
         async with self._saving:
             self._dirty, touched = 0, self._touched
             self._touched = set()
+            if is_last:
+                self._swarm.halt()
             await self._swarm.flush()
             have = bytes(self._swarm.safe)
             folder = self._works.folders.path(self._job.folder)

@@ -324,6 +324,7 @@ class TorrentManager:
             job,
             item,
             None if found is None else found[1],
+            row.size,
             folders=self._works.folders,
             room=self._room,
             disk=self._works.disk,

@@ -34,6 +34,7 @@ class TorrentReader:
         job: Job,
         item: ItemId,
         position: int | None,
+        size: int | None,
         *,
         folders: Folders,
         room: WaitingRoom,
@@ -44,6 +45,7 @@ class TorrentReader:
         self._job = job
         self._item = item
         self._position = position  # None: there is no metadata yet
+        self._size = size  # as the catalogue has it, until the torrent is open
         self._folders = folders
         self._room = room
         self._disk = disk
@@ -57,7 +59,7 @@ class TorrentReader:
     @property
     def size(self) -> int | None:
         found = self._found()
-        return None if found is None else found[0].file(found[1]).size
+        return self._size if found is None else found[0].file(found[1]).size
 
     @property
     def present(self) -> int:

@@ -161,6 +161,11 @@ class Swarm:
             await self._until(lambda: bool(self._saves))
             return self._saves[-1]
 
+    def halt(self) -> None:
+        """No further piece comes."""
+        if self.is_here:
+            self.session.halt(self.item)
+
     async def end(self) -> None:
         """Until it is out of the session, and nothing writes to its files any more."""
         if self._added and not self._gone:

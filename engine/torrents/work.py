@@ -85,6 +85,7 @@ class Work:
         job.wake_all()
         try:
             await swarm.begin(opened.start)
+            job.wake_all()  # readers could ask for nothing yet
             if opened.start.hold:
                 await swarm.checked()
                 keeper.changed()

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import libtorrent as lt
 import trio
 
 from engine.blobs import BlobStore
@@ -90,6 +91,34 @@ class Torrents:
         reader = self.manager.reader(self.item(item).id)
         assert reader is not None
         return await reader.pread(offset, length, trio.current_time() + patience)
+
+    async def read_back(self) -> int:
+        """Blocks of 16 KiB that libtorrent read from its files to hash them."""
+        session = self.manager._session
+        hear, told = session._hear, trio.Event()
+        found: dict[str, int] = {}
+
+        def listen(alert: lt.alert) -> None:
+            if isinstance(alert, lt.session_stats_alert):
+                found.update(alert.values)
+                told.set()
+            else:
+                hear(alert)
+
+        session._hear = listen
+        try:
+            session._session.post_session_stats()
+            with trio.fail_after(PATIENCE):
+                await told.wait()
+        finally:
+            session._hear = hear
+        return found["disk.num_read_back"]
+
+    async def in_session(self, item: Item) -> None:
+        """Until it is known what is on disk."""
+        with trio.fail_after(PATIENCE):
+            while (job := self.manager._jobs.get(item.id)) is None or job.swarm is None or not job.swarm._checks:
+                await trio.sleep(0.001)
 
     @property
     def port(self) -> int:

@@ -70,6 +70,8 @@ def build(start: Start, config: TorrentConfig) -> lt.add_torrent_params:
         params.flags |= lt.torrent_flags.stop_when_ready
     if not config.pex:
         params.flags |= lt.torrent_flags.disable_pex
+    if params.ti is not None and params.ti.priv():  # libtorrent does so by itself; here it can be seen
+        params.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
     params.download_limit = start.download_rate or -1
     params.upload_limit = start.upload_rate or -1
     params.max_connections = max(start.connections, 2) if start.connections else -1

@@ -87,6 +87,10 @@ class TorrentSession(Generic[Key]):
             self._keys.pop(handle, None)
             self._session.remove_torrent(handle)
 
+    def halt(self, key: Key) -> None:
+        """Leave all peers: no further piece comes."""
+        self._handles[key].pause()
+
     def go(self, key: Key) -> None:
         """End a hold."""
         handle = self._handles[key]
