@@ -16,6 +16,7 @@ from engine.formats.wanted import Reading, Sentences, Wanted, shown
 from engine.sources.urls import check_url
 
 MAX_SMALL: Final = 256 << 10  # bytes of a file with one link; favicons make some of them long
+MAX_URL: Final = 16 << 10  # characters; servers take some 8,000
 MAX_LINES: Final = 100_000
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -42,6 +43,8 @@ def check_link(link: str) -> Wanted:
     if is_magnet(link):
         parse_magnet(link)
         return Wanted((link,))
+    if len(link) > MAX_URL:
+        raise BadRequest(f"A URL has at most {MAX_URL} characters here, this one has {len(link)}.")
     return Wanted((check_url(link),))
 
 
@@ -107,10 +110,11 @@ def looks_like_link(text: str) -> bool:
 
 def lines_of(content: bytes) -> list[str]:
     """Without their ends. BadRequest for more than MAX_LINES."""
-    lines = text_of(content).splitlines()
-    if len(lines) > MAX_LINES:
-        raise BadRequest(f"A list has at most {MAX_LINES} lines, this one has {len(lines)}.")
-    return lines
+    text = text_of(content).replace("\r\n", "\n").replace("\r", "\n")
+    count = text.count("\n") + 1
+    if count > MAX_LINES:  # counted before there are as many texts
+        raise BadRequest(f"A list has at most {MAX_LINES} lines, this one has {count}.")
+    return text.split("\n")
 
 
 def _one(link: str | None, otherwise: str) -> Reading:

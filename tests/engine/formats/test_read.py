@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import plistlib
+import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -54,6 +56,10 @@ def test_a_list_names_its_bad_lines_and_keeps_the_good_ones() -> None:
     found = read("a.txt", f"{URL}\nsome words\n\nfile:///etc/passwd\nhttp://h/2".encode())
     assert [wanted.urls for wanted in found.wanted] == [(URL,), ("http://h/2",)]
     assert [fault.partition(" does")[0].partition(":")[0] for fault in found.faults] == ["Line 2", "Line 4"]
+
+
+def test_a_url_that_no_server_would_take_is_a_fault() -> None:
+    assert not read("a.txt", URL.encode() + b"x" * 20_000).wanted
 
 
 def test_a_thousand_bad_lines_are_not_a_thousand_sentences() -> None:
@@ -248,3 +254,16 @@ def test_any_damage_to_a_binary_property_list(value: object, data: st.DataObject
         read("a.webloc", bytes(content))
     except BadRequest as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("pattern", [b"ab\n", b"\n", b"http://h/\t", b"x\r", b"<a/>", b"d4:info"])
+def test_memory_is_a_few_times_what_is_read(pattern: bytes) -> None:
+    content = pattern * ((4 << 20) // len(pattern))
+    tracemalloc.start()
+    try:
+        with suppress(BadRequest):
+            read("a.txt", content)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * len(content) + (1 << 20)
