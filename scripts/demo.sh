@@ -96,7 +96,7 @@ local_downloads() {
     title "Mount. Everything below is ordinary commands on ordinary files."
     run 'mkdir T && tagfs mount T'
     run 'ls T'
-    for name in blobs files queries tags trash; do expect_in "$name"; done
+    for name in blobs files inbox queries tags trash; do expect_in "$name"; done
 
     title "A download is a file: make a link to a URL. It is there at once, with its tag."
     run 'mkdir T/tags/linux'
@@ -105,7 +105,10 @@ local_downloads() {
     expect debian-13.iso
     title "Or several from the command line."
     run "tagfs add -t movie $web/alien-1979-1080p.mkv $web/brazil-1985-2160p.mkv $web/solaris-1972-1080p.mkv"
-    run "tagfs add $web/notes.txt"
+    title "Or drop a file of links, a Metalink or a torrent into /inbox: it goes once its items are there."
+    run "mkdir T/inbox/todo && echo $web/notes.txt > T/inbox/todo/links.txt"
+    run 'while [[ -e T/inbox/todo/links.txt ]]; do sleep 0.1; done; ls T/tags/todo'
+    expect notes.txt
 
     title "Read a file while it arrives: the last megabyte first, at 4 MB/s for the rest."
     local wanted
