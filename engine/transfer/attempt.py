@@ -27,7 +27,7 @@ from engine.transfer.growth import FIRST_LOOK, LOOK, Growth
 from engine.transfer.hosts import Hosts
 from engine.transfer.judge import Changed
 from engine.transfer.mirrors import Mirror, choose, leave_slow, sample_of
-from engine.transfer.outcome import Again, Done, NoSpace, Outcome
+from engine.transfer.outcome import Again, Done, Idle, NoSpace, Outcome
 from engine.transfer.plan import Start, Stop, View, plan
 from engine.transfer.reader import Arrival
 from engine.transfer.record import Record
@@ -37,6 +37,7 @@ from engine.transfer.upkeep import Upkeep
 from engine.types import Blob
 
 NO_MIRROR: Final = "There is no place left to ask for this file."
+FORGETTING: Final = 1.0  # seconds between two looks whether anybody still reads
 MAX_RESETS: Final = 3  # versions seen in one attempt before the server is given some time
 
 _log = logging.getLogger(__name__)
@@ -114,8 +115,8 @@ class Attempt:
                     self._record.location = self._shared.home.location = None
                 case Again() as again:
                     return replace(again, progressed=self._progressed())
-                case NoSpace() as no_space:
-                    return no_space
+                case NoSpace() | Idle() as other:
+                    return other
 
     async def _pass(self) -> Verdict:
         """Connections to one version of the file until there is a verdict. All are closed when it returns."""
@@ -131,7 +132,11 @@ class Attempt:
                 while not file.is_complete and not shared.is_over:
                     bell = self._arrival.bell.next
                     self._carry_out(nursery, file, upkeep)
-                    await bell.wait()
+                    if self._is_idle(file):
+                        shared.end(Idle())
+                    # What readers will want soon is forgotten after a while, of which no bell tells.
+                    with trio.move_on_after(FORGETTING if self._record.options.on_demand else float("inf")):
+                        await bell.wait()
                 nursery.cancel_scope.cancel()
         finally:
             if not file.is_complete and not isinstance(shared.verdict, Changed | Broken):
@@ -193,6 +198,13 @@ class Attempt:
             shared.end(Again(shared.mirrors[-1].left or NO_MIRROR))
         return mirror
 
+    def _is_idle(self, file: StagedFile) -> bool:
+        """Whether only readers could give this something to do, and there are none."""
+        shared, arrival = self._shared, self._arrival
+        if not self._record.options.on_demand or shared.connections or not self._view(file).seekable:
+            return False
+        return not arrival.wanted and not arrival.soon(trio.current_time())
+
     async def _look_on(self, file: StagedFile) -> None:
         """From time to time, see what the connections bring: how many are worth having, and to which mirrors."""
         shared, pause = self._shared, FIRST_LOOK
@@ -225,19 +237,22 @@ class Attempt:
 
     def _view(self, file: StagedFile) -> View:
         shared, version = self._shared, file.version
-        can_seek = shared.is_open and shared.has_ranges and version is not None and version.size is not None
+        on_demand = self._record.options.on_demand
+        # What a restart knows of the file is good enough to begin where a reader waits.
+        can_seek = (shared.is_open or on_demand) and shared.has_ranges and version is not None
+        seekable = can_seek and version is not None and version.size is not None and version.validator is not None
         return View(
             have=file.ranges,
             size=file.size,
             running=tuple(one.running for one in shared.connections.values() if not one.scope.cancel_called),
             wanted=self._arrival.wanted,
             soon=self._arrival.soon(trio.current_time()),
-            seekable=can_seek and version is not None and version.validator is not None,
+            seekable=seekable,
             spare=shared.spare,
             near=shared.near(),
             window=self._config.window,
             skip=self._config.skip,
-            wish=shared.growth.wish,
+            wish=0 if on_demand else shared.growth.wish,
             least=self._config.min_split_size,
         )
 

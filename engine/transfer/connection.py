@@ -77,6 +77,9 @@ class Connection:
         of its kind, if it brought nothing or ended too often."""
         shared, mirror = self._shared, self.mirror
         _log.debug("item %d: a connection to %s: %s", shared.record.item, mirror.host, again.why)
+        if len(shared.connections) == 1 and mirror is shared.home:
+            shared.end(again)
+            return
         if not self.main:
             shared.spare = max(0, shared.spare - 1)
             return

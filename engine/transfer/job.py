@@ -38,6 +38,7 @@ class Job:
     failed_at: float = 0.0  # trio clock
     stubborn: int = 0
     is_starved: bool = False  # paused for want of space
+    on_demand: bool = False  # without a reader it waits outside of the queue
     mirror: int = 0
     lost_mirrors: tuple[int, ...] = ()  # those that will never give the file
 

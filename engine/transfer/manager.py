@@ -27,7 +27,7 @@ from engine.sources.http import HttpSource
 from engine.sources.stream import StreamSource
 from engine.sources.urls import check_url, name_of, source_of
 from engine.transfer.config import TransferConfig
-from engine.transfer.options import check_options
+from engine.transfer.options import FULL, MODE, ON_DEMAND, check_mode, check_options
 from engine.transfer.reader import ArrivingReader, WaitingRoom
 from engine.transfer.record import new_staging_name
 from engine.transfer.roster import PAUSED, Roster
@@ -170,6 +170,28 @@ class TransferManager:
         found = self._catalogue.item(item)
         if found is not None and found.state is State.DOWNLOADING:
             await self._catalogue.edit(item, Edit(state=State.QUEUED))
+
+    def mode(self, item: ItemId) -> str | None:
+        """`full` or `on-demand`; None for what is not arriving."""
+        job = self._roster.jobs.get(item)
+        return None if job is None else ON_DEMAND if job.on_demand else FULL
+
+    async def set_mode(self, item: ItemId, mode: str) -> None:
+        """BadRequest for what is no mode. Nothing happens to what is not arriving."""
+        check_mode(mode)
+        job = self._roster.jobs.get(item)
+        if job is None or self.mode(item) == mode:
+            return
+        await self._roster.halt(job)
+        row = self._catalogue.download(item)
+        if self._roster.jobs.get(item) is not job or row is None:
+            return  # it was about to be complete, and is
+        row = replace(row, options={**row.options, MODE: mode})
+        await self._catalogue.update_download(row)
+        job.on_demand = mode == ON_DEMAND
+        if job.arrival.resting is None:
+            await self._roster.record(row).queued()
+            self._roster.line_up(job)
 
     async def skip(self, item: ItemId) -> None:
         """BadRequest: a stream is one file."""

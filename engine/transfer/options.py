@@ -1,9 +1,10 @@
 """What a single download may be told, and what it remembers of its own between restarts. Pure.
 
 Users say: `header.NAME` (sent to the origin of the URL), `allow-downgrade` and `any-type` (`yes` or `no`), `split` and
-`max-connections` (numbers, instead of those of the configuration). A download
-itself keeps `home`, the URL whose ETag its bytes have, where that is not the first one, and `location`, the URL that
-redirects led to from there: mirror directories name another mirror each time, and another mirror means another ETag.
+`max-connections` (numbers, instead of those of the configuration), and `mode` (`full`, or `on-demand`: only what is
+read is fetched). A download itself keeps `home`, the URL whose ETag its bytes have, where that is not the first one,
+and `location`, the URL that redirects led to from there: mirror directories name another mirror each time, and another
+mirror means another ETag.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ HEADER = "header."
 MOST_CONNECTIONS: Final = 64
 _SWITCHES = {"allow-downgrade", "any-type"}
 _NUMBERS = {"split", "max-connections"}
+MODE: Final = "mode"
+FULL: Final = "full"
+ON_DEMAND: Final = "on-demand"
 _HOME, _LOCATION, _LOCATION_PUBLIC = "home", "location", "location-public"
 
 
@@ -36,6 +40,7 @@ class Options:
     any_type: bool = False
     split: int | None = None  # main connections at once
     max_connections: int | None = None  # at once to one host
+    on_demand: bool = False  # only what readers ask for is fetched
     home: str | None = None
     location: Location | None = None
 
@@ -49,11 +54,19 @@ def check_options(options: Mapping[str, str]) -> dict[str, str]:
         elif name in _NUMBERS:
             if not value.isascii() or not value.isdecimal() or not 1 <= int(value[:9]) <= MOST_CONNECTIONS:
                 raise BadRequest(f"The option {name} is a number from 1 to {MOST_CONNECTIONS}, not {value!r}.")
+        elif name == MODE:
+            check_mode(value)
         elif not name.startswith(HEADER) or len(name) == len(HEADER):
             raise BadRequest(f"There is no option {name!r} for a download.")
         elif any(c in value or c in name for c in "\r\n\0"):
             raise BadRequest(f"The header {name.removeprefix(HEADER)!r} holds a line break.")
     return dict(options)
+
+
+def check_mode(mode: str) -> None:
+    """BadRequest for what is none."""
+    if mode not in (FULL, ON_DEMAND):
+        raise BadRequest(f"The mode of a download is {FULL} or {ON_DEMAND}, not {mode!r}.")
 
 
 def read_options(options: Mapping[str, str]) -> Options:
@@ -65,6 +78,7 @@ def read_options(options: Mapping[str, str]) -> Options:
         any_type=options.get("any-type") == "yes",
         split=_number(options.get("split")),
         max_connections=_number(options.get("max-connections")),
+        on_demand=options.get(MODE) == ON_DEMAND,
         home=options.get(_HOME),
         location=None if location is None else Location(location, options.get(_LOCATION_PUBLIC) == "yes"),
     )

@@ -3,6 +3,7 @@
          ┌─ Again ─▶ queued, from a later time on ─▶ next attempt
 attempt ─┼─ Again, once too often, or Lost ─▶ failed
          ├─ NoSpace ─▶ paused until there is space
+         ├─ Idle ─▶ queued, without a place, until somebody reads
          └─ Done ─▶ complete
 """
 
@@ -37,7 +38,12 @@ class NoSpace:
     why: str
 
 
-Outcome: TypeAlias = Done | Again | NoSpace
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """It is fetched on demand, and nobody demands anything."""
+
+
+Outcome: TypeAlias = Done | Again | NoSpace | Idle
 
 
 @dataclass(frozen=True, slots=True)

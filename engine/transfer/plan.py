@@ -164,8 +164,12 @@ def _after(view: View, actions: Iterable[Action]) -> View:
 
 
 def _is_idle(view: View, running: Running) -> bool:
-    """Whether it brings nothing that anybody wants now or soon."""
-    return not any(running.brings(hole, view.window) for hole in _holes(view, (*view.wanted, *view.soon)))
+    """Whether it brings nothing that anybody wants now or soon, nor what they would come back for in a moment."""
+    for start, end in (*view.wanted, *view.soon):
+        hole = next(iter(view.have.missing(start, end)), (end, end))[0]
+        if running.brings(hole, view.window) or end <= running.at <= end + view.near:
+            return False
+    return True
 
 
 def _surplus(view: View) -> list[Running]:

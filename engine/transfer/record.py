@@ -85,6 +85,12 @@ class Record:
         )
         await self._catalogue.update_download(self.row)
 
+    async def noted(self, version: Version) -> None:
+        """What the file is, for the case that nothing of it had to be made durable."""
+        row = self.row
+        if (row.size, row.etag, row.last_modified) != (version.size, version.etag, version.last_modified):
+            await self.checkpoint(RangeMap.parse(row.ranges), version)
+
     async def moved(self, home: str, location: Location | None, version: Version) -> None:
         """The same bytes go on to arrive from another place, which has validators of its own."""
         self.home, self.location = home, location

@@ -19,6 +19,7 @@ from engine.transfer.config import TransferConfig
 from engine.transfer.hosts import Hosts
 from engine.transfer.job import Job
 from engine.transfer.live import SUFFIX
+from engine.transfer.options import read_options
 from engine.transfer.queue import Queue
 from engine.transfer.ranges import RangeMap
 from engine.transfer.reader import Arrival, WaitingRoom
@@ -58,15 +59,24 @@ class Roster:
         """A job for an item that is not whole: queued from `due` on, or resting as its state says."""
         arrival = Arrival(self._room, partial(self._open, item.id), present=_present(row), size=row.size)
         sources = self.catalogue.sources(item.id)
-        job = Job(item.id, sources[0].host if sources else "", arrival, retry_at_ns=row.retry_at_ns)
+        on_demand = read_options(row.options).on_demand
+        host = sources[0].host if sources else ""
+        job = Job(item.id, host, arrival, retry_at_ns=row.retry_at_ns, on_demand=on_demand)
         self.jobs[item.id] = job
         self._stopped.pop(item.id, None)
         if item.state in (State.QUEUED, State.DOWNLOADING):
-            self.push(job, due=due)
+            self.line_up(job, due=due)
         else:
             job.is_starved = item.state is State.PAUSED and row.retry_at_ns is not None
             arrival.rest(item.error or PAUSED)
         return job
+
+    def line_up(self, job: Job, *, due: float = 0.0) -> None:
+        """Into the queue; but one that is fetched on demand waits outside of it, once it is known how long it is,
+        until somebody wants to read."""
+        arrival = job.arrival
+        if not job.on_demand or arrival.size is None or arrival.waiters or arrival.soon(trio.current_time()):
+            self.push(job, due=due)
 
     def push(self, job: Job, *, due: float) -> None:
         self.queue.push(job.item, job.host, due=due, now=trio.current_time())
@@ -77,7 +87,11 @@ class Roster:
     def promote(self, item: ItemId) -> None:
         """A reader waits for it: it goes first, and our own backoff is cut short. What a server asked for is not."""
         job = self.jobs.get(item)
-        if job is not None and item in self.queue:
+        if job is None:
+            return
+        if job.on_demand and job.run is None and job.arrival.resting is None and item not in self.queue:
+            self.queue.push(item, job.host)
+        if item in self.queue:
             self.queue.promote(item)
             self.queue.hurry(item, job.failed_at + self.config.reader_backoff, trio.current_time())
             self.bell.ring()

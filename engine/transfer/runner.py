@@ -18,7 +18,7 @@ from engine.ports import Edit
 from engine.sources.stream import Fault, StreamSource
 from engine.transfer.attempt import Attempt
 from engine.transfer.job import Job, Run
-from engine.transfer.outcome import Again, Lost, NoSpace, Outcome, Retry, what_next
+from engine.transfer.outcome import Again, Idle, Lost, NoSpace, Outcome, Retry, what_next
 from engine.transfer.roster import Roster
 from engine.types import ItemId, State
 
@@ -124,6 +124,9 @@ class Runner:
         match outcome:
             case Again() as failure:
                 await self._failed(job, failure, roster.record(row).urls, row.attempts)
+            case Idle():
+                await roster.record(row).queued()
+                roster.line_up(job)
             case NoSpace(why):
                 _log.info("item %d: %s", job.item, why)
                 job.is_starved = True

@@ -15,7 +15,7 @@ from engine.transfer.growth import Growth
 from engine.transfer.hosts import Hosts
 from engine.transfer.judge import Changed
 from engine.transfer.mirrors import Mirror
-from engine.transfer.outcome import Again, NoSpace
+from engine.transfer.outcome import Again, Idle, NoSpace
 from engine.transfer.pace import Speedometer
 from engine.transfer.reader import Arrival
 from engine.transfer.record import Record
@@ -41,7 +41,7 @@ class Broken:
     why: str
 
 
-Verdict: TypeAlias = Complete | Blob | Changed | Broken | Again | NoSpace
+Verdict: TypeAlias = Complete | Blob | Changed | Broken | Again | NoSpace | Idle
 
 
 @dataclass

@@ -184,6 +184,8 @@ def open_staged(
             break
     else:
         staged.trust_nothing()
+        if version is not None and version.validator is not None:
+            staged.version = version  # what the first bytes will have to be of
     os.ftruncate(fd, staged.ranges.end)  # what lies behind was never vouched for, and the file may end up shorter
     return staged
 

@@ -70,6 +70,8 @@ class Upkeep:
             scope.shield = True
             try:
                 await self.checkpoint()
+                if self._file.version is not None:
+                    await self._record.noted(self._file.version)
             except (StagingLost, StoreFull) as error:
                 _log.info("item %d: the last checkpoint failed: %s", self._record.item, error)
 
