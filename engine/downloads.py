@@ -42,6 +42,12 @@ class Downloads:
     async def skip(self, item: ItemId) -> None:
         await self._torrents.skip(item)
 
+    def mode(self, item: ItemId) -> str | None:
+        return self._of(item).mode(item)
+
+    async def set_mode(self, item: ItemId, mode: str) -> None:
+        await self._of(item).set_mode(item, mode)
+
     def _of(self, item: ItemId) -> TransferManager | TorrentManager:
         """Streams are asked first: they know without a look into the catalogue."""
         return self._torrents if not self._streams.owns(item) and self._torrents.owns(item) else self._streams

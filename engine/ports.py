@@ -439,6 +439,12 @@ class Transfers(Protocol):
     async def skip(self, item: ItemId) -> None:
         """A file in a torrent is not wanted; `resume` wants it again. BadRequest for what is none."""
 
+    def mode(self, item: ItemId) -> str | None:
+        """`full`, or `on-demand`: only what readers ask for is fetched. None for an item that is not arriving."""
+
+    async def set_mode(self, item: ItemId, mode: str) -> None:
+        """BadRequest for another word, or where it cannot be changed. Nothing happens to what is not arriving."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ingested:

@@ -33,7 +33,7 @@ from engine.sources.torrent.metadata import Metainfo, read_metainfo
 from engine.sources.torrent.session import TorrentSession
 from engine.torrents.describing import GIVEN, SELECT, describe
 from engine.torrents.folders import Folders, new_folder_name
-from engine.torrents.job import Files, Job, Run
+from engine.torrents.job import ON_DEMAND, Files, Job, Run
 from engine.torrents.options import check_options
 from engine.torrents.reader import TorrentReader
 from engine.torrents.selecting import check_select, unwanted
@@ -421,6 +421,27 @@ class TorrentManager:
             return
         await self._catalogue.edit(item, Edit(state=State.SKIPPED))
         self._change_wanted(found[0], found[1], wanted=False)
+
+    def mode(self, item: ItemId) -> str | None:
+        """Of the torrent that the item belongs to."""
+        job = self._job(item)
+        return None if job is None else ON_DEMAND if job.on_demand else "full"
+
+    async def set_mode(self, item: ItemId, mode: str) -> None:
+        """Of the whole torrent, which begins anew with what it has."""
+        check_options({"mode": mode})
+        job = self._job(item)
+        if job is None or self.mode(item) == mode:
+            return
+        await self._halt(job)
+        top = self._catalogue.item(job.item)
+        if self._jobs.get(job.item) is not job or top is None:
+            return
+        job.options = {**job.options, "mode": mode}
+        await self._catalogue.set_torrent_options(job.item, job.options)
+        if job.resting is None:
+            await self._settle_queued(top)
+            self._push(job)
 
     async def _want(self, root: ItemId, item: ItemId) -> None:
         found = self._catalogue.torrent_of(item)

@@ -58,6 +58,9 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--allow-downgrade", action="store_true", help="follow redirects from https to http")
     parser.add_argument("--any-type", action="store_true", help="accept a web page where the name promises a file")
+    parser.add_argument(
+        "--on-demand", action="store_true", help="fetch only what is read, as it is read, and keep that"
+    )
     parser.add_argument("--paused", action="store_true", help="do not begin before tagfs resume")
     declare_json(parser)
 
@@ -148,6 +151,8 @@ def _options(options: argparse.Namespace) -> dict[str, str]:
     told = {"allow-downgrade": "yes"} if options.allow_downgrade else {}
     if options.any_type:
         told["any-type"] = "yes"
+    if options.on_demand:
+        told["mode"] = "on-demand"
     for option in options.option:
         name, equals, value = option.partition("=")
         if not equals or not name.strip():

@@ -127,7 +127,12 @@ class Downloads(Part):
 
     def _going_on(self, items: Sequence[ItemId]) -> bool:
         active = (State.QUEUED, State.DOWNLOADING, State.WRITING)
-        return any(row.state in active and row.trashed_ns is None for row in self._rows(items))
+        rows = [row for row in self._rows(items) if row.state in active and row.trashed_ns is None]
+        return not all(self._is_idle(row) for row in rows)
+
+    def _is_idle(self, row: Item) -> bool:
+        """Fetched on demand, and nobody reads: to wait for its end would be to wait for ever."""
+        return row.state is State.QUEUED and row.size is not None and self.transfers.mode(row.id) == "on-demand"
 
     async def _status(self, items: Sequence[ItemId], limit: int) -> StatusView:
         rows = sorted(self._rows(items), key=lambda item: (_ORDER.get(item.state, _LAST), item.id))

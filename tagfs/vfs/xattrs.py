@@ -25,6 +25,7 @@ ORIGIN = "user.xdg.origin.url"
 REFERRER = "user.xdg.referrer.url"
 RATING = "user.baloo.rating"
 STATE = "user.tagfs.state"
+MODE = "user.tagfs.mode"
 OWN_PREFIX = "user.tagfs."
 INHERITED = OWN_PREFIX + "inherited"
 VALUE_MAX = 65536
@@ -53,6 +54,7 @@ class Xattrs:
             INHERITED: self._inherited,
             ORIGIN: self._origin,
             STATE: lambda item: item.state.value,
+            MODE: lambda item: self._context.transfers.mode(item.id),
             OWN_PREFIX + "id": lambda item: str(item.id),
             OWN_PREFIX + "progress": self._progress,
             OWN_PREFIX + "speed": self._speed,
@@ -100,6 +102,8 @@ class Xattrs:
             await self._edit(item, Edit(add=[_tag(f"{tag}:{_text(value)}" if value else tag)]))
         elif name == STATE:
             await self._set_state(item, _text(value))
+        elif name == MODE:
+            await self._set_mode(self._row(item), _text(value))
         elif name == RATING:
             await self._set_rating(item, value)
         elif name.startswith(OWN_PREFIX):
@@ -184,6 +188,11 @@ class Xattrs:
             await self._context.transfers.skip(item)
         else:
             raise OSError(errno.EINVAL, f"{STATE} can be set to paused, queued or skipped, not to {state!r}")
+
+    async def _set_mode(self, item: Item, mode: str) -> None:
+        if self._context.transfers.mode(item.id) is None:
+            raise OSError(errno.EPERM, f"{MODE} is for what is arriving, and {item.name!r} is not")
+        await self._context.transfers.set_mode(item.id, mode)
 
     async def _set_rating(self, item: ItemId, value: bytes) -> None:
         """Stored as given, and also the tag rating:N."""

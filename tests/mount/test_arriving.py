@@ -119,6 +119,28 @@ def test_the_last_byte_comes_first(mount: Mount, served: Path, slow: Nginx) -> N
     assert any(access.start >= BIG * MIB - 16 * MIB and access.start > 0 for access in slow.log())
 
 
+def test_on_demand_only_what_is_read_is_here(mount: Mount, served: Path, slow: Nginx) -> None:
+    sha256 = make(served / "f.bin", BIG * MIB)
+    mount.tagfs("add", "--on-demand", slow.url("f.bin"))
+    file = mount / "files/f.bin"
+    mount.wait_for(lambda: file.stat().st_size == BIG * MIB)
+    with file.open("rb") as ours, (served / "f.bin").open("rb") as original:
+        for there in (ours, original):
+            there.seek(-5000, os.SEEK_END)
+        assert ours.read() == original.read()
+    assert os.getxattr(file, "user.tagfs.mode") == b"on-demand"
+    assert file.stat().st_blocks * 512 < BIG * MIB
+    with pytest.raises(OSError, match="Invalid argument"):
+        os.setxattr(file, "user.tagfs.mode", b"sometimes")
+    os.setxattr(file, "user.tagfs.mode", b"full")
+    mount.settle(file)
+    assert os.getxattr(file, "user.tagfs.sha256").decode() == sha256
+    with pytest.raises(OSError, match="No data available"):
+        os.getxattr(file, "user.tagfs.mode")
+    with pytest.raises(OSError, match="not permitted"):
+        os.setxattr(file, "user.tagfs.mode", b"full")
+
+
 def test_reading_waits_and_sees_the_right_bytes(mount: Mount, served: Path, slow: Nginx) -> None:
     make(served / "f.bin", 8 * MIB)
     mount.sh(f"ln -s {slow.url('f.bin')} files/")

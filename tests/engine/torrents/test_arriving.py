@@ -77,6 +77,21 @@ async def test_a_magnet_link_becomes_a_folder_in_place(tmp_path: Path, seeds: Pe
         assert {child.state for child in tree.values()} == {State.COMPLETE}
 
 
+async def test_the_mode_of_a_torrent_that_rests_can_be_changed(tmp_path: Path, seeds: Peer) -> None:
+    path = film(tmp_path / "s") / "film.mkv"
+    torrent = make_torrent(path, piece_size=16384)
+    seeds.seed(torrent, path.parent)
+    async with torrents(tmp_path / "state") as here:
+        link = torrent.magnet(peers=[seeds.address])
+        item = await here.add(link, options={"mode": "on-demand"}, paused=True)
+        assert here.manager.mode(item.id) == "on-demand"
+        await here.manager.set_mode(item.id, "full")
+        assert here.manager.mode(item.id) == "full"
+        await here.manager.resume(item.id)
+        item = await here.until(item, State.SEEDING)
+        assert here.content(item) == path.read_bytes()
+
+
 async def test_the_size_of_a_magnet_link_is_waited_for(tmp_path: Path, seeds: Peer) -> None:
     path = film(tmp_path / "s") / "film.mkv"
     torrent = make_torrent(path, piece_size=16384)

@@ -180,6 +180,8 @@ class TestAdd:
         assert tagfs("add", "http://h/a", "-H", "nothing").code == exits.USAGE
         assert tagfs("add", "http://h/a", "-o", "mode=on-demand", "--option", "split = 2").code == exits.OK
         assert verbs.seen_options == {"mode": "on-demand", "split": "2"}
+        assert tagfs("add", "http://h/a", "--on-demand").code == exits.OK
+        assert verbs.seen_options == {"mode": "on-demand"}
         assert tagfs("add", "http://h/a", "-o", "nothing").code == exits.USAGE
 
     def test_a_missing_list_is_one_sentence(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
