@@ -14,6 +14,7 @@ from typing import Protocol
 
 from pyroaring import BitMap
 
+from engine.errors import StoreFull
 from engine.types import (
     Blob,
     Change,
@@ -132,6 +133,7 @@ class Arrived:
     size: int
     digests: Mapping[str, str] = field(default_factory=dict)
     state: State = State.COMPLETE
+    edit: Edit = field(default_factory=Edit)  # of name, mode and times, on the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,7 @@ class Catalogue(Protocol):
     async def set_magnet(self, item: ItemId, magnet: str) -> None: ...
     async def set_torrent_options(self, item: ItemId, options: Mapping[str, str]) -> None: ...
     async def complete_many(self, arrived: Sequence[Arrived]) -> None:
-        """As `complete`, for many; items that have gone are left out."""
+        """As `complete`, for many, none of whose old content is kept; items that have gone are left out."""
 
     async def settle_folder(self, item: ItemId, state: State, error: str | None = None) -> None:
         """The state of a folder item and of all folders in it, or of a file."""
@@ -460,6 +462,14 @@ class Witness(Protocol):
     def agrees(self) -> bool: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Small content in memory, with the SHA-256 that it has."""
+
+    sha256: str
+    data: bytes | bytearray
+
+
 class Blobs(Protocol):
     """Content by SHA-256. Files in the store never change."""
 
@@ -491,6 +501,10 @@ class Blobs(Protocol):
 
     async def lend(self, sha256: str, path: str) -> None:
         """The blob under a second name, read-only, for who reads files by path; `path` is replaced."""
+
+    async def put_many(self, contents: Sequence[Content]) -> list[StoreFull | OSError | None]:
+        """The same door for small contents in memory, which are made durable together: one sync of a folder serves
+        all that came into it. Returns what went wrong with each; None: it is in the store, whole and durable."""
 
     def discard_staging(self, name: str) -> None: ...
     def hold(self, sha256: str) -> None:

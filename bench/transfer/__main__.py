@@ -11,10 +11,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.transfer import http_large, http_long_line, torrent
+from bench.transfer import http_large, http_long_line, http_small, torrent
 
 SCENARIOS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "http-large": lambda folder, chosen: http_large.measure(folder, chosen.mib, chosen.rounds),
+    "http-small": lambda folder, chosen: http_small.measure(folder, chosen.rounds),
     "http-long-line": lambda folder, chosen: http_long_line.measure(folder, chosen.mib, chosen.rounds),
     "torrent-v1": lambda folder, chosen: torrent.measure(folder, chosen.mib, chosen.rounds, "v1", chosen.host),
     "torrent-hybrid": lambda folder, chosen: torrent.measure(folder, chosen.mib, chosen.rounds, "hybrid", chosen.host),

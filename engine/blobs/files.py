@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 from engine.blobs.hashing import Digester
-from engine.disk import clone_or_copy, kill_point
+from engine.disk import clone_or_copy, kill_point, write_at
 from engine.ports import Witness
 
 SHA256: Final = re.compile("[0-9a-f]{64}")
@@ -87,6 +87,19 @@ def seal(path: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def write_new(path: str, data: bytes | bytearray) -> int:
+    """A new file of that content, read-only, not durable yet; returns its descriptor."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        write_at(fd, data, 0)
+        os.fchmod(fd, BLOB_MODE)
+    except BaseException:
+        os.close(fd)
+        os.unlink(path)
+        raise
+    return fd
 
 
 def regular_size(path: str) -> int | None:

@@ -19,17 +19,27 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import trio
 
-from engine.blobs.files import SHA256, advance, hash_whole, link_into, list_blobs, regular_size, seal, sweep_folder
+from engine.blobs.files import (
+    SHA256,
+    advance,
+    hash_whole,
+    link_into,
+    list_blobs,
+    regular_size,
+    seal,
+    sweep_folder,
+    write_new,
+)
 from engine.blobs.hashing import Digester
 from engine.digests import check_digests
 from engine.disk import Disk, fsync_dir, full_is_store_full, kill_point
-from engine.errors import BadRequest, DigestMismatch, SourceFailed
-from engine.ports import Ingested, Witness
+from engine.errors import BadRequest, DigestMismatch, SourceFailed, StoreFull
+from engine.ports import Content, Ingested, Witness
 
 _STAGING_NAME = re.compile(r"[0-9a-z]+(\.[a-z]+)?")
 
@@ -197,13 +207,13 @@ class BlobStore:
         if regular_size(target) == size:
             if not os.path.samefile(target, path):
                 link_into(target, path, temporary)
-            self._make_durable(os.path.dirname(target))
+            self._make_durable([os.path.dirname(target)])
             return
         seal(path)
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
         link_into(path, target, temporary)
         kill_point("adopt.linked")
-        self._make_durable(os.path.dirname(target))
+        self._make_durable([os.path.dirname(target)])
 
     def _place(self, staging: str, sha256: str, size: int) -> None:
         """In a disk thread, one at a time for each digest."""
@@ -217,15 +227,65 @@ class BlobStore:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             os.rename(staging, target)
             kill_point("ingest.renamed")
-        self._make_durable(folder)
+        self._make_durable([folder])
         kill_point("ingest.placed")
 
-    def _make_durable(self, folder: str) -> None:
-        """Also for content that was there: the process that placed it may have died before it got here."""
-        fsync_dir(folder)
-        if folder not in self._durable_folders:
+    async def put_many(self, contents: Sequence[Content]) -> list[StoreFull | OSError | None]:
+        """See `ports.Blobs.put_many`."""
+        for content in contents:
+            self.touch(content.sha256)
+        async with AsyncExitStack() as doors:
+            for sha256 in sorted({content.sha256 for content in contents}):  # in order: no two wait for each other
+                await doors.enter_async_context(self._door(sha256))
+            return await self.disk.run(self._put_all, list(contents))
+
+    def _put_all(self, contents: list[Content]) -> list[StoreFull | OSError | None]:
+        """In a disk thread. Where a group fails each is tried alone, so that one failure costs no other."""
+        try:
+            with full_is_store_full():
+                self._put_group({content.sha256: content.data for content in contents})
+        except (StoreFull, OSError) as error:
+            if len(contents) == 1:
+                return [error]
+            return [self._put_all([content])[0] for content in contents]
+        return [None] * len(contents)
+
+    def _put_group(self, contents: Mapping[str, bytes | bytearray]) -> None:
+        """All are whole and durable under names of their own before the first gets its final one."""
+        staged: dict[str, tuple[str, int]] = {}  # sha256 -> path, descriptor
+        folders = {os.path.dirname(self.path(sha256)) for sha256 in contents}
+        try:
+            for sha256, data in contents.items():
+                if regular_size(self.path(sha256)) != len(data):
+                    path = self.staging_path(secrets.token_hex(16))
+                    staged[sha256] = path, write_new(path, data)
+            for _, fd in staged.values():
+                os.fsync(fd)
+            kill_point("put.fsynced")
+            for folder in folders:
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+            for sha256, (path, _) in staged.items():
+                os.rename(path, self.path(sha256))
+        except BaseException:
+            for path, _ in staged.values():
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+            raise
+        finally:
+            for _, fd in staged.values():
+                os.close(fd)
+        kill_point("put.renamed")
+        self._make_durable(folders)
+        kill_point("put.placed")
+
+    def _make_durable(self, folders: Collection[str]) -> None:
+        """The names in them, and theirs. Also for content that was there: the process that placed it may have died
+        before it got here. In a disk thread."""
+        for folder in folders:
+            fsync_dir(folder)
+        if not self._durable_folders.issuperset(folders):
             fsync_dir(self._blobs)
-            self._durable_folders.add(folder)
+            self._durable_folders.update(folders)
 
     @asynccontextmanager
     async def _door(self, sha256: str) -> AsyncIterator[None]:

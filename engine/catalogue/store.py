@@ -245,7 +245,7 @@ class SqliteCatalogue:
         await self._write(torrents.set_options, item, dict(options))
 
     async def complete_many(self, arrived: Sequence[Arrived]) -> None:
-        await self._write(torrents.complete_many, list(arrived))
+        await self._write(content.complete_many, list(arrived))
 
     async def settle_folder(self, item: ItemId, state: State, error: str | None = None) -> None:
         await self._write(torrents.settle_folder, item, state, error)

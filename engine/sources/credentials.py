@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.cookiejar
 import netrc
-from typing import Any
 
 from engine.errors import BadRequest
 from engine.sources.urls import basic
@@ -33,10 +32,3 @@ def read_cookies(path: str | None) -> list[http.cookiejar.Cookie]:
     except (OSError, http.cookiejar.LoadError, UnicodeDecodeError) as error:
         raise BadRequest(f"The cookies file cannot be read: {error}.") from error
     return list(jar)
-
-
-class NoCookies(http.cookiejar.DefaultCookiePolicy):
-    """For the client's own jar: what servers set is kept for one chain of redirects, not for ever."""
-
-    def set_ok(self, cookie: http.cookiejar.Cookie, request: Any) -> bool:
-        return False

@@ -1,39 +1,62 @@
 """HTTP(S) as a stream of bytes: requests, redirects, heads and bodies. On the trio thread.
 
-With `network`, the only file that knows httpx. Its errors are translated here; everything above sees `FetchFailed`.
-
-Bodies are asked for without content coding and passed on raw. The rest of a large body of known length is read from the
-socket into one buffer of 1 MiB: on loopback 0.6 s for a GiB, against 1.1 to 3 s through httpx and h11, which copy each
-byte four times.
+The bytes go over `wire`, or through a proxy over `network`; here is what both have in common. Bodies are asked for
+without content coding and passed on raw.
 """
 
 from __future__ import annotations
 
-import http.cookiejar
+import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final
+from typing import Final, Protocol
 
-import httpcore
 import httpx
 import trio
 
 from engine.errors import BadRequest
 from engine.sources.addresses import is_public
 from engine.sources.config import HttpConfig
-from engine.sources.credentials import NoCookies, read_cookies, read_netrc
+from engine.sources.cookies import Cookies
+from engine.sources.credentials import read_cookies, read_netrc
 from engine.sources.headers import read_head
-from engine.sources.network import PoolTransport, make_pool, tls_context
+from engine.sources.network import Proxied, tls_context
 from engine.sources.redirects import REDIRECTS, Hop, first_hop, follow
 from engine.sources.stream import Ask, Fault, FetchFailed, Framing, Head
-from engine.sources.urls import host_of, public_url
+from engine.sources.urls import DEFAULT_PORTS, host_of, public_url
+from engine.sources.wire import Endpoint, Fields, Wire
 
-BUFFER: Final = 1 << 20  # bytes of a direct read
-DIRECT_FROM: Final = 4 << 20  # bytes still to come that make it worth not using the connection again
+# What needs no normalising, which is four of five URLs: parsing by httpx costs 60 us.
+_PLAIN_URL: Final = re.compile(
+    r"(https?)://([a-z0-9](?:[a-z0-9-]*[a-z0-9.])*)(?::([0-9]{1,5}))?"
+    r"(/(?:[A-Za-z0-9_~!$&'()*+,;=:@/-]|(?<!/)\.|%[0-9A-F]{2})*(?:\?(?:[A-Za-z0-9._~!$&()*+,;=:@/?-]|%[0-9A-F]{2})*)?)"
+)
+
+
+class Response(Protocol):
+    """An answer whose head has arrived, whoever brought it."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def fields(self) -> Sequence[tuple[bytes, bytes]]: ...
+    @property
+    def is_http2(self) -> bool: ...
+    @property
+    def peer(self) -> str | None:
+        """The address that answered; None where that is not known."""
+
+    @property
+    def is_cancellable(self) -> bool: ...
+    def begin(self, framing: Framing, length: int | None) -> None:
+        """What the head says of the body's end. Before the first `receive`."""
+
+    async def receive(self) -> bytes | memoryview: ...
+    async def aclose(self) -> None: ...
 
 
 class HttpSource:
@@ -42,28 +65,21 @@ class HttpSource:
     BadRequest when the config names files or a proxy that cannot be used."""
 
     def __init__(self, config: HttpConfig | None = None) -> None:
-        self._config = config or HttpConfig()
-        self._logins = read_netrc(self._config.netrc)
-        self._cookies = read_cookies(self._config.cookies)
+        self._config = config = config or HttpConfig()
+        self._logins = read_netrc(config.netrc)
+        self._cookies = read_cookies(config.cookies)
+        self._headers = {
+            "Accept": "*/*",
+            "User-Agent": config.user_agent,
+            **config.headers,
+            "Accept-Encoding": "identity",
+        }
         try:
-            context = tls_context(self._config)
-            self._anywhere = self._client(context, public_only=False)
-            self._public = self._client(context, public_only=True)
+            context = tls_context(config)
+            self._proxied = None if config.proxy is None else Proxied(config, context)
         except (OSError, ValueError, httpx.InvalidURL, ssl.SSLError) as error:
             raise BadRequest(f"The HTTP settings cannot be used: {error}.") from error
-
-    def _client(self, context: ssl.SSLContext, *, public_only: bool) -> httpx.AsyncClient:
-        config = self._config
-        proxied = config.proxy is not None
-        return httpx.AsyncClient(
-            transport=PoolTransport(
-                make_pool(config, context, public_only=public_only), literal_public_only=public_only and proxied
-            ),
-            headers={"Accept": "*/*", "User-Agent": config.user_agent, **config.headers, "Accept-Encoding": "identity"},
-            timeout=httpx.Timeout(config.read_timeout, connect=config.connect_timeout, pool=None),
-            cookies=http.cookiejar.CookieJar(NoCookies()),
-            trust_env=False,
-        )
+        self.wire = Wire(config, context)
 
     async def __aenter__(self) -> HttpSource:
         return self
@@ -71,34 +87,30 @@ class HttpSource:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
-            await self._anywhere.aclose()
-            await self._public.aclose()
+        self.wire.close()
+        if self._proxied is not None:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+                await self._proxied.close()
 
     @asynccontextmanager
     async def open(self, ask: Ask) -> AsyncIterator[HttpBody]:
         """See `stream.StreamSource`."""
         response, hop = await self._chain(ask)
-        body = HttpBody(response, _head(response, hop), self._config.read_timeout)
         try:
-            yield body
+            yield HttpBody(response, _head(response, hop))
         finally:
-            await body.aclose()
+            await response.aclose()
 
-    async def _chain(self, ask: Ask) -> tuple[httpx.Response, Hop]:
+    async def _chain(self, ask: Ask) -> tuple[Response, Hop]:
         """Send, and follow redirects with the rules of `redirects`. Cookies live as long as the chain."""
-        jar = http.cookiejar.CookieJar()
-        for cookie in self._cookies:
-            jar.set_cookie(cookie)
-        cookies = httpx.Cookies(jar)
+        cookies = Cookies(self._cookies)
         hop = first_hop(ask.url, ask.headers, public_only=ask.public_only)
         for _ in range(self._config.max_redirects + 1):
             response = await self._send(hop, ask, cookies)
-            location = response.headers.get("location")
-            if response.status_code not in REDIRECTS or location is None:
+            if response.status not in REDIRECTS or (location := _location(response)) is None:
                 return response, hop
-            with _translated(hop.url):
-                from_public = _came_from_public(response, proxied=self._config.proxy is not None)
+            # Behind a proxy it cannot be told who answered: taken for somebody out there.
+            from_public = response.peer is None or is_public(response.peer)
             await response.aclose()
             hop = follow(
                 hop,
@@ -111,8 +123,8 @@ class HttpSource:
             f"{public_url(ask.url)} redirects more than {self._config.max_redirects} times.", Fault.STUBBORN
         )
 
-    async def _send(self, hop: Hop, ask: Ask, cookies: httpx.Cookies) -> httpx.Response:
-        client = self._public if hop.public_only else self._anywhere
+    async def _send(self, hop: Hop, ask: Ask, cookies: Cookies) -> Response:
+        endpoint, host, target = _parts(hop)
         headers = dict(hop.headers)
         if "Authorization" not in headers and (login := self._logins.get(host_of(hop.url))):
             headers["Authorization"] = login
@@ -120,128 +132,60 @@ class HttpSource:
             headers["Range"] = f"bytes={ask.start}-{'' if ask.end is None else ask.end - 1}"
             if ask.if_range is not None:
                 headers["If-Range"] = ask.if_range
-        with _translated(hop.url):
-            request = client.build_request("GET", hop.url, headers=headers)
-            cookies.set_cookie_header(request)
-            with trio.fail_after(self._config.connect_timeout + self._config.header_timeout):
-                response = await client.send(request, stream=True, auth=None, follow_redirects=False)
-        cookies.extract_cookies(response)
-        if len(response.headers.raw) > self._config.max_headers:
+        if (cookie := cookies.header(hop.url)) is not None:
+            headers["Cookie"] = cookie
+        fields = [(b"Host", host), *_fields(endpoint.host, self._headers, headers)]
+        response: Response = await (self._proxied or self.wire).get(endpoint, target, fields)
+        if len(response.fields) > self._config.max_headers:
             await response.aclose()
             raise FetchFailed(f"{host_of(hop.url)} sends more than {self._config.max_headers} headers.", Fault.STUBBORN)
+        cookies.take(hop.url, response.fields)
         return response
 
 
 class HttpBody:
     """Implements `stream.Body`."""
 
-    def __init__(self, response: httpx.Response, head: Head, timeout: float) -> None:
+    def __init__(self, response: Response, head: Head) -> None:
         self.head = head
-        self._response = response
-        self._timeout = timeout
-        self._parts = response.aiter_raw(None)
-        self._left = head.length if head.framing is Framing.LENGTH else None  # bytes to come; None: not known
-        self._begun = self._ended = False
-        self._buffer: bytearray | None = None  # once reading directly
-
-    async def receive(self) -> bytes | memoryview:
-        if self._ended:
-            return b""
-        with _translated(self.head.url):
-            data = await (self._receive() if self._buffer is None else self._receive_directly(self._buffer))
-        self._ended = not data
-        if self._left is not None:
-            self._left -= len(data)
-            if self._buffer is None and self._left >= DIRECT_FROM and _is_plain(self._response):
-                # The part before was all that h11 had buffered: the rest comes straight from the socket.
-                self._buffer = bytearray(BUFFER)
-        return data
-
-    async def _receive(self) -> bytes:
-        self._begun = True
-        with trio.fail_after(self._timeout):
-            return await anext(self._parts, b"")
-
-    async def _receive_directly(self, buffer: bytearray) -> memoryview:
-        assert self._left is not None
-        if self._left == 0:
-            return memoryview(b"")
-        socket: trio.socket.SocketType = self._response.extensions["network_stream"].get_extra_info("socket")
-        with trio.fail_after(self._timeout):
-            count = await socket.recv_into(buffer, min(len(buffer), self._left))
-        if count == 0:
-            raise httpcore.ReadError("peer closed connection")
-        return memoryview(buffer)[:count]
-
-    async def aclose(self) -> None:
-        if self._begun:
-            # httpx and httpcore nest generators, and a generator left in the middle would wait for the garbage
-            # collector, which trio warns of. A cancelled read ends them all; it also closes the connection.
-            with trio.CancelScope() as scope, suppress(FetchFailed), _translated(self.head.url):
-                scope.cancel()
-                while await anext(self._parts, b""):
-                    pass
-        await self._response.aclose()
+        self.receive = response.receive
+        self.is_cancellable = response.is_cancellable
+        response.begin(head.framing, head.length)
 
 
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    """The seam where errors of the network, of httpcore and of httpx become FetchFailed."""
+def _parts(hop: Hop) -> tuple[Endpoint, bytes, bytes]:
+    """Whom to ask, as who, and for what: (endpoint, Host, request target)."""
+    plain = _PLAIN_URL.fullmatch(hop.url)
+    if plain is not None:
+        scheme, host, port, target = plain.groups()
+        shown = f"{host}:{port}" if port else host
+        endpoint = Endpoint(host, int(port or DEFAULT_PORTS[scheme]), scheme == "https", hop.public_only)
+        return endpoint, shown.encode("ascii"), target.encode("ascii")
     try:
-        yield
-    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError) as error:
-        raise _failure(host_of(url), error) from error
-    except (httpcore.UnsupportedProtocol, httpx.InvalidURL, httpx.HTTPError, UnicodeError) as error:
-        raise FetchFailed(f"{public_url(url)} cannot be asked for: {error}.", Fault.FINAL) from error
-    except trio.TooSlowError as error:
-        raise FetchFailed(f"{host_of(url)} did not answer in time.") from error
-    except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise FetchFailed(f"The connection to {host_of(url)} broke: {error}.") from error
+        url = httpx.URL(hop.url)
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise FetchFailed(f"{public_url(hop.url)} cannot be asked for: {error}.", Fault.FINAL) from error
+    host = url.raw_host.decode("ascii")
+    endpoint = Endpoint(host, url.port or DEFAULT_PORTS[url.scheme], url.scheme == "https", hop.public_only)
+    return endpoint, url.netloc, url.raw_path
 
 
-def _failure(host: str, error: Exception) -> FetchFailed:
-    text = str(error).rstrip(".")
-    match error:
-        case httpcore.ConnectTimeout():
-            return FetchFailed(f"{host} could not be reached in time.")
-        case httpcore.TimeoutException():
-            return FetchFailed(f"{host} did not answer in time.")
-        case httpcore.ConnectError() if _cause(error, ssl.SSLCertVerificationError):
-            return FetchFailed(f"The certificate of {host} cannot be trusted: {text}.", Fault.STUBBORN)
-        case httpcore.ConnectError():
-            return FetchFailed(f"{host} could not be reached: {text}.")
-        case httpcore.ProxyError():
-            return FetchFailed(f"The proxy refused to connect to {host}: {text}.")
-        case httpcore.LocalProtocolError():
-            return FetchFailed(f"The request to {host} cannot be sent: {text}.", Fault.FINAL)
-        case httpcore.RemoteProtocolError() if "peer closed" in text or "disconnected" in text:
-            return FetchFailed(f"{host} closed the connection early.")
-        case httpcore.RemoteProtocolError():
-            return FetchFailed(f"{host} does not speak HTTP properly: {text}.", Fault.STUBBORN)
-    return FetchFailed(f"The connection to {host} broke: {text or 'it was closed'}.")
+def _fields(host: str, *groups: Mapping[str, str]) -> Fields:
+    """As bytes; of two of one name the later one counts."""
+    found = {name.lower(): (name, value) for group in groups for name, value in group.items()}
+    try:
+        return [(name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in found.values()]
+    except UnicodeEncodeError as error:
+        raise FetchFailed(f"The request to {host} cannot be sent: a header has no proper name.", Fault.FINAL) from error
 
 
-def _cause(error: BaseException | None, kind: type[BaseException]) -> bool:
-    while error is not None:
-        if isinstance(error, kind):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _location(response: Response) -> str | None:
+    """Bytes that are not UTF-8 stay what they are."""
+    found = [value for name, value in response.fields if name.lower() == b"location"]
+    return found[0].decode("utf-8", "surrogateescape") if found else None
 
 
-def _head(response: httpx.Response, hop: Hop) -> Head:
-    fields = ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw)
-    head = read_head(response.status_code, hop.url, fields, now=time.time(), http2=response.http_version == "HTTP/2")
-    return replace(head, public_only=hop.public_only)
-
-
-def _came_from_public(response: httpx.Response, *, proxied: bool) -> bool:
-    """Whether the server that answered is somebody out there. Behind a proxy that cannot be told: taken for yes."""
-    address: Any = response.extensions["network_stream"].get_extra_info("server_addr")
-    return proxied or (address is not None and is_public(str(address[0])))
-
-
-def _is_plain(response: httpx.Response) -> bool:
-    """Whether the body's bytes lie in the socket as they are: HTTP/1.1 without TLS."""
-    stream = response.extensions["network_stream"]
-    return response.http_version != "HTTP/2" and stream.get_extra_info("ssl_object") is None
+def _head(response: Response, hop: Hop) -> Head:
+    fields = ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.fields)
+    head = read_head(response.status, hop.url, fields, now=time.time(), http2=response.is_http2)
+    return replace(head, public_only=hop.public_only) if hop.public_only else head

@@ -1,74 +1,108 @@
-"""The sockets below HTTP: address policy at connect time, proxies, TLS. With `http`, the only user of httpx/httpcore.
+"""HTTP through a proxy, by httpcore: forward proxies, CONNECT tunnels, SOCKS5. On the trio thread.
 
-Two pools live side by side, one that connects anywhere (what the user typed) and one that connects to public addresses
-alone (where strangers send us). A connection made under one rule is thus never used again under the other.
+The only file that knows httpcore, whose errors are translated here. How many connections are open is the transfer
+queue's decision, not the pool's. A proxy looks names up itself: of a stranger's URL only literal addresses are judged.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import Any
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import httpcore
 import httpx
 import trio
 
-from engine.sources.addresses import is_public
 from engine.sources.config import HttpConfig
-from engine.sources.stream import Fault, FetchFailed
+from engine.sources.sockets import require_public
+from engine.sources.stream import Fault, FetchFailed, Framing
+from engine.sources.urls import DEFAULT_PORTS
+from engine.sources.wire import BUFFER, IDLE_SECONDS, MAX_IDLE, Endpoint, Fields, closed_early
 
-SocketOptions = Iterable[httpcore.SOCKET_OPTION]
-
-
-class PublicBackend(httpcore.AsyncNetworkBackend):
-    """Connects to public addresses alone.
-
-    Every address of the name is looked at before a packet is sent, and the one that was reached before a byte of the
-    request is: a name server may answer differently the second time.
-    """
-
-    def __init__(self) -> None:
-        self._inner = httpcore.TrioBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: SocketOptions | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            with trio.fail_after(float("inf") if timeout is None else timeout):
-                found = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
-        except trio.TooSlowError as error:
-            raise httpcore.ConnectTimeout(str(error)) from error
-        except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        for *_, address in found:
-            _require_public(host, str(address[0]))
-        stream = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
-        try:
-            _require_public(host, str(stream.get_extra_info("server_addr")[0]))
-        except FetchFailed:
-            await stream.aclose()
-            raise
-        return stream
-
-    async def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: SocketOptions | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        raise FetchFailed("A download cannot come from a unix socket.", Fault.FINAL)
-
-    async def sleep(self, seconds: float) -> None:
-        await trio.sleep(seconds)
+DIRECT_FROM: Final = 4 << 20  # bytes still to come that make it worth not using the connection again
 
 
-def _require_public(host: str, address: str) -> None:
-    if not is_public(address):
-        raise FetchFailed(f"A redirect leads to the private address {address} ({host}), which is refused.", Fault.FINAL)
+class Proxied:
+    """The connections through the proxy of `config`. ValueError for one that cannot be used."""
+
+    def __init__(self, config: HttpConfig, context: ssl.SSLContext) -> None:
+        self._config = config
+        self._pool = _pool(config, context)
+
+    async def get(self, endpoint: Endpoint, target: bytes, fields: Fields) -> ProxiedResponse:
+        """Send a request and read the head. FetchFailed."""
+        if endpoint.public_only and _is_literal(endpoint.host):
+            require_public(endpoint.host, endpoint.host)
+        config = self._config
+        scheme = "https" if endpoint.is_tls else "http"
+        with _failures(endpoint.host), trio.fail_after(config.connect_timeout + config.header_timeout):
+            response = await self._pool.handle_async_request(
+                httpcore.Request(
+                    b"GET",
+                    httpcore.URL(
+                        scheme=scheme.encode("ascii"),
+                        host=endpoint.host.encode("ascii"),
+                        port=None if endpoint.port == DEFAULT_PORTS[scheme] else endpoint.port,
+                        target=target,
+                    ),
+                    headers=fields,
+                    extensions={"timeout": {"connect": config.connect_timeout, "read": config.read_timeout}},
+                )
+            )
+        return ProxiedResponse(response, endpoint.host, config.read_timeout)
+
+    async def close(self) -> None:
+        await self._pool.aclose()
+
+
+class ProxiedResponse:
+    """Implements `http.Response`."""
+
+    is_http2 = False
+    is_cancellable = False
+    peer = None  # a proxy does not say who answered
+
+    def __init__(self, response: httpcore.Response, host: str, timeout: float) -> None:
+        self.status = response.status
+        self.fields: Sequence[tuple[bytes, bytes]] = response.headers
+        self._response = response
+        self._host = host
+        self._timeout = timeout
+        self._parts = cast("AsyncGenerator[bytes, None]", aiter(cast("Any", response.stream)))
+        self._left: int | None = None  # bytes to come, of a known length
+        self._is_begun = self._is_direct = False
+
+    def begin(self, framing: Framing, length: int | None) -> None:
+        self._left = length if framing is Framing.LENGTH else None
+
+    async def receive(self) -> bytes:
+        with _failures(self._host), trio.fail_after(self._timeout):
+            if not self._is_direct:
+                self._is_begun = True
+                data = await anext(self._parts, b"")
+            else:
+                # One part was all that h11 had buffered: the rest comes straight from the stream, in large pieces.
+                stream: httpcore.AsyncNetworkStream = self._response.extensions["network_stream"]
+                data = await stream.read(min(BUFFER, self._left or 0)) if self._left else b""
+                if not data and self._left:
+                    raise closed_early(self._host)
+        if self._left is not None:
+            self._left -= len(data)
+            self._is_direct = self._is_direct or self._left >= DIRECT_FROM
+        return data
+
+    async def aclose(self) -> None:
+        if self._is_begun:
+            # httpcore nests generators, and one left in the middle would wait for the garbage collector, which trio
+            # warns of. A cancelled read ends them all; it also closes the connection.
+            with trio.CancelScope() as scope, suppress(FetchFailed), _failures(self._host):
+                scope.cancel()
+                while await anext(self._parts, b""):
+                    pass
+        await self._response.aclose()
 
 
 def tls_context(config: HttpConfig) -> ssl.SSLContext:
@@ -77,21 +111,18 @@ def tls_context(config: HttpConfig) -> ssl.SSLContext:
     context.load_default_certs()
     if config.ca_file is not None:
         context.load_verify_locations(cafile=config.ca_file)
+    context.set_alpn_protocols(["http/1.1"])
     return context
 
 
-def make_pool(config: HttpConfig, context: ssl.SSLContext, *, public_only: bool) -> httpcore.AsyncConnectionPool:
-    """A pool of HTTP/1.1 connections. HTTP/2 is left out: through one flow-controlled connection in Python it is ten
-    times slower on large bodies. How many connections are open is the transfer queue's decision, not the pool's."""
+def _pool(config: HttpConfig, context: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
     options: dict[str, Any] = {
         "ssl_context": context,
         "max_connections": None,
-        "max_keepalive_connections": 20,
-        "keepalive_expiry": 15.0,
+        "max_keepalive_connections": MAX_IDLE,
+        "keepalive_expiry": IDLE_SECONDS,
     }
-    if config.proxy is None:
-        return httpcore.AsyncConnectionPool(network_backend=PublicBackend() if public_only else None, **options)
-    proxy = httpx.URL(config.proxy)
+    proxy = httpx.URL(config.proxy or "")
     if proxy.scheme not in ("http", "https", "socks5", "socks5h") or not proxy.host:
         raise ValueError("a proxy is an http://, https://, socks5:// or socks5h:// URL")
     url = httpcore.URL(scheme=proxy.raw_scheme, host=proxy.raw_host, port=proxy.port, target=proxy.raw_path)
@@ -101,48 +132,49 @@ def make_pool(config: HttpConfig, context: ssl.SSLContext, *, public_only: bool)
     return httpcore.AsyncHTTPProxy(proxy_url=url, proxy_auth=login, **options)
 
 
-class PoolTransport(httpx.AsyncBaseTransport):
-    """httpx's door to a pool that we made. Errors stay httpcore's; `http` translates them."""
-
-    def __init__(self, pool: httpcore.AsyncConnectionPool, *, literal_public_only: bool) -> None:
-        self._pool = pool
-        self._literal_public_only = literal_public_only  # behind a proxy, which looks names up itself
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self._literal_public_only and _is_literal(request.url.host):
-            _require_public(request.url.host, request.url.host)
-        url = request.url
-        response = await self._pool.handle_async_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(
-            status_code=response.status,
-            headers=response.headers,
-            stream=_PoolStream(response),
-            extensions=response.extensions,
-        )
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
+@contextmanager
+def _failures(host: str) -> Iterator[None]:
+    """The seam where errors of the network and of httpcore become FetchFailed."""
+    try:
+        yield
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError) as error:
+        raise _failure(host, error) from error
+    except (httpcore.UnsupportedProtocol, UnicodeError) as error:
+        raise FetchFailed(f"{host} cannot be asked: {error}.", Fault.FINAL) from error
+    except trio.TooSlowError as error:
+        raise FetchFailed(f"{host} did not answer in time.") from error
+    except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        raise FetchFailed(f"The connection to {host} broke: {error}.") from error
 
 
-class _PoolStream(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
+def _failure(host: str, error: Exception) -> FetchFailed:
+    text = str(error).rstrip(".")
+    match error:
+        case httpcore.ConnectTimeout():
+            return FetchFailed(f"{host} could not be reached in time.")
+        case httpcore.TimeoutException():
+            return FetchFailed(f"{host} did not answer in time.")
+        case httpcore.ConnectError() if _cause(error, ssl.SSLCertVerificationError):
+            return FetchFailed(f"The certificate of {host} cannot be trusted: {text}.", Fault.STUBBORN)
+        case httpcore.ConnectError():
+            return FetchFailed(f"{host} could not be reached: {text}.")
+        case httpcore.ProxyError():
+            return FetchFailed(f"The proxy refused to connect to {host}: {text}.")
+        case httpcore.LocalProtocolError():
+            return FetchFailed(f"The request to {host} cannot be sent: {text}.", Fault.FINAL)
+        case httpcore.RemoteProtocolError() if "peer closed" in text or "disconnected" in text:
+            return closed_early(host)
+        case httpcore.RemoteProtocolError():
+            return FetchFailed(f"{host} does not speak HTTP properly: {text}.", Fault.STUBBORN)
+    return FetchFailed(f"The connection to {host} broke: {text or 'it was closed'}.")
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        assert isinstance(self._response.stream, AsyncIterable)
-        async for part in self._response.stream:
-            yield part
 
-    async def aclose(self) -> None:
-        await self._response.aclose()
+def _cause(error: BaseException | None, kind: type[BaseException]) -> bool:
+    while error is not None:
+        if isinstance(error, kind):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _is_literal(host: str) -> bool:

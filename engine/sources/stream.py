@@ -101,6 +101,10 @@ class Body(Protocol):
     @property
     def head(self) -> Head: ...
 
+    @property
+    def is_cancellable(self) -> bool:
+        """Whether a cancelled `receive` has taken nothing and may be called again. If not, the body is lost."""
+
     async def receive(self) -> bytes | memoryview:
         """The next bytes of the body, empty at its proper end. A memoryview is valid until the next call.
         FetchFailed when the body is cut or stalls."""

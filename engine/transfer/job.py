@@ -11,6 +11,7 @@ from engine.sources.stream import Fault
 from engine.transfer.attempt import Attempt
 from engine.transfer.outcome import Again
 from engine.transfer.reader import Arrival
+from engine.transfer.record import Record
 from engine.types import ItemId
 
 ROTATE_AFTER = 3  # failures at one mirror, while there are bytes that belong to it
@@ -20,8 +21,10 @@ ROTATE_AFTER = 3  # failures at one mirror, while there are bytes that belong to
 class Run:
     """An attempt under way, from the moment it may run until what follows from it is written down."""
 
+    asking: tuple[Record, float] | None = None  # since when a first answer is waited for (trio clock)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     attempt: Attempt | None = None
+    has_place: bool = True  # in the queue's count of those that are active
     is_over: bool = False  # what follows is being written down: cancelling has no effect any more
     ended: trio.Event = field(default_factory=trio.Event)
 

@@ -44,7 +44,8 @@ class Arrival:
     """One arriving file. `resting` is why nothing comes (one sentence), None while it is queued or being fetched."""
 
     __slots__ = (
-        "_kept", "_load", "_room", "_soon", "bell", "file", "is_done", "present", "resting", "size", "waiters",
+        "_kept", "_load", "_room", "_soon", "_whole",
+        "bell", "file", "is_done", "present", "resting", "size", "waiters",
     )  # fmt: skip
 
     def __init__(self, room: WaitingRoom, load: Callable[[], StagedFile], *, present: int, size: int | None) -> None:
@@ -58,7 +59,13 @@ class Arrival:
         self._room = room
         self._load = load
         self._soon: list[tuple[float, Stretch]] = []
+        self._whole: Callable[[], StagedFile] | None = None  # once done
         self._kept: weakref.ref[StagedFile] | None = None  # the file of readers, while none fetches
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing is here, nobody has a file open, and nobody waits."""
+        return not (self.file or self.present or self._kept_open() or self.waiters)
 
     def open(self) -> StagedFile:
         """The staged file of the version that is arriving, for the one who fetches: it stays open until `close`."""
@@ -70,8 +77,9 @@ class Arrival:
         """The same for those who only read: open for as long as they refer to it, and None where nothing is here.
         Ten thousand waiting downloads that somebody looks at must not make as many descriptors."""
         file = self.file or self._kept_open()
-        if file is None and self.present:
-            file = self._load()
+        load = self._whole or (self._load if self.present else None)
+        if file is None and load is not None:
+            file = load()
             self._kept = weakref.ref(file)
         return file
 
@@ -91,9 +99,10 @@ class Arrival:
         self.file = self._kept = None
         self.wake_all()
 
-    def done(self) -> None:
-        """All bytes are here, for ever. Readers who have the file open go on with it."""
+    def done(self, whole: Callable[[], StagedFile]) -> None:
+        """All bytes are here, for ever. Readers who have the file open go on with it; others find it with `whole`."""
         self.is_done = True
+        self._whole = whole
         self.wake_all()
 
     def rest(self, why: str) -> None:

@@ -57,19 +57,23 @@ class Record:
 
     async def described(self, head: Head, size: int | None) -> None:
         """What the first answer says of name, size, time and digests. A name that the user chose or changed stays."""
+        edit = self.described_by(head, size)
+        if edit != Edit():
+            await self._catalogue.edit(self.item, edit)
+        self.row = replace(self.row, digests={**head.digests, **self.row.digests})
+
+    def described_by(self, head: Head, size: int | None) -> Edit:
+        """What `described` changes of the item. An empty edit for one that has gone."""
         item = self._catalogue.item(self.item)
         if item is None:
-            return
+            return Edit()
         name = head.name or name_of(head.url)
         renames = not self.row.name_fixed and item.name == name_of(self.urls[0]) and name != item.name
-        edit = Edit(
+        return Edit(
             name=name if renames else None,
             size=size if size != item.size else None,
             mtime_if_unset=head.last_modified_ns,
         )
-        if edit != Edit():
-            await self._catalogue.edit(self.item, edit)
-        self.row = replace(self.row, digests={**head.digests, **self.row.digests})
 
     async def checkpoint(self, ranges: RangeMap, version: Version) -> None:
         """`ranges` are durable. Nothing is written for a version that could not be recognised again."""

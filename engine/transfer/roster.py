@@ -26,7 +26,7 @@ from engine.transfer.reader import Arrival, WaitingRoom
 from engine.transfer.record import Record
 from engine.transfer.staged import StagedFile, open_staged
 from engine.transfer.version import Version
-from engine.types import Change, Download, Item, ItemId, State, TagChange
+from engine.types import Change, Download, Facts, Item, ItemId, State, TagChange
 
 PAUSED = "This download is paused."
 REMOVED = "This download was removed."
@@ -132,7 +132,7 @@ class Roster:
             elif job is not None and change.after.state.whole:
                 del self.jobs[job.item]
                 self.queue.remove(job.item)
-                job.arrival.done()
+                job.arrival.done(partial(self._whole, change.after))
 
     async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """Nothing outside depends on it."""
@@ -146,6 +146,12 @@ class Roster:
             raise SourceFailed(REMOVED)
         version = Version(row.size, row.etag, row.last_modified)
         return open_staged(self.blobs, row.staging, row.ranges, version, disk=self._disk, reserve=self.config.reserve)
+
+    def _whole(self, facts: Facts) -> StagedFile:
+        """The blob of an item that is whole, for readers who waited and have no file open."""
+        assert facts.sha256 is not None
+        assert facts.size is not None
+        return StagedFile.of_blob(self.blobs, facts.sha256, facts.size, disk=self._disk)
 
     def _discard(self, staging: str | None) -> None:
         if staging is not None:

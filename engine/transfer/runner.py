@@ -9,19 +9,26 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 
 import trio
 
 from engine.errors import EngineError, NoSuchItem
 from engine.ports import Edit
+from engine.sources.answer import Answer
 from engine.sources.stream import Fault, StreamSource
 from engine.transfer.attempt import Attempt
+from engine.transfer.bell import Bell
 from engine.transfer.job import Job, Run
+from engine.transfer.landing import Landing
 from engine.transfer.outcome import Again, Idle, Lost, NoSpace, Outcome, Retry, what_next
+from engine.transfer.quick import Quick
+from engine.transfer.record import Record
 from engine.transfer.roster import Roster
 from engine.types import ItemId, State
 
+MARK_AFTER = 0.25  # seconds
 UNEXPECTED = "The download stopped because of an internal error, see the log."
 
 _log = logging.getLogger(__name__)
@@ -41,6 +48,9 @@ class Runner:
         self._source = source
         self._chance = chance
         self._resume = resume
+        self._began = Bell()  # rings when a download becomes active
+        self._landing = Landing(roster.catalogue, roster.blobs)
+        self._quick = Quick(source, self._landing, roster.hosts, self._free)
 
     async def take_up(self) -> None:
         """Enlist all that an earlier run of the daemon left."""
@@ -62,12 +72,15 @@ class Runner:
         roster = self._roster
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_space)
+            nursery.start_soon(self._landing.run)
+            nursery.start_soon(self._mark_started)
             while True:
                 bell, now = roster.bell.next, trio.current_time()
                 while (item := roster.queue.take(now)) is not None:
                     job = roster.jobs[item]
                     job.run = Run()
                     nursery.start_soon(self._supervise, job, job.run)
+                    self._began.ring()
                 due = roster.queue.next_due(now)
                 with trio.move_on_at(float("inf") if due is None else due):
                     await bell.wait()
@@ -84,7 +97,7 @@ class Runner:
                 _log.exception("item %d: the download stopped for a reason that nobody expected", job.item)
                 outcome = Again(UNEXPECTED, Fault.FINAL)
             run.is_over = True
-            self._roster.queue.release(job.item)
+            self._give_place_back(job, run)
             with suppress(NoSuchItem):
                 await self._settle(job, outcome)
         finally:
@@ -98,18 +111,71 @@ class Runner:
         if row is None:
             raise NoSuchItem(f"Item {job.item} is no download any more.")
         record = roster.record(row)
-        await record.started()
-        run.attempt = Attempt(
+        source = self._source
+        async with AsyncExitStack() as stack:
+            if not record.options.on_demand and self._is_untouched(job, record):
+                run.asking = record, trio.current_time()
+                found = await self._quick.fetch(
+                    record, job.arrival, job.rotated(record.urls)[0], partial(self._arrived, job, run)
+                )
+                run.asking = None
+                if not isinstance(found, Answer):
+                    return found
+                stack.push_async_callback(found.close)
+                source = found
+            await record.started()
+            run.attempt = self._attempt_at(job, record, source)
+            return await run.attempt.run()
+
+    def _attempt_at(self, job: Job, record: Record, source: StreamSource) -> Attempt:
+        roster = self._roster
+        return Attempt(
             record,
             job.arrival,
             urls=job.rotated(record.urls),
-            source=self._source,
+            source=source,
             blobs=roster.blobs,
             hosts=roster.hosts,
             config=roster.config,
             clock_ns=roster.clock_ns,
         )
-        return await run.attempt.run()
+
+    def _is_untouched(self, job: Job, record: Record) -> bool:
+        """Whether nothing of it is here, on disk neither, nor known to be in the store."""
+        row = record.row
+        return (
+            job.arrival.is_untouched
+            and record.location is None
+            and not os.path.exists(self._roster.blobs.staging_path(row.staging))
+            and record.known_content(row.digests, None) is None
+        )
+
+    def _arrived(self, job: Job, run: Run) -> None:
+        """Nothing is wanted of the network any more: another one may have its place, unless too much is on its way."""
+        run.asking = None
+        if self._landing.has_room:
+            self._give_place_back(job, run)
+
+    def _give_place_back(self, job: Job, run: Run) -> None:
+        if run.has_place:
+            run.has_place = False
+            self._roster.queue.release(job.item)
+            self._roster.bell.ring()
+
+    async def _mark_started(self) -> None:
+        """Those whose first answer is long in coming count as downloading from then on. For the others, that write
+        would cost more than the download."""
+        roster = self._roster
+        while True:
+            while not roster.queue.active:
+                await self._began.next.wait()
+            await trio.sleep(MARK_AFTER)
+            for job in [roster.jobs[item] for item in roster.queue.active if item in roster.jobs]:
+                run, now = job.run, trio.current_time()
+                if run is not None and run.asking is not None and run.asking[1] + MARK_AFTER <= now:
+                    record, run.asking = run.asking[0], None
+                    with suppress(NoSuchItem):
+                        await record.started()
 
     async def _settle(self, job: Job, outcome: Outcome | None) -> None:
         """Write down what follows, and bring the job to where it belongs. Without an outcome it was told to stop."""

@@ -62,6 +62,15 @@ class StagedFile:
         self._live: LiveFile | None = None
         weakref.finalize(self, os.close, fd)
 
+    @classmethod
+    def of_blob(cls, blobs: Blobs, sha256: str, size: int, *, disk: Disk) -> StagedFile:
+        """A blob as if it had just been fetched, to be read. SourceFailed when it is gone."""
+        fd = blobs.open(sha256)
+        staged = cls(sha256, fd, lambda: blobs.open(sha256), disk=disk, reserve=0)
+        staged.ranges.add(0, size)
+        staged.version = Version(size)
+        return staged
+
     @property
     def size(self) -> int | None:
         return self.version.size if self.version is not None else None

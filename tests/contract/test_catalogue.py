@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from engine.errors import (
     NoSuchTag,
     TagInUse,
 )
-from engine.ports import Catalogue, Edit, FolderFile, NewDownload, NewItem
+from engine.ports import Arrived, Catalogue, Edit, FolderFile, NewDownload, NewItem
 from engine.types import FIRST_ITEM_ID, ItemId, Kind, State, TagChange, TagEvent
 from tests.support.catalogue import Recorder, sha, whole
 
@@ -518,3 +519,25 @@ async def test_a_download_that_is_in_the_trash_becomes_a_folder_there(catalogue:
     facts = catalogue.facts(inside)
     assert facts is not None
     assert not facts.live
+
+
+async def test_many_that_arrived_are_completed_at_once_and_those_that_went_are_left_out(catalogue: Catalogue) -> None:
+    download = NewDownload("aa")
+    new = [NewItem(f"f{n}", state=State.QUEUED, download=replace(download, staging=f"s{n}")) for n in range(3)]
+    first, second, third = await catalogue.add_many(new)
+    await catalogue.discard(third.id)
+    await catalogue.complete_many(
+        [
+            Arrived(first.id, sha("x"), 1, {"md5": "0f"}, edit=Edit(name="better", mtime_if_unset=7)),
+            Arrived(third.id, sha("z"), 1),
+            Arrived(second.id, sha("x"), 1, state=State.SEEDING),
+        ]
+    )
+    done, also = await catalogue.items([first.id, second.id, third.id])
+    assert (done.name, done.state, done.sha256, done.mtime_ns) == ("better", State.COMPLETE, sha("x"), 7)
+    assert (also.name, also.state, also.blob) == ("f1", State.SEEDING, done.blob)
+    assert catalogue.download(first.id) is None
+    found = catalogue.blob_by_digest("md5", "0f")
+    assert found is not None
+    assert found.sha256 == sha("x")
+    assert catalogue.blob(sha("z")) is None

@@ -7,13 +7,14 @@ names it (R2). Here only rows are made, and a row that nobody needs is dropped b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from engine.catalogue import checks, points
 from engine.catalogue.transaction import Transaction
+from engine.catalogue.writes import edits
 from engine.errors import BadRequest, NoSuchItem
-from engine.ports import NewDownload
+from engine.ports import Arrived, NewDownload
 from engine.types import BlobId, Download, Item, ItemId, Kind, State
 
 INSERT_BLOB: Final = "INSERT INTO blob (sha256, size) VALUES (?, ?)"
@@ -23,6 +24,7 @@ COMPLETE: Final = (
     "UPDATE item SET state = 'complete', blob = ?, size = ?, error = NULL, mtime_ns = coalesce(?, mtime_ns),"
     " mtime_given = mtime_given OR ? WHERE id = ?"
 )
+ARRIVED: Final = "UPDATE item SET state = ?, blob = ?, size = ?, error = NULL WHERE id = ?"
 KEEP_OLD: Final = (
     "INSERT INTO item (name, kind, state, size, blob, mtime_ns, mtime_given, added_ns, mode, trashed_ns)"
     " SELECT name, kind, 'complete', blob.size, blob, mtime_ns, mtime_given, added_ns, mode, ?"
@@ -61,6 +63,19 @@ def complete(
         transaction.connection.execute(COMPLETE, (blob, size, mtime_ns, mtime_ns is not None, item))
         transaction.connection.execute(DROP_DOWNLOAD, (item,))
     return transaction.item(item)
+
+
+def complete_many(transaction: Transaction, arrived: Sequence[Arrived]) -> None:
+    """See ports.Catalogue.complete_many."""
+    for one in arrived:
+        found = points.item(transaction.connection, one.item)
+        if found is None or found.kind is not Kind.FILE:
+            continue  # it went while it arrived
+        blob = blob_to_use(transaction, one.sha256, one.size, one.digests)
+        with transaction.changing(one.item):
+            edits.edit_columns(transaction, one.item, one.edit)
+            transaction.connection.execute(ARRIVED, (one.state.value, blob, one.size, one.item))
+            transaction.connection.execute(DROP_DOWNLOAD, (one.item,))
 
 
 def blob_to_use(transaction: Transaction, sha256: str, size: int, digests: Mapping[str, str]) -> BlobId:

@@ -27,7 +27,7 @@ DELETE_XATTR: Final = "DELETE FROM xattr WHERE item = ? AND name = ?"
 
 def edit(transaction: Transaction, item: int, edit: Edit) -> Item:
     with transaction.changing(item) as before:
-        _edit_columns(transaction, item, edit)
+        edit_columns(transaction, item, edit)
         _edit_tags(transaction, item, edit, before)
         _edit_xattrs(transaction, item, edit)
     return transaction.item(item)
@@ -44,7 +44,8 @@ def tags_after(before: Facts, edit: Edit) -> set[str]:
     return (set(base) | checks.tag_names(edit.add)) - checks.tag_names(edit.remove)
 
 
-def _edit_columns(transaction: Transaction, item: int, edit: Edit) -> None:
+def edit_columns(transaction: Transaction, item: int, edit: Edit) -> None:
+    """All that `edit` says of the item's own row. Within `transaction.changing`."""
     connection = transaction.connection
     if edit.name is not None:
         connection.execute(SET_NAME, (checks.name_bytes(edit.name), item))

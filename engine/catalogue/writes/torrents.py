@@ -8,15 +8,15 @@ metadata is here: then it gets its files, and all of that is one transaction, so
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Final
 
-from engine.catalogue import checks, points
+from engine.catalogue import checks
 from engine.catalogue.transaction import Transaction
-from engine.catalogue.writes import content, folders, items
+from engine.catalogue.writes import folders, items
 from engine.catalogue.writes.edits import SET_NAME, SET_SIZE, SET_STATE
 from engine.errors import BadRequest, NoSuchItem
-from engine.ports import Arrived, NewItem, NewTorrent, TorrentFiles
+from engine.ports import NewItem, NewTorrent, TorrentFiles
 from engine.types import Item, ItemId, Kind, State
 
 INSERT_TORRENT: Final = (
@@ -28,7 +28,6 @@ DROP_FILES: Final = "DELETE FROM torrent_file WHERE torrent = ?"
 SET_RESUME: Final = "UPDATE torrent SET resume = ? WHERE item = ?"
 SET_MAGNET: Final = "UPDATE torrent SET magnet = ? WHERE item = ?"
 SET_OPTIONS: Final = "UPDATE torrent SET options = ? WHERE item = ?"
-COMPLETE: Final = "UPDATE item SET state = ?, blob = ?, size = ?, error = NULL WHERE id = ?"
 FOLDERS_BELOW: Final = (
     "WITH RECURSIVE below(id) AS (SELECT ? UNION ALL SELECT item.id FROM item JOIN below ON item.parent = below.id"
     " WHERE item.kind = 'folder') SELECT id FROM below"
@@ -81,17 +80,6 @@ def set_magnet(transaction: Transaction, item: int, magnet: str) -> None:
 
 def set_options(transaction: Transaction, item: int, options: dict[str, str]) -> None:
     transaction.connection.execute(SET_OPTIONS, (json.dumps(options), item))
-
-
-def complete_many(transaction: Transaction, arrived: Sequence[Arrived]) -> None:
-    """See ports.Catalogue.complete_many."""
-    for one in arrived:
-        found = points.item(transaction.connection, one.item)
-        if found is None or found.kind is not Kind.FILE:
-            continue  # it went while it arrived
-        blob = content.blob_to_use(transaction, one.sha256, one.size, one.digests)
-        with transaction.changing(one.item):
-            transaction.connection.execute(COMPLETE, (one.state.value, blob, one.size, one.item))
 
 
 def settle_folder(transaction: Transaction, item: int, state: State, error: str | None) -> None:

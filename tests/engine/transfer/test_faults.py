@@ -407,7 +407,7 @@ async def test_retries_end(server, tmp_path):
 
 
 async def test_surprises_cost_one_item_and_leave_a_trace(server, tmp_path, monkeypatch, caplog):
-    import engine.transfer.connection as connection
+    from engine.transfer import connection, quick
 
     judge = connection.judge
 
@@ -416,7 +416,8 @@ async def test_surprises_cost_one_item_and_leave_a_trace(server, tmp_path, monke
             raise ZeroDivisionError("surprise")
         return judge(asked, head)
 
-    monkeypatch.setattr(connection, "judge", broken)
+    for module in (connection, quick):
+        monkeypatch.setattr(module, "judge", broken)
     async with rig(tmp_path) as here:
         bad = await here.add(server.add("/bad", Resource(CONTENT)))
         good = await here.add(server.add("/good", Resource(CONTENT)))

@@ -210,6 +210,7 @@ async def test_an_unknown_size_grows_and_the_end_is_waited_for(server, tmp_path)
 
 async def test_paused_and_failed_items_serve_what_they_have_and_never_hang(server, tmp_path):
     resource = held()
+    resource.hold_ranges = True
     async with rig(tmp_path, retries=0) as here:
         item = await begun(here, server, resource)
         async with trio.open_nursery() as nursery:

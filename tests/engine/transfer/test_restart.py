@@ -13,6 +13,7 @@ import trio
 
 from engine.ports import Edit
 from engine.transfer.live import place_of, read_live
+from engine.transfer.quick import SMALL
 from engine.types import State
 from tests.support.faultserver import Resource, fault_server, respond
 from tests.support.nginx import nginx
@@ -308,9 +309,12 @@ def written(staging):
             os.close(fd)
 
 
-@pytest.mark.parametrize("where", ["ingest.hashed", "ingest.fsynced", "ingest.renamed", "ingest.placed"])
+SMALL_POINTS = ("put.fsynced", "put.renamed", "put.placed")
+
+
+@pytest.mark.parametrize("where", ["ingest.hashed", "ingest.fsynced", "ingest.renamed", "ingest.placed", *SMALL_POINTS])
 async def test_killed_while_it_becomes_a_blob(tmp_path, where):
-    content = os.urandom(MIB)
+    content = os.urandom(SMALL if where in SMALL_POINTS else 2 * SMALL)
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "x").write_bytes(content)
     state = tmp_path / "state"
@@ -325,5 +329,6 @@ async def test_killed_while_it_becomes_a_blob(tmp_path, where):
             [item] = await here.catalogue.items([4096])
             assert here.content(item) == content
             assert here.staged == []
+            assert await here.store.stored() == [hashlib.sha256(content).hexdigest()]
         before_the_rename = where in ("ingest.hashed", "ingest.fsynced")
         assert len(server.log()) == (1 if before_the_rename else 2)
