@@ -365,13 +365,13 @@ class TorrentManager:
             await self._settle(job.item, State.PAUSED, None)
 
     async def resume(self, item: ItemId) -> None:
-        """The torrent of the item, and the item itself if it was skipped. BadRequest for what is no torrent."""
+        """The torrent of the item, and the item itself if it was not wanted. BadRequest for what is no torrent."""
         root = self._root(item)
         row = self._catalogue.item(item)
         if root is None or row is None:
             raise BadRequest(f"Item {item} is no torrent.")
-        if root != item and not row.state.whole and row.state is not State.QUEUED:
-            await self._want(root, item)
+        if root != item and not row.state.whole:
+            await self._want(root, row)
         job = self._jobs.get(root)
         top = self._catalogue.item(root)
         if top is None or top.trashed_ns is not None:
@@ -380,7 +380,7 @@ class TorrentManager:
             torrent = await self._catalogue.torrent(root)
             if torrent is None:
                 raise BadRequest(f"Item {item} is no torrent.")
-            if top.state.whole and root == item:
+            if top.state is State.COMPLETE and root == item:
                 return
             await self._settle_queued(top)
             self._enlist(top._replace(state=State.QUEUED), torrent.folder, dict(torrent.options))
@@ -397,7 +397,9 @@ class TorrentManager:
         """Before it goes to the trash: a torrent leaves the session, a file of one is not wanted any more."""
         root = self._root(item)
         if root is not None and root != item:
-            await self.skip(item)
+            found = self._catalogue.torrent_of(item)
+            if found is not None:  # its state stays, so that it is wanted again when it comes back
+                self._change_wanted(root, found[1], wanted=False)
             return
         job = self._jobs.get(item)
         if job is None:
@@ -443,11 +445,12 @@ class TorrentManager:
             await self._settle_queued(top)
             self._push(job)
 
-    async def _want(self, root: ItemId, item: ItemId) -> None:
-        found = self._catalogue.torrent_of(item)
+    async def _want(self, root: ItemId, row: Item) -> None:
+        found = self._catalogue.torrent_of(row.id)
         if found is None:
             return
-        await self._catalogue.edit(item, Edit(state=State.QUEUED))
+        if row.state is not State.QUEUED:
+            await self._catalogue.edit(row.id, Edit(state=State.QUEUED))
         self._change_wanted(root, found[1], wanted=True)
 
     def _change_wanted(self, root: ItemId, position: int, *, wanted: bool) -> None:

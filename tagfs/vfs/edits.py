@@ -24,7 +24,6 @@ from tagfs.vfs.names import NAME_MAX, is_tilde_name
 from tagfs.vfs.tree import Closed, Directory, DropNode, Everything, Inbox, Inside, Node, Place, Stated, Trash, item_of
 from tagfs.vfs.walk import inside_mount, walk
 
-UNFINISHED = frozenset(State) - {State.COMPLETE, State.SEEDING, State.WRITING, State.SKIPPED}
 URL_SCHEMES = frozenset({"http", "https", "magnet"})
 LATER_SCHEMES = frozenset({"ftp", "ftps", "sftp"})
 
@@ -102,18 +101,20 @@ async def rmdir(context: Context, directory: Directory, folder: ItemId) -> None:
 
 async def trash(context: Context, item: Item) -> None:
     """To /trash. A download stops first, so that nothing writes to what was removed, and nobody gets it from us."""
-    for one in await _stopping(context, item):
-        await context.transfers.stop(one)
+    for one in await _transfers_of(context, item):
+        if one.state is not State.WRITING:
+            await context.transfers.stop(one.id)
     await context.catalogue.trash(item.id)
 
 
-async def _stopping(context: Context, item: Item) -> list[ItemId]:
-    """Whose transfers end with an item: its own, or those of the files in a folder that is itself in another one, which
-    has none of its own."""
+async def _transfers_of(context: Context, item: Item) -> list[Item]:
+    """Whose transfers end with an item, and go on with it: its own, or those of the files in a folder that is itself in
+    another one, which has none of its own."""
+    rows = [item]
     if item.kind is Kind.FOLDER and item.parent is not None:
         held = await context.catalogue.items(list(context.index.below(item.id)))
-        return [row.id for row in held if row.kind is Kind.FILE and row.state in UNFINISHED]
-    return [item.id] if item.state in UNFINISHED or item.state is State.SEEDING else []
+        rows = [row for row in held if row.kind is Kind.FILE]
+    return [row for row in rows if row.state not in (State.COMPLETE, State.SKIPPED)]
 
 
 async def resume(context: Context, item: Item) -> None:
@@ -123,12 +124,13 @@ async def resume(context: Context, item: Item) -> None:
 
 
 async def restore(context: Context, item: ItemId, edit: Edit) -> None:
-    """Out of /trash, with its tags and those of `edit`; a download that was not done goes on."""
+    """Out of /trash, with its tags and those of `edit`; a download that was not done goes on, and so does seeding."""
     restored = await context.catalogue.restore(item, edit.name)
     if edit.add:
         await context.catalogue.edit(item, Edit(add=edit.add))
-    if restored.state in (State.QUEUED, State.DOWNLOADING):
-        await context.transfers.resume(item)
+    for one in await _transfers_of(context, restored):
+        if one.state in (State.QUEUED, State.DOWNLOADING, State.SEEDING):
+            await context.transfers.resume(one.id)
 
 
 async def rename(context: Context, source: Directory, name: str, target: Directory, new_name: str) -> ItemId:

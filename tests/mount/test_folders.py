@@ -6,6 +6,7 @@ import errno
 import os
 import random
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 
 from tests.mount.conftest import Mount
 from tests.support.folders import prepare
+from tests.support.swarm import peer
+from tests.support.torrents import make_torrent
 
 ALBUM = {
     "01.flac": b"one" * 1000,
@@ -305,3 +308,83 @@ def test_a_change_of_a_folder_is_seen_on_every_path(new_mount: Callable[..., Mou
             own[part] = set(random_.choice([(), ("a",), ("b",), ("a", "b")]))
             os.setxattr(top / "files" / paths[part], "user.xdg.tags", ",".join(own[part]).encode())
         check(mount, own, trashed)
+
+
+# -- torrents ----------------------------------------------------------------------------------------------------------
+
+DISC = {path: data for path, data in ALBUM.items() if path.isascii()}
+
+
+@pytest.fixture
+def swarmed(new_mount: Callable[..., Mount]) -> Mount:
+    """A mount whose torrents keep to this machine."""
+    mount = new_mount()
+    mount.config.write_text(
+        '[torrent]\nlisten = "127.0.0.1:0"\noutgoing = "127.0.0.1"\ndht = false\npex = false\n'
+        "private_addresses = true\n"
+    )
+    mount.start()
+    return mount
+
+
+def written(folder: Path, files: dict[str, bytes]) -> Path:
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
+
+
+def state(path: Path) -> str:
+    return os.getxattr(path, "user.tagfs.state").decode()
+
+
+def test_a_magnet_becomes_a_folder_in_place_and_seeds_again_after_the_trash(swarmed: Mount, tmp_path: Path) -> None:
+    torrent = make_torrent(written(tmp_path / "D", DISC), piece_size=16384)
+    with peer() as seeds:
+        seeds.seed(torrent, tmp_path)
+        swarmed.tagfs("add", torrent.magnet(peers=[seeds.address]), "-t", "a")
+        (name,) = swarmed.names("tags/a")
+        number = os.lstat(swarmed / "tags/a" / name).st_ino
+        swarmed.wait_for(lambda: os.path.isdir(swarmed / "tags/a/D"))
+        assert os.lstat(swarmed / "tags/a/D").st_ino == number
+        assert (swarmed / "tags/a/D/scans/front.png").read_bytes() == b"front"  # waits for it
+        swarmed.wait_for(lambda: state(swarmed / "files/D") == "seeding")
+    assert tree(swarmed / "tags/a/D") == DISC
+    assert os.getxattr(swarmed / "files/D", "user.tagfs.progress") == b"1"
+    assert os.getxattr(swarmed / "files/D/scans/front.png", "user.tagfs.inherited") == b"a"
+    swarmed.sh("rm -r files/D && mv trash/D files/")
+    swarmed.wait_for(lambda: state(swarmed / "files/D") == "seeding")
+    assert tree(swarmed / "tags/a/D") == DISC
+    assert "no faults" in swarmed.tagfs("verify", "--data")
+
+
+def test_what_of_a_torrent_was_removed_is_wanted_again_when_it_is_back(swarmed: Mount, tmp_path: Path) -> None:
+    torrent = make_torrent(written(tmp_path / "D", DISC), piece_size=16384)
+    (tmp_path / "D.torrent").write_bytes(torrent.data)
+    swarmed.tagfs("add", str(tmp_path / "D.torrent"), "-t", "a")
+    assert swarmed.sh("du -s --block-size=1 files") == "0\tfiles\n"
+    os.setxattr(swarmed / "files/D/01.flac", "user.tagfs.state", b"skipped")
+    for remove in (
+        "rm files/D/02.flac",
+        "rm -r files/D/scans",
+        "tagfs rm D/scans",
+        "rm -r files/D",
+        "mv files/D trash/",
+    ):
+        swarmed.sh(remove.replace("tagfs", f"{sys.executable} -m tagfs"))
+        (gone,) = swarmed.names("trash")
+        swarmed.sh(f"mv trash/{gone} files/")
+        assert swarmed.names("trash") == []
+        assert swarmed.names("files/D/scans") == ["big", "front.png"]
+        states = {
+            str(path.relative_to(swarmed / "files/D")): state(path) for path in (swarmed / "files/D").rglob("*.*")
+        }
+        assert states.pop("01.flac") == "skipped", remove
+        assert set(states.values()) <= {"queued", "downloading"}, (remove, states)
+        assert state(swarmed / "files/D") in ("queued", "downloading"), remove
+    with peer() as seeds:
+        seeds.seed(torrent, tmp_path)
+        swarmed.tagfs("add", torrent.magnet(peers=[seeds.address]))  # the same torrent, which hears of the peer
+        swarmed.wait_for(lambda: state(swarmed / "files/D") == "seeding")
+    assert tree(swarmed / "files/D/scans") == tree(tmp_path / "D/scans")
+    assert (swarmed / "files/D/02.flac").read_bytes() == DISC["02.flac"]
