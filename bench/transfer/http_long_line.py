@@ -14,6 +14,7 @@ from tests.support.nginx import nginx
 
 RTT = 0.1
 RATE = 20e6
+AS_MANY = "[transfer]\nsplit = 16\nmax_connections_per_host = 16\n"  # as aria2c is told, whose default is one
 
 
 def measure(folder: Path, mib: int, rounds: int) -> None:
@@ -30,7 +31,7 @@ def measure(folder: Path, mib: int, rounds: int) -> None:
     with (
         nginx(folder / "nginx", served) as server,
         relay(server.port, rtt=RTT, rate=RATE) as port,
-        mounted(f"{folder}/state", f"{folder}/mnt") as (daemon, _),
+        mounted(f"{folder}/state", f"{folder}/mnt", AS_MANY) as (daemon, _),
     ):
         ours = Tagfs(daemon.pid, folder)
 
