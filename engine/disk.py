@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import signal
 import stat
@@ -99,6 +100,14 @@ def read_at(fd: int, offset: int, length: int) -> bytes:
         offset += len(part)
         length -= len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def digest_at(fd: int, start: int, end: int, algorithm: str) -> str:
+    """Hex digest of bytes `[start, end)`, or of fewer where the file ends."""
+    hasher = hashlib.new(algorithm, usedforsecurity=False)
+    for offset in range(start, end, MIB):
+        hasher.update(read_at(fd, offset, min(MIB, end - offset)))
+    return hasher.hexdigest()
 
 
 def read_cached(fd: int, offset: int, length: int) -> bytes | None:

@@ -23,6 +23,7 @@ from engine.types import (
     Item,
     ItemId,
     Kind,
+    Pieces,
     Source,
     State,
     TagChange,
@@ -416,6 +417,7 @@ class AddRequest:
     name: str | None = None  # None: from the server or the URL
     tags: Collection[str] = ()
     digests: Mapping[str, str] = field(default_factory=dict)  # algorithm -> hex
+    pieces: Pieces | None = None  # of the one file that `urls` name
     paused: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     torrent: bytes | None = None

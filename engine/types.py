@@ -98,6 +98,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Pieces:
+    """Digests of consecutive stretches of `length` bytes, lower-case hex; the last stretch may be shorter."""
+
+    algorithm: str
+    length: int
+    hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Download:
     """What a restart needs to go on with an item that is not whole. One row an arriving item."""
 

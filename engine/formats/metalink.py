@@ -15,9 +15,10 @@ from xml.parsers import expat
 
 from engine.digests import check_digests
 from engine.errors import BadRequest
-from engine.formats.wanted import Pieces, Reading, Sentences, Wanted, shown
+from engine.formats.wanted import Reading, Sentences, Wanted, shown
 from engine.safe_names import safe_name
 from engine.sources.urls import check_url
+from engine.types import Pieces
 
 MAX_BYTES: Final = 10 << 20
 MAX_DEPTH: Final = 32

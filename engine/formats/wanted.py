@@ -7,21 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from engine.ports import AddRequest
+from engine.types import Pieces
 
 MAX_FAULTS: Final = 20  # sentences kept of one file; the last says how many more there are
 SHOWN: Final = 80  # characters of what was typed in a sentence about it
 # Options of one download that mean nothing to the other kind.
 _STREAMS: Final = frozenset({"allow-downgrade", "any-type", "split", "max-connections"})
 _TORRENTS: Final = frozenset({"seed", "seed-ratio", "seed-time", "max-download", "max-upload", "connections"})
-
-
-@dataclass(frozen=True, slots=True)
-class Pieces:
-    """Digests of consecutive stretches of `length` bytes, lower-case hex; the last stretch may be shorter."""
-
-    algorithm: str
-    length: int
-    hashes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +40,7 @@ class Wanted:
             name=self.name,
             tags=tags,
             digests=self.digests,
+            pieces=self.pieces,
             paused=paused or self.paused,
             options={**{name: value for name, value in options.items() if self.takes(name)}, **self.options},
             torrent=self.torrent,

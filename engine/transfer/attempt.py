@@ -28,13 +28,15 @@ from engine.transfer.hosts import Hosts
 from engine.transfer.judge import Changed
 from engine.transfer.mirrors import Mirror, choose, leave_slow, sample_of
 from engine.transfer.outcome import Again, Done, Idle, NoSpace, Outcome
-from engine.transfer.plan import Start, Stop, View, plan
+from engine.transfer.piece_check import PieceCheck
+from engine.transfer.pieces import widened
+from engine.transfer.plan import Start, Stop, Stretch, View, plan
 from engine.transfer.reader import Arrival
 from engine.transfer.record import Record
 from engine.transfer.shared import Broken, Complete, Shared, Verdict
 from engine.transfer.staged import StagedFile, StagingLost, disk_failures
 from engine.transfer.upkeep import Upkeep
-from engine.types import Blob
+from engine.types import Blob, Pieces
 
 NO_MIRROR: Final = "There is no place left to ask for this file."
 FORGETTING: Final = 1.0  # seconds between two looks whether anybody still reads
@@ -129,6 +131,8 @@ class Attempt:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep_up, upkeep)
                 nursery.start_soon(self._look_on, file)
+                if self._record.pieces is not None:
+                    nursery.start_soon(self._check_pieces, self._record.pieces, file, upkeep)
                 while not file.is_complete and not shared.is_over:
                     bell = self._arrival.bell.next
                     self._carry_out(nursery, file, upkeep)
@@ -189,10 +193,11 @@ class Attempt:
     def _mirror_for(self, start: Start, file: StagedFile) -> Mirror | None:
         """Without any for the only main connection, the attempt is over."""
         shared = self._shared
-        if not start.main:
-            return shared.home if shared.home.left is None else choose(shared.mirrors, self._room, is_first=True)
         is_first = not shared.mains()
-        can_prove = sample_of(file.ranges) is not None and (is_first or shared.is_open)
+        can_prove = (file.checked is not None or sample_of(file.ranges) is not None) and (is_first or shared.is_open)
+        if not start.main:
+            home = shared.home if shared.home.left is None else None
+            return home or choose(shared.mirrors, self._room, is_first=True, can_prove=can_prove)
         mirror = choose(shared.mirrors, self._room, is_first=is_first, can_prove=can_prove)
         if mirror is None and is_first:
             shared.end(Again(shared.mirrors[-1].left or NO_MIRROR))
@@ -201,7 +206,7 @@ class Attempt:
     def _is_idle(self, file: StagedFile) -> bool:
         """Whether only readers could give this something to do, and there are none."""
         shared, arrival = self._shared, self._arrival
-        if not self._record.options.on_demand or shared.connections or not self._view(file).seekable:
+        if not self._record.options.on_demand or shared.connections or file.is_here or not self._view(file).seekable:
             return False
         return not arrival.wanted and not arrival.soon(trio.current_time())
 
@@ -245,7 +250,7 @@ class Attempt:
             have=file.ranges,
             size=file.size,
             running=tuple(one.running for one in shared.connections.values() if not one.scope.cancel_called),
-            wanted=self._arrival.wanted,
+            wanted=self._wanted(file),
             soon=self._arrival.soon(trio.current_time()),
             seekable=seekable,
             spare=shared.spare,
@@ -256,11 +261,22 @@ class Attempt:
             least=self._config.min_split_size,
         )
 
+    def _wanted(self, file: StagedFile) -> tuple[Stretch, ...]:
+        """What readers wait for; where pieces are checked before anybody sees them, the whole of each."""
+        pieces, wanted = self._record.pieces, self._arrival.wanted
+        return wanted if pieces is None else tuple(widened(each, pieces.length, file.size) for each in wanted)
+
     async def _keep_up(self, upkeep: Upkeep) -> None:
         try:
             await upkeep.run()
         except* (StagingLost, StoreFull) as errors:
             self._shared.disk_refused(_first(errors))
+
+    async def _check_pieces(self, pieces: Pieces, file: StagedFile, upkeep: Upkeep) -> None:
+        try:
+            await PieceCheck(pieces, file, self._shared, upkeep.wrote).run()
+        except StagingLost as error:
+            self._shared.disk_refused(error)
 
     async def _finish(self) -> Outcome:
         file = self._arrival.open()
@@ -268,6 +284,8 @@ class Attempt:
             with disk_failures():
                 await self._record.finish(file)
         except DigestMismatch as error:
+            if self._record.pieces is not None:
+                return Again(f"Each piece is right, and the whole is not: {error}", Fault.FINAL)
             await self._begin_anew(str(error))
             return Again(str(error), Fault.STUBBORN)
         except StoreFull as error:

@@ -20,6 +20,7 @@ from engine.transfer.mirrors import Mirror, sample_of
 from engine.transfer.options import Location
 from engine.transfer.outcome import Again
 from engine.transfer.pace import Patience
+from engine.transfer.pieces import fits
 from engine.transfer.plan import Running, Start, worth_going_on
 from engine.transfer.shared import Complete, Shared
 from engine.transfer.staged import Differs, StagedFile, StagingLost
@@ -102,12 +103,15 @@ class Connection:
             return
         mirror.left = why
         _log.info("item %d: %s has another file: %s", shared.record.item, mirror.host, why)
-        if mirror.received and shared.file_is_unchecked:
+        if mirror.received and self._file.checked is None:
             shared.end(Changed(why))
 
     async def _prove(self) -> bool:
         """Compare a stretch of what is here with what this place gives for it."""
         shared, file, mirror = self._shared, self._file, self.mirror
+        if file.checked is not None:
+            mirror.believe(Version(file.size))
+            return True
         sample = sample_of(file.ranges)
         if sample is None:
             return False
@@ -230,6 +234,15 @@ class Connection:
             return
         shared.has_ranges = shared.has_ranges and head.ranges is not False
         shared.record.location = self.mirror.location
+        pieces = shared.record.pieces
+        if pieces is not None and take.size is not None and not fits(pieces, take.size):
+            shared.end(
+                Again(
+                    f"{self.mirror.host} has another file: its {take.size} bytes are not those of the pieces.",
+                    Fault.FINAL,
+                )
+            )
+            return
         await shared.record.described(head, take.size)
         shared.is_open = True
         shared.arrival.bell.ring()
@@ -254,11 +267,14 @@ class Connection:
             now = trio.current_time()
             shared.meter.count(len(data), now)
             self.mirror.received += len(data)
+            if file.checked is not None:
+                self.mirror.brought.add(start, end)
+                shared.arrived.ring()
             shared.arrival.wake(start, end)
             self._upkeep.wrote()
             if end == take.end and body.head.framing is Framing.LENGTH:
                 continue  # its proper end comes without waiting, and lets the connection be used again
-            if file.is_complete or not self._goes_on():
+            if file.is_here or not self._goes_on():
                 return
             if patience.is_lost(len(data), now):
                 raise FetchFailed(f"Fewer than {config.min_rate} bytes a second came for {config.rate_window:.0f} s.")
@@ -285,7 +301,7 @@ class Connection:
             file.is_length_verified = head.framing is not Framing.CLOSE
             file.set_version(replace(file.version, size=self._at))
             self._shared.arrival.wake_all()
-        elif not file.is_complete:
+        elif not file.is_here:
             raise FetchFailed(f"The server ended the file after {self._at} of {file.size} bytes.")
 
     async def _yield_to_readers(self) -> bool:

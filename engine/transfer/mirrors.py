@@ -38,7 +38,8 @@ class Mirror:
     connections: int = 0  # there are now
     cuts: int = 0  # connections that ended before their time
     received: int = 0  # bytes
-    brought: RangeMap = field(default_factory=RangeMap)
+    brought: RangeMap = field(default_factory=RangeMap)  # where piece hashes will tell what of it is wrong
+    wrong: int = 0  # pieces
     slow_looks: int = 0
 
     def believe(self, version: Version) -> None:

@@ -20,6 +20,7 @@ MOST_CONNECTIONS: Final = 64
 _SWITCHES = {"allow-downgrade", "any-type"}
 _NUMBERS = {"split", "max-connections"}
 MODE: Final = "mode"
+PIECES: Final = "pieces"  # of the file that is asked for, see `pieces`
 FULL: Final = "full"
 ON_DEMAND: Final = "on-demand"
 _HOME, _LOCATION, _LOCATION_PUBLIC = "home", "location", "location-public"

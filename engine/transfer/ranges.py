@@ -50,6 +50,29 @@ class RangeMap:
         self._starts[first:last] = [start]
         self._ends[first:last] = [end]
 
+    def remove(self, start: int, end: int) -> None:
+        """Uncover `[start, end)`."""
+        kept = [
+            part
+            for low, high in self.overlap(start, end)
+            for part in ((low, min(high, start)), (max(low, end), high))
+            if part[0] < part[1]
+        ]
+        first = bisect_right(self._ends, start)
+        last = bisect_left(self._starts, end)
+        if start < end and first < last:
+            self.total -= sum(self._ends[n] - self._starts[n] for n in range(first, last))
+            self.total += sum(high - low for low, high in kept)
+            self._starts[first:last] = [low for low, _ in kept]
+            self._ends[first:last] = [high for _, high in kept]
+
+    def overlap(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """The intervals that have bytes of `[start, end)`, whole, ascending."""
+        if start < end:
+            first = bisect_right(self._ends, start)
+            last = bisect_left(self._starts, end)
+            yield from zip(self._starts[first:last], self._ends[first:last], strict=True)
+
     def covers(self, start: int, end: int) -> bool:
         """Whether all of `[start, end)` is here; true for an empty one."""
         return start >= end or self.run_end(start) >= end

@@ -114,7 +114,7 @@ class Arrival:
         """Bytes in `[start, end)` came: those who have all they wait for may look again."""
         if self.file is not None:
             for waiter in self.waiters:
-                if waiter.start < end and start < waiter.end and self.file.ranges.covers(waiter.start, waiter.end):
+                if waiter.start < end and start < waiter.end and self.file.served.covers(waiter.start, waiter.end):
                     waiter.event.set()
 
     def wake_all(self) -> None:
@@ -183,7 +183,7 @@ class ArrivingReader:
         if file is None:
             return False
         end = offset + length if file.size is None else min(offset + length, file.size)
-        return file.ranges.covers(offset, end)
+        return file.served.covers(offset, end)
 
     def hint(self, offset: int, length: int) -> None:
         if self._arrival.resting is None and not self._arrival.is_done:
@@ -206,7 +206,7 @@ class ArrivingReader:
             end = offset + length if size is None else min(offset + length, size)
             if end <= offset:
                 return b""
-            if file is not None and file.ranges.covers(offset, end):
+            if file is not None and file.served.covers(offset, end):
                 self._served = file
                 self._read_on(file, offset, end)
                 return await file.read(offset, end - offset)

@@ -19,7 +19,8 @@ from engine.ports import Blobs, Catalogue, Edit
 from engine.sources.stream import Head
 from engine.sources.urls import name_of
 from engine.transfer.live import SUFFIX
-from engine.transfer.options import Location, read_options, with_place
+from engine.transfer.options import PIECES, Location, read_options, with_place
+from engine.transfer.pieces import read_pieces
 from engine.transfer.ranges import RangeMap
 from engine.transfer.staged import StagedFile
 from engine.transfer.version import Version
@@ -44,6 +45,7 @@ class Record:
         self._blobs = blobs
         self.row = row
         self.options = read_options(row.options)
+        self.pieces = read_pieces(row.options.get(PIECES))
         self.home: str | None = self.options.home
         self.location: Location | None = self.options.location
         self.urls = [source.url for source in catalogue.sources(row.item) if source.url]

@@ -19,7 +19,8 @@ from engine.transfer.config import TransferConfig
 from engine.transfer.hosts import Hosts
 from engine.transfer.job import Job
 from engine.transfer.live import SUFFIX
-from engine.transfer.options import read_options
+from engine.transfer.options import PIECES, read_options
+from engine.transfer.pieces import read_pieces
 from engine.transfer.queue import Queue
 from engine.transfer.ranges import RangeMap
 from engine.transfer.reader import Arrival, WaitingRoom
@@ -145,7 +146,10 @@ class Roster:
         if row is None:
             raise SourceFailed(REMOVED)
         version = Version(row.size, row.etag, row.last_modified)
-        return open_staged(self.blobs, row.staging, row.ranges, version, disk=self._disk, reserve=self.config.reserve)
+        reserve = self.config.reserve
+        staged = open_staged(self.blobs, row.staging, row.ranges, version, disk=self._disk, reserve=reserve)
+        staged.checked = None if read_pieces(row.options.get(PIECES)) is None else RangeMap()
+        return staged
 
     def _whole(self, facts: Facts) -> StagedFile:
         """The blob of an item that is whole, for readers who waited and have no file open."""

@@ -113,7 +113,8 @@ class Runner:
         record = roster.record(row)
         source = self._source
         async with AsyncExitStack() as stack:
-            if not record.options.on_demand and self._is_untouched(job, record):
+            is_plain = record.pieces is None and not record.options.on_demand
+            if is_plain and self._is_untouched(job, record):
                 run.asking = record, trio.current_time()
                 found = await self._quick.fetch(
                     record, job.arrival, job.rotated(record.urls)[0], partial(self._arrived, job, run)

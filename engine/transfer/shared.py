@@ -10,6 +10,7 @@ import trio
 
 from engine.errors import StoreFull
 from engine.sources.stream import StreamSource
+from engine.transfer.bell import Bell
 from engine.transfer.config import TransferConfig
 from engine.transfer.growth import Growth
 from engine.transfer.hosts import Hosts
@@ -63,6 +64,7 @@ class Shared:
     verdict: Verdict | None = None
     connections: dict[int, Connection] = field(default_factory=dict)
     meter: Speedometer = field(default_factory=Speedometer)
+    arrived: Bell = field(default_factory=Bell)  # rings for who checks pieces
 
     @property
     def is_over(self) -> bool:
@@ -89,11 +91,6 @@ class Shared:
         await self.record.moved(mirror.url, mirror.location, mirror.version)
         self.home.version, self.home = file.version, mirror
         file.set_version(mirror.version)
-
-    @property
-    def file_is_unchecked(self) -> bool:
-        """Whether nothing would tell which of its bytes are wrong."""
-        return True
 
     def end(self, verdict: Verdict) -> None:
         """The first verdict counts: later ones come of the connections that it closes."""

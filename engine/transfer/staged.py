@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from engine.disk import Disk, read_at, read_cached, write_at
+from engine.disk import Disk, digest_at, read_at, read_cached, write_at
 from engine.errors import StoreFull
 from engine.ports import Blobs
 from engine.transfer.live import SUFFIX, Live, LiveFile, place_of, read_live
@@ -50,6 +50,7 @@ class StagedFile:
         self.name = name
         self.fd = fd
         self.ranges = RangeMap()
+        self.checked: RangeMap | None = None  # where piece hashes tell: what of it was found right by them
         self.version: Version | None = None
         self.replaced: str | None = None  # why this version is no longer the one
         self.dirty = 0  # bytes written since the last fdatasync began
@@ -76,8 +77,19 @@ class StagedFile:
         return self.version.size if self.version is not None else None
 
     @property
-    def is_complete(self) -> bool:
+    def served(self) -> RangeMap:
+        """What will not change any more: all that is here, or what of it was found right."""
+        return self.ranges if self.checked is None else self.checked
+
+    @property
+    def is_here(self) -> bool:
+        """Whether all of it has arrived."""
         return self.size is not None and self.ranges.covers(0, self.size)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of it is here, and right as far as anybody can tell."""
+        return self.size is not None and self.served.covers(0, self.size)
 
     def set_version(self, version: Version) -> None:
         """What the bytes from now on belong to; those that are here must be of the same one. StoreFull, StagingLost."""
@@ -108,6 +120,12 @@ class StagedFile:
             self._write_live()
         return new
 
+    def drop(self, start: int, end: int) -> None:
+        """The bytes of `[start, end)` are wrong, and nobody was given any of them. StagingLost."""
+        self.ranges.remove(start, end)
+        with disk_failures():
+            self._write_live()
+
     def trust(self, ranges: RangeMap, version: Version) -> None:
         """What an earlier process left is here."""
         self.ranges = ranges
@@ -124,10 +142,15 @@ class StagedFile:
 
     async def read(self, offset: int, length: int) -> bytes:
         """Bytes that are here, all of them. ValueError for others."""
-        if not self.ranges.covers(offset, offset + length):
+        if not self.served.covers(offset, offset + length):
             raise ValueError(f"bytes {offset} to {offset + length} are not here")
         data = read_cached(self.fd, offset, length)
         return data if data is not None else await self._disk.run(read_at, self.fd, offset, length)
+
+    async def digest(self, start: int, end: int, algorithm: str) -> str:
+        """Hex digest of bytes that are here. StagingLost."""
+        with disk_failures():
+            return await self._disk.run(digest_at, self.fd, start, end, algorithm)
 
     async def sync(self) -> RangeMap:
         """Make durable what is here now, and return its map. StagingLost: the kernel may have dropped the bytes that
@@ -139,7 +162,7 @@ class StagedFile:
         return ranges
 
     def _write_live(self) -> None:
-        if self.version is None or not self.ranges or (self._live is None and self.is_complete):
+        if self.version is None or not self.ranges or (self._live is None and self.is_here):
             return
         if self._live is None:
             self._live = LiveFile(self._live_descriptor(), place_of(self.fd), self.version)

@@ -46,7 +46,7 @@ class Upkeep:
 
     def wrote(self) -> None:
         """Bytes were written. Instant."""
-        if self._file.dirty >= self._config.checkpoint_bytes or self._file.ranges.prefix - self._hashed >= HASH_STEP:
+        if self._file.dirty >= self._config.checkpoint_bytes or self._file.served.prefix - self._hashed >= HASH_STEP:
             self._written.ring()
 
     async def room(self) -> bool:
@@ -82,7 +82,7 @@ class Upkeep:
 
     async def _hash_ahead(self) -> None:
         while True:
-            upto = self._file.ranges.prefix
+            upto = self._file.served.prefix
             if upto - self._hashed >= HASH_STEP:
                 with disk_failures():
                     await self._blobs.hash_ahead(self._file.name, upto, self._record.row.digests)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from engine.errors import BadRequest
 from engine.formats.metalink import MAX_BYTES, MAX_DEPTH, parse_metalink
-from engine.formats.wanted import Pieces, Reading, Wanted
+from engine.formats.wanted import Reading, Wanted
+from engine.types import Pieces
 
 SHA256 = "ab" * 32
 SHA1 = ["01" * 20, "02" * 20]
