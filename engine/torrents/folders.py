@@ -75,16 +75,22 @@ def sync(folder: str, positions: Iterable[int]) -> None:
 
 def copy_private(path: str) -> None:
     """The file is one of the store, too: go on with a copy that may be written to."""
-    source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    copy_from(path, path)
+
+
+def copy_from(source: str, path: str) -> None:
+    """`path` becomes a durable copy that may be written to."""
+    from_fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         temporary = path + ".copy"
         target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            clone_or_copy(source, target)
+            clone_or_copy(from_fd, target)
+            os.fdatasync(target)
         finally:
             os.close(target)
     finally:
-        os.close(source)
+        os.close(from_fd)
     os.rename(temporary, path)
 
 

@@ -20,6 +20,7 @@ from engine.sources.torrent.params import Start
 from engine.torrents.envelope import Resume, unseal
 from engine.torrents.folders import changed, prints, sizes
 from engine.torrents.job import Files, Job
+from engine.torrents.known import use_known
 from engine.torrents.layout import Layout
 from engine.torrents.live import LivePieces
 from engine.torrents.works import Works
@@ -44,6 +45,9 @@ async def open_torrent(works: Works, job: Job, row: Torrent, meta: Metainfo) -> 
     live = LivePieces(folder)
     try:
         have, loose, notes = await _believed(works, row, folder, files, live)
+        if have is not None:
+            await use_known(works, job, files, have)
+            loose = {piece for piece in loose if not have[piece]}
     except BaseException:
         live.close()
         raise
