@@ -186,6 +186,9 @@ class Catalogue(Protocol):
     def ancestors(self, item: ItemId) -> Sequence[ItemId]:
         """The folder items that hold it, the nearest first; none for one at the top."""
 
+    def digest_of(self, sha256: str, algorithm: str) -> str | None:
+        """A further digest that the content of a blob is known to have."""
+
     def torrent_of(self, item: ItemId) -> tuple[ItemId, int] | None:
         """The torrent that this item is a file of, and its position there. Not of a folder."""
 

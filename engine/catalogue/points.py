@@ -42,6 +42,7 @@ BLOB_BY_DIGEST: Final = (
     "SELECT b.id, b.sha256, b.size FROM digest d JOIN blob b ON b.id = d.blob WHERE d.algorithm = ? AND d.hex = ?"
     " ORDER BY d.blob LIMIT 1"
 )
+DIGEST_OF: Final = "SELECT d.hex FROM blob b JOIN digest d ON d.blob = b.id WHERE b.sha256 = ? AND d.algorithm = ?"
 BLOBS_OF_SIZE: Final = "SELECT id, sha256, size FROM blob WHERE size = ? ORDER BY id LIMIT 100"
 CHILD: Final = "SELECT id FROM item WHERE parent = ? AND name = ? AND trashed_ns IS NULL ORDER BY id LIMIT 1"
 HOLDS: Final = "SELECT 1 FROM item WHERE parent = ? AND trashed_ns IS NULL LIMIT 1"
@@ -57,7 +58,7 @@ TORRENT_V2: Final = "SELECT item FROM torrent WHERE v2 = ? ORDER BY item LIMIT 1
 # What the test explains; the value is the number of parameters.
 QUERIES: Final[Mapping[str, int]] = {
     ITEM: 1, LIVE_NAMED: 1, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, ORIGINS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
-    BLOB: 1, BLOB_BY_DIGEST: 2, BLOBS_OF_SIZE: 1, CHILD: 2, HOLDS: 1, UP: 1, TAG: 1, TAG_CARRIED: 1,
+    BLOB: 1, BLOB_BY_DIGEST: 2, DIGEST_OF: 2, BLOBS_OF_SIZE: 1, CHILD: 2, HOLDS: 1, UP: 1, TAG: 1, TAG_CARRIED: 1,
     TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1,
 }  # fmt: skip
 
@@ -161,6 +162,11 @@ def blobs_of_size(connection: sqlite3.Connection, size: int) -> list[Blob]:
 def child(connection: sqlite3.Connection, folder: int, name: str) -> ItemId | None:
     rows = connection.execute(CHILD, (folder, os.fsencode(name))).fetchall()
     return ItemId(rows[0][0]) if rows else None
+
+
+def digest_of(connection: sqlite3.Connection, sha256: str, algorithm: str) -> str | None:
+    rows = connection.execute(DIGEST_OF, (sha256, algorithm)).fetchall()
+    return str(rows[0][0]) if rows else None
 
 
 def torrent_of(connection: sqlite3.Connection, number: int) -> tuple[ItemId, int] | None:

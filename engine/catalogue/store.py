@@ -151,6 +151,9 @@ class SqliteCatalogue:
     def child(self, folder: ItemId, name: str) -> ItemId | None:
         return points.child(self._connection, folder, name)
 
+    def digest_of(self, sha256: str, algorithm: str) -> str | None:
+        return points.digest_of(self._connection, sha256, algorithm)
+
     def torrent_of(self, item: ItemId) -> tuple[ItemId, int] | None:
         return points.torrent_of(self._connection, item)
 

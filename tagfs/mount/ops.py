@@ -398,6 +398,9 @@ class Operations(pyfuse3.Operations):
         match node:
             case ItemNode(item) | FolderNode(item):
                 row = self._context.catalogue.item(item)
+                if row is not None and row.kind is Kind.FOLDER and isinstance(node, ItemNode):
+                    # The kernel knows it as a file, and would call a directory there an I/O error; so it looks anew.
+                    raise OSError(errno.ESTALE, f"item {item} has become a folder")
                 return item_attr(self._context, row) if row is not None else self._attr_of_ended(item)
             case BlobNode(blob):
                 return attr.of_blob(numbers.of_blob(blob.id), blob.size, self._context.started_ns)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from unicodedata import normalize
 
 from engine.ports import Catalogue, Edit
+from engine.torrents.adopting import ROOT
 from engine.types import Item, ItemId, State, timestamp
 from query.errors import BadName
 from query.names import check_own_tag
@@ -61,6 +62,7 @@ class Xattrs:
             OWN_PREFIX + "eta": self._eta,
             OWN_PREFIX + "error": lambda item: item.error,
             OWN_PREFIX + "sha256": lambda item: item.sha256,
+            OWN_PREFIX + "btroot": self._btroot,
             OWN_PREFIX + "sources": self._sources,
             OWN_PREFIX + "added": lambda item: timestamp(item.added_ns),
         }
@@ -152,6 +154,9 @@ class Xattrs:
 
     def _sources(self, item: Item) -> str | None:
         return "\n".join(s.public_url or s.kind.value for s in self._context.catalogue.sources(item.id)) or None
+
+    def _btroot(self, item: Item) -> str | None:
+        return None if item.sha256 is None else self._context.catalogue.digest_of(item.sha256, ROOT)
 
     def _progress(self, item: Item) -> str | None:
         if item.state.whole:
