@@ -60,6 +60,7 @@ class Keeper:
             self._touched = set()
             if is_last:
                 self._swarm.halt()
+                await self._swarm.flush(anyway=True)  # pieces whose hash is under way are complete by then
             await self._swarm.flush()
             have = bytes(self._swarm.safe)
             folder = self._works.folders.path(self._job.folder)

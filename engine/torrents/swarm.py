@@ -139,13 +139,13 @@ class Swarm:
         assert self._info is not None
         return self._info
 
-    async def flush(self) -> None:
-        """Every piece that is complete now is `safe` afterwards."""
+    async def flush(self, *, anyway: bool = False) -> None:
+        """Every piece that is complete now is `safe` afterwards. `anyway`: although all of them are."""
         layout = self.layout
         assert layout is not None
         wanted = bytes(layout.have)
         async with self._flushing:
-            if wanted == self.safe:
+            if wanted == self.safe and not anyway:
                 return
             wanted = bytes(layout.have)
             target = self._flushes + FLUSHES
