@@ -66,11 +66,13 @@ def _declare(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace, session: Session) -> int:
-    urls, files = _sorted_out(options.sources)
+    urls, files, missing = _sorted_out(options.sources)
+    for source in missing:
+        warn(f"{escape(source)} is neither a URL nor a magnet link, and there is no such file.")
     downloads = [tuple(urls)] if options.mirrors and urls else [(url,) for url in urls]
     if options.input:
         files.append(_content(options.input, as_list=True))
-    if not downloads and not files:
+    if not downloads and not files and not missing:
         raise UsageError("There is nothing to add: give a URL, a magnet link or a file, or -i FILE.")
     digests = dict(map(_digest, options.digest))
     if (options.name or digests) and (len(downloads) > 1 or files):
@@ -79,7 +81,7 @@ def _run(options: argparse.Namespace, session: Session) -> int:
         "tags": tag_names(options.tags), "paused": options.paused, "options": _options(options),
         "select": options.select,
     }  # fmt: skip
-    failed: list[int] = []
+    failed = [exits.NOT_FOUND] if missing else []
     with session.client() as client:
         calls = ({"urls": urls, "digests": digests, "name": options.name, **common} for urls in downloads)
         added = chain(_added(client, calls, failed), _added_by_files(client, files, common, failed))
@@ -120,17 +122,19 @@ def _added_by_files(
         yield from answer.items
 
 
-def _sorted_out(sources: Iterable[str]) -> tuple[list[str], list[tuple[str, bytes]]]:
-    """URLs, and the names and contents of files. A name that is no file is taken for a URL, and the daemon says what
-    is wrong with it."""
+def _sorted_out(sources: Iterable[str]) -> tuple[list[str], list[tuple[str, bytes]], list[str]]:
+    """URLs, the names and contents of files, and what is neither."""
     urls: list[str] = []
     files: list[tuple[str, bytes]] = []
+    missing: list[str] = []
     for source in sources:
-        if source == "-" or (not _URL.match(source) and os.path.exists(source)):
+        if _URL.match(source):
+            urls.append(source)
+        elif source == "-" or os.path.exists(source):
             files.append(_content(source))
         else:
-            urls.append(source)
-    return urls, files
+            missing.append(source)
+    return urls, files, missing
 
 
 def _content(file: str, *, as_list: bool = False) -> tuple[str, bytes]:

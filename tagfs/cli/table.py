@@ -22,7 +22,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("add", "add", "WHAT... [-t TAG]", "start downloads: URLs, magnets, torrents, lists"),
             Entry("status", "status", "[ITEM...]", "what is arriving, how far it is; -f follows"),
-            Entry("watch", "watch", "", "what happens, as JSON, one event a line"),
+            Entry("watch", "watch", "[QUERY]", "what happens, as JSON, one event a line"),
             Entry("pause", "pause", "ITEM...|--all", "hold downloads"),
             Entry("resume", "pause", "ITEM...|--all", "go on with them; also tries failed ones again"),
         ),

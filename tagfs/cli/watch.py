@@ -6,7 +6,9 @@ import argparse
 import sys
 from typing import NoReturn
 
+from tagfs.cli.common import declare_expression
 from tagfs.cli.output import json_value
+from tagfs.cli.queries import spelled
 from tagfs.cli.session import Session
 from tagfs.cli.verb import UsageError, Verb
 from tagfs.control.codec import to_json
@@ -14,6 +16,8 @@ from tagfs.control.views_events import EventView
 
 
 def _declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("query", metavar="QUERY", nargs="*", help="only what happens to items that match")
+    declare_expression(parser)
     parser.add_argument("--no-progress", action="store_true", help="not how far downloads are, only what changes")
     parser.add_argument(
         "--interval", metavar="SECONDS", type=float, default=1.0, help="between two looks at progress (1)"
@@ -23,7 +27,10 @@ def _declare(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace, session: Session) -> NoReturn:
     if not 0.1 <= options.interval <= 3600:
         raise UsageError("--interval is from 0.1 to 3600 seconds.")
-    params = {"progress": not options.no_progress, "interval": options.interval}
+    params: dict[str, object] = {"progress": not options.no_progress, "interval": options.interval}
+    if options.query:
+        query, spelling = spelled(" ".join(options.query), session.info(), expression=options.expression)
+        params |= {"query": query, "spelling": spelling}
     with session.client() as client:
         client.call("events", params, report=(EventView, _show))
     raise AssertionError
@@ -42,6 +49,7 @@ VERBS = {
         "their keys are in docs/cli.md.",
         examples=(
             "tagfs watch --no-progress",
+            "tagfs watch 'movie and not watched'",
             "tagfs watch | jq -r 'select(.event == \"finished\") | .name'",
         ),
         declare=_declare,

@@ -114,10 +114,19 @@ class Verbs(Protocol):
     async def resume(self, items: tuple[Ref, ...] = (), *, all: bool = False) -> tuple[ItemView, ...]:
         """The items queued again; also retries what failed."""
 
-    async def events(self, *, progress: bool = True, interval: float = 1.0, send: Send[EventView]) -> None:
+    async def events(
+        self,
+        query: str | None = None,
+        *,
+        spelling: Spelling = Spelling.EXPRESSION,
+        progress: bool = True,
+        interval: float = 1.0,
+        send: Send[EventView],
+    ) -> None:
         """What happens from now on, for ever; the first event, `watching`, says that none is missed from then on. With
-        `progress` also how far running downloads are, each `interval` seconds (0.1 to 3600). A client that reads slowly
-        loses the oldest events, and an event `lost` says how many."""
+        a query only what happens to items that match it, before or afterwards, and nothing of tags. With `progress`
+        also how far running downloads are, each `interval` seconds (0.1 to 3600). A client that reads slowly loses the
+        oldest events, and an event `lost` says how many."""
 
     # -- items and tags ----------------------------------------------------------------------------------------
     async def ls(

@@ -11,15 +11,18 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import trio
 
 from engine.ports import Catalogue
 from engine.types import Change, Facts, ItemId, State, TagChange, TagEvent, timestamp
+from query.ast import Expr
+from query.evaluate import matches
 from query.parse import parse_expression
 from tagfs.control.errors import Code, VerbError
-from tagfs.control.verbs import Send
+from tagfs.control.verbs import Send, Spelling
 from tagfs.control.views import EventView
 from tagfs.service.base import Part, verb
 from tagfs.service.show import download_view
@@ -33,24 +36,36 @@ _DOWNLOADING = parse_expression("state:downloading").expr
 
 
 class Watcher:
-    """A `ports.Observer`. State: the events that the client has not been sent yet."""
+    """A `ports.Observer`. State: the events that the client has not been sent yet. With `expr`, only events of items
+    that match it, before or after the change."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, expr: Expr | None = None) -> None:
         self._catalogue = catalogue
+        self._expr = expr
         self._events: deque[EventView] = deque()
         self._lost = 0
         self._news = trio.Event()
 
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         at = _now()
-        for tag in tags:
+        for tag in tags if self._expr is None else ():
             self._put(_of_tag(tag, at))
         for change in changes:
-            for event in self._of_item(change, at):
-                self._put(event)
+            if self.concerns(change.item, change.before) or self.concerns(change.item, change.after):
+                for event in self._of_item(change, at):
+                    self._put(event)
 
     async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """Nobody waits for a client."""
+
+    def concerns(self, item: ItemId, facts: Facts | None) -> bool:
+        """Whether an item that is as `facts` say matches, also by the tags of the folders that hold it."""
+        if self._expr is None or facts is None:
+            return facts is not None
+        if facts.parent is not None:
+            above = {tag for folder in self._catalogue.ancestors(item) for tag in self._catalogue.tags(folder)}
+            facts = replace(facts, tags=facts.tags | above)
+        return matches(self._expr, facts, now=time.time())
 
     async def wait(self) -> None:
         """Until there is something to take."""
@@ -120,10 +135,18 @@ class Watcher:
 
 class Events(Part):
     @verb
-    async def events(self, *, progress: bool = True, interval: float = 1.0, send: Send[EventView]) -> None:
+    async def events(
+        self,
+        query: str | None = None,
+        *,
+        spelling: Spelling = Spelling.EXPRESSION,
+        progress: bool = True,
+        interval: float = 1.0,
+        send: Send[EventView],
+    ) -> None:
         if not MIN_INTERVAL <= interval <= 3600:
             raise VerbError(Code.BAD_REQUEST, f"The interval is from {MIN_INTERVAL:g} to 3600 seconds.")
-        watcher = Watcher(self.catalogue)
+        watcher = Watcher(self.catalogue, None if query is None else await self.prepared(query, spelling))
         stop = self.catalogue.observe(watcher)
         told: dict[int, int] = {}
         due = trio.current_time() + interval
@@ -135,13 +158,13 @@ class Events(Part):
                 while (event := watcher.take()) is not None:
                     await send(event)
                 if progress and trio.current_time() >= due:
-                    for view in self._progress(told):
+                    for view in self._progress(watcher, told):
                         await send(view)
                     due = trio.current_time() + interval
         finally:
             stop()
 
-    def _progress(self, told: dict[int, int]) -> list[EventView]:
+    def _progress(self, watcher: Watcher, told: dict[int, int]) -> list[EventView]:
         """Of the downloads that have got on; `told` is what was said of each."""
         running = list(self.index.evaluate(_DOWNLOADING, now=self.context.clock())[:PROGRESSES])
         for gone in told.keys() - set(running):
@@ -149,7 +172,7 @@ class Events(Part):
         events = []
         for item in filter(None, (self.catalogue.item(ItemId(number)) for number in running)):
             view = download_view(self.context, item)
-            if told.get(item.id) != view.done:
+            if told.get(item.id) != view.done and watcher.concerns(item.id, self.catalogue.facts(item.id)):
                 told[item.id] = view.done
                 events.append(
                     EventView(

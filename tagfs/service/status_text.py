@@ -18,4 +18,7 @@ def render(context: Context) -> str:
         f"tags    {len(context.index.tag_list())}",
         *(f"{state.name:<12} {state.items}" for state in states),
     ]
+    bad = context.inbox.bad
+    if bad:
+        lines.append(f"{'inbox':<12} {bad} that cannot be read")
     return "\n".join(lines) + "\n"

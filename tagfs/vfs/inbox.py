@@ -133,6 +133,11 @@ class Inbox:
         depth = len(path)
         return sorted({where[depth] for where, _ in self._names if len(where) > depth and where[:depth] == path})
 
+    @property
+    def bad(self) -> int:
+        """How many could not be taken."""
+        return sum(drop.record.error is not None for drop in self._names.values())
+
     # -- making, removing, renaming ----------------------------------------------------------------------------
 
     async def create(self, path: Path, name: str) -> Drop:

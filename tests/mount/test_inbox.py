@@ -75,6 +75,7 @@ def test_a_bad_file_stays_and_says_why_until_it_is_overwritten_or_removed(mount:
     assert mount.sh("find inbox -type f | sort").split() == ["inbox/a/x.pdf", "inbox/y.txt"]
     assert mount.sh("getfattr -d inbox/y.txt | grep state") == 'user.tagfs.state="failed"\n'
     assert mount.sh("cat inbox/y.txt") == "nothing\n"
+    assert mount.sh("grep inbox .tagfs/status").split() == ["inbox", "2", "that", "cannot", "be", "read"]
     mount.sh(f"echo {URL} > inbox/y.txt")
     gone(mount, "inbox/y.txt")
     mount.sh("rm -r inbox/a")
@@ -227,7 +228,8 @@ def test_a_torrent_is_fetched_and_its_item_tagged(swarmed: Mount, tmp_path: Path
         seeds.seed(single, content)
         announces.introduce(seeds.address)
         swarmed.sh("mkdir tags/linux")
-        (swarmed / "inbox/linux/one.torrent").write_bytes(single.data)
+        swarmed.put("files/one.torrent", single.data)  # as if downloaded
+        swarmed.sh("cp files/one.torrent inbox/linux/")
         gone(swarmed, "inbox/linux/one.torrent")
         seeding(swarmed, "files/film.mkv")
         assert (swarmed / "tags/linux/film.mkv").read_bytes() == (content / "film.mkv").read_bytes()

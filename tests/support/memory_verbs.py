@@ -144,8 +144,16 @@ class MemoryVerbs:
             await trio.sleep(interval)
         return self.frames[-1] if self.frames else await self.status(items=items, limit=limit)
 
-    async def events(self, *, progress: bool = True, interval: float = 1.0, send: Send[EventView]) -> None:
-        self.calls.append(f"events {progress} {interval}")
+    async def events(
+        self,
+        query: str | None = None,
+        *,
+        spelling: Spelling = Spelling.EXPRESSION,
+        progress: bool = True,
+        interval: float = 1.0,
+        send: Send[EventView],
+    ) -> None:
+        self.calls.append(f"events {query} {spelling} {progress} {interval}")
         for event in self.happenings:
             await send(event)
         if self.happenings:

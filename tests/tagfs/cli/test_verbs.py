@@ -155,6 +155,11 @@ class TestAdd:
             "l.txt",
         ]
 
+    def test_what_is_neither_url_nor_file_is_said_to_be_so(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        ran = tagfs("add", "nowhere.torrent", "http://h/a")
+        assert (ran.code, ran.lines) == (exits.NOT_FOUND, ["id:4096 a"])
+        assert ran.err == "tagfs: nowhere.torrent is neither a URL nor a magnet link, and there is no such file.\n"
+
     def test_a_file_that_is_too_large_is_not_sent(self, tagfs: Tagfs, verbs: MemoryVerbs, tmp_path: Path) -> None:
         with (tmp_path / "huge.torrent").open("wb") as file:
             file.truncate(MAX_CONTENT + 1)
@@ -197,7 +202,7 @@ class TestWatch:
             EventView("tags", at, 4096, "caf\udce9\x7f", tags=()),
             *[EventView("progress", at, 4096, "a", done=number) for number in range(500)],
         ]
-        ran = tagfs("watch", "--no-progress", "--interval", "0.5")
+        ran = tagfs("watch", "a/-/b", "--no-progress", "--interval", "0.5")
         events = [json.loads(line) for line in ran.lines]
         assert events[:2] == [
             {"event": "watching", "at": at},
@@ -205,7 +210,7 @@ class TestWatch:
         ]
         assert [event["done"] for event in events[2:]] == list(range(500))
         assert (ran.code, ran.err) == (exits.FAILED, "tagfs: That was all.\n")
-        assert verbs.calls == ["events False 0.5"]
+        assert verbs.calls == ["events a/-/b path False 0.5"]
         assert tagfs("watch", "--interval", "0").code == exits.USAGE
 
 

@@ -108,6 +108,35 @@ async def test_files_of_a_folder_tell_only_what_becomes_of_them(world: World, se
     assert client.heard[1].name == "0"
 
 
+async def test_a_query_lets_through_what_matches_before_or_afterwards(world: World, service: Service) -> None:
+    view = await service.add((URL,), tags=("t",))
+    await service.tag_create(("a", "b"))
+    async with following(service, query="a and not b", progress=False) as client:
+        other = await service.add((URL,), tags=("b",), name="other")
+        await service.tag((f"id:{view.id}",), add=("a",))
+        await service.pause((f"id:{view.id}", f"id:{other.id}"))
+        await service.tag((f"id:{view.id}",), add=("b",))
+        await service.tag((f"id:{view.id}",), add=("c",))
+    assert [(event.event, event.id) for event in client.heard[1:]] == [
+        ("tags", view.id), ("state", view.id), ("tags", view.id),
+    ]  # fmt: skip
+
+
+async def test_a_query_sees_the_tags_of_the_folder(world: World, service: Service) -> None:
+    view = await service.add((URL,), tags=("t",))
+    ids = await world.catalogue.unpack(view.id, [FolderFile(("x",), 1), FolderFile(("y",), 1)])
+    async with following(service, query="t and name:x", progress=False) as client:
+        for item in ids:
+            await world.catalogue.edit(item, Edit(state=State.SKIPPED))
+    assert [event.name for event in client.heard[1:]] == ["x"]
+
+
+async def test_a_query_that_cannot_be(service: Service) -> None:
+    with pytest.raises(VerbError) as caught:
+        await service.events("nothing", send=Client())
+    assert caught.value.code is Code.NOT_FOUND
+
+
 async def test_progress_is_told_when_there_is_some(
     world: World, service: Service, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.abc.Clock
 ) -> None:
