@@ -13,7 +13,7 @@ MAX_FAULTS: Final = 20  # sentences kept of one file; the last says how many mor
 SHOWN: Final = 80  # characters of what was typed in a sentence about it
 # Options of one download that mean nothing to the other kind.
 _STREAMS: Final = frozenset({"allow-downgrade", "any-type", "split", "max-connections"})
-_TORRENTS: Final = frozenset({"seed", "seed-ratio", "seed-time", "max-download", "max-upload", "connections"})
+_TORRENTS: Final = frozenset({"seed", "seed-ratio", "seed-time", "max-upload", "connections"})
 
 
 @dataclass(frozen=True, slots=True)

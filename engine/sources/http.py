@@ -52,8 +52,8 @@ class Response(Protocol):
 
     @property
     def is_cancellable(self) -> bool: ...
-    def begin(self, framing: Framing, length: int | None) -> None:
-        """What the head says of the body's end. Before the first `receive`."""
+    def begin(self, framing: Framing, length: int | None, piece: int) -> None:
+        """What the head says of the body's end, and how much is wanted at once. Before the first `receive`."""
 
     async def receive(self) -> bytes | memoryview: ...
     async def aclose(self) -> None: ...
@@ -97,7 +97,7 @@ class HttpSource:
         """See `stream.StreamSource`."""
         response, hop = await self._chain(ask)
         try:
-            yield HttpBody(response, _head(response, hop))
+            yield HttpBody(response, _head(response, hop), ask.piece)
         finally:
             await response.aclose()
 
@@ -146,11 +146,11 @@ class HttpSource:
 class HttpBody:
     """Implements `stream.Body`."""
 
-    def __init__(self, response: Response, head: Head) -> None:
+    def __init__(self, response: Response, head: Head, piece: int) -> None:
         self.head = head
         self.receive = response.receive
         self.is_cancellable = response.is_cancellable
-        response.begin(head.framing, head.length)
+        response.begin(head.framing, head.length, piece)
 
 
 def _parts(hop: Hop) -> tuple[Endpoint, bytes, bytes]:

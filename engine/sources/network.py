@@ -18,9 +18,9 @@ import trio
 
 from engine.sources.config import HttpConfig
 from engine.sources.sockets import require_public
-from engine.sources.stream import Fault, FetchFailed, Framing
+from engine.sources.stream import MOST_PIECE, Fault, FetchFailed, Framing
 from engine.sources.urls import DEFAULT_PORTS
-from engine.sources.wire import BUFFER, IDLE_SECONDS, MAX_IDLE, Endpoint, Fields, closed_early
+from engine.sources.wire import IDLE_SECONDS, MAX_IDLE, Endpoint, Fields, closed_early
 
 DIRECT_FROM: Final = 4 << 20  # bytes still to come that make it worth not using the connection again
 
@@ -73,9 +73,11 @@ class ProxiedResponse:
         self._timeout = timeout
         self._parts = cast("AsyncGenerator[bytes, None]", aiter(cast("Any", response.stream)))
         self._left: int | None = None  # bytes to come, of a known length
+        self._piece = MOST_PIECE
         self._is_begun = self._is_direct = False
 
-    def begin(self, framing: Framing, length: int | None) -> None:
+    def begin(self, framing: Framing, length: int | None, piece: int) -> None:
+        self._piece = piece
         self._left = length if framing is Framing.LENGTH else None
 
     async def receive(self) -> bytes:
@@ -86,7 +88,7 @@ class ProxiedResponse:
             else:
                 # One part was all that h11 had buffered: the rest comes straight from the stream, in large pieces.
                 stream: httpcore.AsyncNetworkStream = self._response.extensions["network_stream"]
-                data = await stream.read(min(BUFFER, self._left or 0)) if self._left else b""
+                data = await stream.read(min(self._piece, self._left or 0)) if self._left else b""
                 if not data and self._left:
                     raise closed_early(self._host)
         if self._left is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, Protocol
 
+MOST_PIECE: Final = 1 << 20
 LAST_PRIORITY: Final = 999_999  # of a mirror about which nothing was said (RFC 5854, 4.2.16)
 
 
@@ -68,6 +69,7 @@ class Ask:
     headers: Mapping[str, str] = field(default_factory=dict)  # of this download alone; dropped when the origin changes
     allow_downgrade: bool = False  # follow a redirect from https to http
     public_only: bool = False  # `url` was named by a stranger: no private addresses
+    piece: int = MOST_PIECE  # bytes that `receive` gives at most, about
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ import trio
 
 from engine.sources.config import HttpConfig
 from engine.sources.sockets import Socket, connect, encrypted
-from engine.sources.stream import Fault, FetchFailed, Framing
+from engine.sources.stream import MOST_PIECE, Fault, FetchFailed, Framing
 
-BUFFER: Final = 1 << 20  # bytes that a body is read in at most
+FEED: Final = 256 << 10  # bytes of a body that h11 is given at once
 HEAD_STEP: Final = 8192  # bytes at a time while the head is read: what is read too far costs further copies
 HEAD_LIMIT: Final = 100 << 10
 MAX_IDLE: Final = 20
@@ -141,10 +141,12 @@ class WireResponse:
         self._left = 0 if self.status in BODILESS else None  # bytes to come, of a known length
         self._read = b""  # what was read of such a body together with the head
         self._buffer = bytearray()
+        self._piece = MOST_PIECE
         self._is_over = self._left == 0
 
-    def begin(self, framing: Framing, length: int | None) -> None:
-        """How the body ends, as the head says. Before the first `receive`."""
+    def begin(self, framing: Framing, length: int | None, piece: int) -> None:
+        """How the body ends, as the head says, and how much of it is wanted at once. Before the first `receive`."""
+        self._piece = piece
         if framing is Framing.LENGTH and length is not None and self._left is None:
             read, _ = self._protocol.trailing_data
             self._is_kept_alive = self._is_kept_alive and len(read) <= length
@@ -166,7 +168,7 @@ class WireResponse:
             self._is_over = True
             return b""
         if not self._buffer:
-            self._buffer = bytearray(min(BUFFER, left))
+            self._buffer = bytearray(min(self._piece, left))
         with memoryview(self._buffer) as view:
             count = await self._socket.receive_into(view[: min(len(view), left)])
         if count == 0:
@@ -185,7 +187,7 @@ class WireResponse:
                 return b""
             if event is not h11.NEED_DATA:
                 raise closed_early(self._endpoint.host)
-            await _feed(self._socket, self._protocol, BUFFER >> 2, self._endpoint.host)
+            await _feed(self._socket, self._protocol, min(self._piece, FEED), self._endpoint.host)
 
     async def aclose(self) -> None:
         """The connection is used again if the body was read to its end."""

@@ -31,6 +31,7 @@ from engine.transfer.outcome import Again, Done, Idle, NoSpace, Outcome
 from engine.transfer.piece_check import PieceCheck
 from engine.transfer.pieces import widened
 from engine.transfer.plan import Start, Stop, Stretch, View, plan
+from engine.transfer.rate import Limit, own_limits
 from engine.transfer.reader import Arrival
 from engine.transfer.record import Record
 from engine.transfer.shared import Broken, Complete, Shared, Verdict
@@ -58,6 +59,7 @@ class Attempt:
         blobs: Blobs,
         hosts: Hosts,
         config: TransferConfig,
+        limits: Sequence[Limit],
         clock_ns: Callable[[], int],
     ) -> None:
         self._record = record
@@ -75,6 +77,7 @@ class Attempt:
             hosts,
             Growth(record.options.split or config.split),
             clock_ns,
+            (*limits, *own_limits(record.options)),
             spare=config.reader_connections,
         )
         self._began_with = 0  # bytes

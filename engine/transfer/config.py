@@ -28,6 +28,8 @@ class TransferConfig:
     min_rate: int = 1024  # bytes a second; slower than this over `rate_window` is cut and tried again
     rate_window: float = 60.0
 
+    limit_rate: int = 0  # bytes a second over all downloads; 0: none
+
     window: int = 8 * MIB  # fetched ahead of a reader who is far from the main connection
     skip: int = MIB  # a stretch that is here already and shorter than this is read over rather than asked around
     overlap: int = 4096  # read again where a download goes on, and compared: servers that lie about offsets are caught

@@ -22,6 +22,7 @@ from engine.transfer.outcome import Again
 from engine.transfer.pace import Patience
 from engine.transfer.pieces import fits
 from engine.transfer.plan import Running, Start, worth_going_on
+from engine.transfer.rate import piece
 from engine.transfer.shared import Complete, Shared
 from engine.transfer.staged import Differs, StagedFile, StagingLost
 from engine.transfer.upkeep import Upkeep
@@ -209,6 +210,7 @@ class Connection:
             headers=headers,
             allow_downgrade=options.allow_downgrade,
             public_only=mirror.public_only or (location is not None and location.public_only),
+            piece=piece(self._shared.limits),
         )
 
     def _found_elsewhere(self, head: Head) -> None:
@@ -272,6 +274,9 @@ class Connection:
                 shared.arrived.ring()
             shared.arrival.wake(start, end)
             self._upkeep.wrote()
+            for spent in shared.limits:
+                await spent.spend(len(data))
+                patience.restart(trio.current_time())
             if end == take.end and body.head.framing is Framing.LENGTH:
                 continue  # its proper end comes without waiting, and lets the connection be used again
             if file.is_here or not self._goes_on():

@@ -1,7 +1,8 @@
 """What a single download may be told, and what it remembers of its own between restarts. Pure.
 
 Users say: `header.NAME` (sent to the origin of the URL), `allow-downgrade` and `any-type` (`yes` or `no`), `split` and
-`max-connections` (numbers, instead of those of the configuration), and `mode` (`full`, or `on-demand`: only what is
+`max-connections` (numbers, instead of those of the configuration), `max-download` (bytes a second, 0 for no limit),
+and `mode` (`full`, or `on-demand`: only what is
 read is fetched). A download itself keeps `home`, the URL whose ETag its bytes have, where that is not the first one,
 and `location`, the URL that redirects led to from there: mirror directories name another mirror each time, and another
 mirror means another ETag.
@@ -19,6 +20,8 @@ HEADER = "header."
 MOST_CONNECTIONS: Final = 64
 _SWITCHES = {"allow-downgrade", "any-type"}
 _NUMBERS = {"split", "max-connections"}
+RATE: Final = "max-download"
+MOST_DIGITS: Final = 15
 MODE: Final = "mode"
 PIECES: Final = "pieces"  # of the file that is asked for, see `pieces`
 FULL: Final = "full"
@@ -41,6 +44,7 @@ class Options:
     any_type: bool = False
     split: int | None = None  # main connections at once
     max_connections: int | None = None  # at once to one host
+    max_download: int | None = None  # bytes a second
     on_demand: bool = False  # only what readers ask for is fetched
     home: str | None = None
     location: Location | None = None
@@ -55,6 +59,9 @@ def check_options(options: Mapping[str, str]) -> dict[str, str]:
         elif name in _NUMBERS:
             if not value.isascii() or not value.isdecimal() or not 1 <= int(value[:9]) <= MOST_CONNECTIONS:
                 raise BadRequest(f"The option {name} is a number from 1 to {MOST_CONNECTIONS}, not {value!r}.")
+        elif name == RATE:
+            if not value.isascii() or not value.isdecimal() or len(value) > MOST_DIGITS:
+                raise BadRequest(f"The option {name} is bytes a second, a whole number, not {value!r}.")
         elif name == MODE:
             check_mode(value)
         elif not name.startswith(HEADER) or len(name) == len(HEADER):
@@ -79,6 +86,7 @@ def read_options(options: Mapping[str, str]) -> Options:
         any_type=options.get("any-type") == "yes",
         split=_number(options.get("split")),
         max_connections=_number(options.get("max-connections")),
+        max_download=_number(options.get(RATE)) or None,
         on_demand=options.get(MODE) == ON_DEMAND,
         home=options.get(_HOME),
         location=None if location is None else Location(location, options.get(_LOCATION_PUBLIC) == "yes"),

@@ -23,6 +23,7 @@ from engine.transfer.options import PIECES, read_options
 from engine.transfer.pieces import read_pieces
 from engine.transfer.queue import Queue
 from engine.transfer.ranges import RangeMap
+from engine.transfer.rate import Limit
 from engine.transfer.reader import Arrival, WaitingRoom
 from engine.transfer.record import Record
 from engine.transfer.staged import StagedFile, open_staged
@@ -51,6 +52,7 @@ class Roster:
         self.jobs: dict[ItemId, Job] = {}
         self.queue: Queue[ItemId] = Queue(config.max_active, config.max_per_host)
         self.hosts = Hosts(config.max_connections_per_host)
+        self.limits = (Limit(config.limit_rate),) if config.limit_rate else ()
         self.bell = Bell()  # rings when the queue may have something to start
         self._room = room or WaitingRoom(config.max_waiters)
         self._disk = Disk()

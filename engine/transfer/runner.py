@@ -113,8 +113,7 @@ class Runner:
         record = roster.record(row)
         source = self._source
         async with AsyncExitStack() as stack:
-            is_plain = record.pieces is None and not record.options.on_demand
-            if is_plain and self._is_untouched(job, record):
+            if self._is_untouched(job, record):
                 run.asking = record, trio.current_time()
                 found = await self._quick.fetch(
                     record, job.arrival, job.rotated(record.urls)[0], partial(self._arrived, job, run)
@@ -137,15 +136,20 @@ class Runner:
             source=source,
             blobs=roster.blobs,
             hosts=roster.hosts,
+            limits=roster.limits,
             config=roster.config,
             clock_ns=roster.clock_ns,
         )
 
     def _is_untouched(self, job: Job, record: Record) -> bool:
-        """Whether nothing of it is here, on disk neither, nor known to be in the store."""
+        """Whether nothing of it is here, on disk neither, nor known to be in the store, and it may come at once."""
         row = record.row
         return (
             job.arrival.is_untouched
+            and record.pieces is None
+            and not record.options.on_demand
+            and not record.options.max_download
+            and not self._roster.limits
             and record.location is None
             and not os.path.exists(self._roster.blobs.staging_path(row.staging))
             and record.known_content(row.digests, None) is None

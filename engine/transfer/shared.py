@@ -18,6 +18,7 @@ from engine.transfer.judge import Changed
 from engine.transfer.mirrors import Mirror
 from engine.transfer.outcome import Again, Idle, NoSpace
 from engine.transfer.pace import Speedometer
+from engine.transfer.rate import Limit
 from engine.transfer.reader import Arrival
 from engine.transfer.record import Record
 from engine.transfer.staged import StagedFile, StagingLost
@@ -58,6 +59,7 @@ class Shared:
     hosts: Hosts
     growth: Growth
     clock_ns: Callable[[], int]
+    limits: tuple[Limit, ...]  # of speed
     spare: int  # connections that may be open beside the main ones
     has_ranges: bool = True  # until the server shows that it has not
     is_open: bool = False  # whether a server has answered in this pass

@@ -24,6 +24,8 @@ from tagfs.control.views_items import ItemView
 from tagfs.escape import escape
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://|magnet:", re.IGNORECASE)
+_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([KMG]?)", re.IGNORECASE)
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _DIGEST = re.compile(r"([a-z0-9-]+):([0-9a-f]+)", re.IGNORECASE)
 
 
@@ -56,6 +58,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--option", metavar="NAME=VALUE", action="append", default=[], help="as docs/downloads.md lists them"
     )
+    parser.add_argument("--limit-rate", metavar="RATE", help="bytes a second at most, such as 500K or 2M")
     parser.add_argument("--allow-downgrade", action="store_true", help="follow redirects from https to http")
     parser.add_argument("--any-type", action="store_true", help="accept a web page where the name promises a file")
     parser.add_argument(
@@ -157,6 +160,8 @@ def _options(options: argparse.Namespace) -> dict[str, str]:
         told["any-type"] = "yes"
     if options.on_demand:
         told["mode"] = "on-demand"
+    if options.limit_rate is not None:
+        told["max-download"] = str(_rate(options.limit_rate))
     for option in options.option:
         name, equals, value = option.partition("=")
         if not equals or not name.strip():
@@ -168,6 +173,14 @@ def _options(options: argparse.Namespace) -> dict[str, str]:
             raise UsageError(f"{escape(header)} is no header; write it as NAME:VALUE.")
         told[f"header.{name.strip()}"] = value.strip()
     return told
+
+
+def _rate(text: str) -> int:
+    """Bytes a second; K, M and G are powers of 1024, as for curl and aria2c."""
+    found = _RATE.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{escape(text)} is no rate; write bytes a second such as 500K or 2M.")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
 def _digest(text: str) -> tuple[str, str]:

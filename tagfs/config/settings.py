@@ -46,6 +46,7 @@ class Transfer:
     retries: int = integer(10, "attempts", "failures in a row after which a download counts as failed")
     backoff_first: float = number(1.0, "seconds", "wait before the first retry; each further wait doubles", low=0.01)
     backoff_max: float = number(3600.0, "seconds", "longest wait between two attempts", low=0.01)
+    limit_rate: int = integer(0, "bytes/second", "how fast all downloads but torrents are together; 0: no limit")
     min_rate: int = integer(1024, "bytes/second", "a transfer slower than this over a minute is cut and tried again")
     connect_timeout: float = number(15.0, "seconds", "how long name lookup, connection and TLS may take", low=0.1)
     header_timeout: float = number(30.0, "seconds", "how long a server may take to answer a request", low=0.1)

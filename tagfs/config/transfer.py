@@ -13,6 +13,7 @@ def transfer_config(settings: Transfer) -> TransferConfig:
         max_active=settings.max_active,
         max_per_host=settings.max_per_host,
         split=settings.split,
+        limit_rate=settings.limit_rate,
         max_connections_per_host=settings.max_connections_per_host,
         min_split_size=settings.min_split_size,
         reader_connections=settings.reader_connections,

@@ -160,7 +160,7 @@ def test_options_mean_something_to_one_kind_of_download() -> None:
         "seed-ratio": "1.5", "seed-time": "1800", "max-upload": "102400", "connections": "20",
         "max-download": "2097152",
     }  # fmt: skip
-    assert url.options == {"header.A": "b"}
+    assert url.options == {"header.A": "b", "max-download": "2097152"}
     common = {"header.B": "c", "any-type": "yes", "seed": "no", "mode": "on-demand"}
     assert Wanted((MAGNET,)).request(tags=(), paused=False, options=common).options == {
         "seed": "no",
@@ -169,7 +169,7 @@ def test_options_mean_something_to_one_kind_of_download() -> None:
     torrent = Wanted(torrent=TORRENT, options={"seed": "yes"}).request(tags=(), paused=False, options=common)
     assert torrent.options == {"seed": "yes", "mode": "on-demand"}
     assert url.request(tags=(), paused=False, options=common).options == {
-        "header.A": "b", "header.B": "c", "any-type": "yes", "mode": "on-demand",
+        "header.A": "b", "header.B": "c", "any-type": "yes", "mode": "on-demand", "max-download": "2097152",
     }  # fmt: skip
 
 

@@ -11,8 +11,7 @@ from engine.errors import BadRequest
 from engine.sources.config import HttpConfig
 from engine.sources.http import HttpSource
 from engine.sources.network import DIRECT_FROM
-from engine.sources.stream import Ask, Fault, FetchFailed, Framing
-from engine.sources.wire import BUFFER
+from engine.sources.stream import MOST_PIECE, Ask, Fault, FetchFailed, Framing
 from tests.support.faultserver import CloseConnection, Resource, fault_server, respond, send_head
 
 QUICK = HttpConfig(connect_timeout=0.2, header_timeout=0.1, read_timeout=0.3)
@@ -43,7 +42,7 @@ async def test_a_plain_fetch(server):
     assert "cookie" not in server.requests[0].headers
 
 
-@pytest.mark.parametrize("size", [0, 1, DIRECT_FROM - 1, DIRECT_FROM + 1, DIRECT_FROM + 3 * BUFFER])
+@pytest.mark.parametrize("size", [0, 1, DIRECT_FROM - 1, DIRECT_FROM + 1, DIRECT_FROM + 3 * MOST_PIECE])
 @pytest.mark.parametrize("framing", [{}, {"chunked": True}, {"close": True}])
 async def test_bodies_of_every_framing_and_size(server, size, framing):
     content = os.urandom(size)
@@ -74,7 +73,7 @@ async def test_connections_are_used_again_after_a_whole_body(server):
         assert source.wire.idle == 1
 
 
-@pytest.mark.parametrize("size", [4 * BUFFER, 20_000_000])
+@pytest.mark.parametrize("size", [4 * MOST_PIECE, 20_000_000])
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_leaving_in_the_middle_closes_the_connection(server, size, chunked):
     url = server.add("/x", Resource(bytes(size), chunked=chunked))

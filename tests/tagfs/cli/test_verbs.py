@@ -176,11 +176,20 @@ class TestAdd:
 
     def test_headers_and_leave_to_be_careless(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
         ran = tagfs(
-            "add", "http://h/a", "-H", "Referer: http://x:1/", "--header=A:b", "--allow-downgrade", "--any-type"
+            "add",
+            "http://h/a",
+            "-H",
+            "Referer: http://x:1/",
+            "--header=A:b",
+            "--allow-downgrade",
+            "--any-type",
+            "--limit-rate",
+            "1.5K",
         )
         assert ran.code == exits.OK
         assert verbs.seen_options == {
             "header.Referer": "http://x:1/", "header.A": "b", "allow-downgrade": "yes", "any-type": "yes",
+            "max-download": "1536",
         }  # fmt: skip
         assert tagfs("add", "http://h/a", "-H", "nothing").code == exits.USAGE
         assert tagfs("add", "http://h/a", "-o", "mode=on-demand", "--option", "split = 2").code == exits.OK
