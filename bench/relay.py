@@ -106,9 +106,9 @@ class Relay:
 
 
 @contextmanager
-def relay(port: int, *, rtt: float, rate: float, shared: bool = False) -> Iterator[int]:
-    """A relay to `port` in a process of its own; the port to connect to instead."""
-    command = [sys.executable, "-m", "bench.relay", "--to", f"127.0.0.1:{port}", "--rtt", str(rtt), "--rate", str(rate)]
+def relay(port: int, *, rtt: float, rate: float, shared: bool = False, host: str = "127.0.0.1") -> Iterator[int]:
+    """A relay to `port` of `host` in a process of its own; the port there to connect to instead."""
+    command = [sys.executable, "-m", "bench.relay", "--to", f"{host}:{port}", "--rtt", str(rtt), "--rate", str(rate)]
     process = subprocess.Popen(command + ["--shared"] * shared, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
@@ -179,7 +179,7 @@ def main() -> None:
 
 
 async def run(line: Relay) -> None:
-    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    [listener] = await trio.open_tcp_listeners(0, host=line.target[0])
     print(listener.socket.getsockname()[1], flush=True)
     await line.serve(listener)
 

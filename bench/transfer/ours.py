@@ -42,7 +42,7 @@ class Tagfs:
             capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         if done.returncode:
-            raise subprocess.SubprocessError(f"tagfs {words[0]}: {done.stderr.strip()}")
+            raise subprocess.SubprocessError(f"tagfs {words[0]}: {done.stderr.strip().splitlines()[-1]}")
         return done.stdout
 
     def wait(self, file: Path, patience: float = 120.0) -> None:

@@ -37,6 +37,7 @@ class Tracker:
     port: int
     seen: list[Announce] = field(default_factory=list)
     failure: str = ""  # told to whoever asks, instead of peers
+    announced: bool = True  # False: nobody is told of those who announce themselves, only of those who were introduced
     _introduced: set[tuple[str, int]] = field(default_factory=set)
     _swarms: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
 
@@ -55,7 +56,7 @@ class Tracker:
             return bencode({"failure reason": self.failure})
         swarm = self._swarms.setdefault(announce.info_hash, set())
         here = (announce.host, announce.port)
-        peers = (swarm | self._introduced) - {here}
+        peers = (self._introduced | (swarm if self.announced else set())) - {here}
         if announce.event == "stopped":
             swarm.discard(here)
         else:
