@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import trio
@@ -106,9 +106,22 @@ class Relay:
 
 
 @contextmanager
-def relay(port: int, *, rtt: float, rate: float, shared: bool = False, host: str = "127.0.0.1") -> Iterator[int]:
+def relay(
+    port: int, *, rtt: float, rate: float, shared: bool = False, host: str = "127.0.0.1", prefix: Sequence[str] = ()
+) -> Iterator[int]:
     """A relay to `port` of `host` in a process of its own; the port there to connect to instead."""
-    command = [sys.executable, "-m", "bench.relay", "--to", f"{host}:{port}", "--rtt", str(rtt), "--rate", str(rate)]
+    command = [
+        *prefix,
+        sys.executable,
+        "-m",
+        "bench.relay",
+        "--to",
+        f"{host}:{port}",
+        "--rtt",
+        str(rtt),
+        "--rate",
+        str(rate),
+    ]
     process = subprocess.Popen(command + ["--shared"] * shared, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None

@@ -22,12 +22,12 @@ from functools import partial
 from pathlib import Path
 
 from bench.daemon import mounted
-from bench.network import own_network
+from bench.network import Place, another_machine, own_network
 from bench.ondemand.look import Look, look, table
 from bench.relay import relay
 from bench.transfer.content import fill, renew
 from bench.transfer.ours import Tagfs
-from bench.transfer.torrent import PIECE, TUNED
+from bench.transfer.torrent import CONFIG, PIECE, TUNED
 from tests.support.nginx import nginx
 from tests.support.swarm import Peer, peer
 from tests.support.torrents import make_torrent
@@ -59,27 +59,28 @@ def main() -> None:
     options.add_argument("--mib", type=int, default=1024, help="size of the file")
     options.add_argument("--sequential", type=int, default=256, help="MiB to read in order; far is a quarter of it")
     chosen = options.parse_args()
-    host = own_network()
+    server = another_machine() if own_network().address != "127.0.0.1" else Place()
     for name in chosen.only or ["torrent-near", "torrent-far", "http-near", "http-far"]:
         far = name.endswith("far")
         print(f"{name}: {chosen.mib} MiB, medians of {chosen.rounds} rounds, load before {os.getloadavg()[0]:.1f}")
         with tempfile.TemporaryDirectory(prefix="bench-", dir=os.environ.get("BENCH_DIR")) as folder:
             sequential = chosen.sequential // (4 if far else 1)
             if name.startswith("torrent"):
-                torrent(Path(folder), chosen.mib, chosen.rounds, sequential, far, host)
+                torrent(Path(folder), chosen.mib, chosen.rounds, sequential, far, server)
             else:
                 http(Path(folder), chosen.mib, chosen.rounds, sequential, far)
 
 
-def torrent(folder: Path, mib: int, rounds: int, sequential: int, far: bool, host: str) -> None:
+def torrent(folder: Path, mib: int, rounds: int, sequential: int, far: bool, server: Place) -> None:
     seeded = folder / "seeded"
     seeded.mkdir()
     fill(seeded / "0.bin", mib)
     with ExitStack() as stack:
-        seeds = stack.enter_context(peer(host=host, **TUNED))
+        seeds = stack.enter_context(peer(host=server.address, prefix=server.prefix, **TUNED))
         announces = stack.enter_context(tracker())
-        announces.introduce(stack.enter_context(line(host, seeds.port)) if far else seeds.address)
-        daemon = stack.enter_context(mounted(f"{folder}/state", f"{folder}/mnt"))[0]
+        announces.announced = False  # btfs listens on several ports, and would be told of itself
+        announces.introduce(stack.enter_context(line(server, seeds.port)) if far else seeds.address)
+        daemon = stack.enter_context(mounted(f"{folder}/state", f"{folder}/mnt", CONFIG))[0]
         ours = Tagfs(daemon.pid, folder)
 
         def prepare(number: int) -> str:
@@ -111,7 +112,7 @@ def http(folder: Path, mib: int, rounds: int, sequential: int, far: bool) -> Non
     with ExitStack() as stack:
         port = stack.enter_context(nginx(folder / "nginx", served, extra="autoindex on;")).port  # for rclone
         if far:
-            port = int(stack.enter_context(line("127.0.0.1", port)).rpartition(":")[2])
+            port = int(stack.enter_context(line(Place(), port)).rpartition(":")[2])
         daemon = stack.enter_context(mounted(f"{folder}/state", f"{folder}/mnt"))[0]
         ours = Tagfs(daemon.pid, folder)
 
@@ -130,9 +131,11 @@ def http(folder: Path, mib: int, rounds: int, sequential: int, far: bool) -> Non
 
 
 @contextmanager
-def line(host: str, port: int) -> Iterator[str]:
-    with relay(port, host=host, rtt=RTT, rate=RATE, shared=True) as port_before:
-        yield f"{host}:{port_before}"
+def line(server: Place, port: int) -> Iterator[str]:
+    """The address of a long line to it."""
+    there = relay(port, host=server.address, prefix=server.prefix, rtt=RTT, rate=RATE, shared=True)
+    with there as before:
+        yield f"{server.address}:{before}"
 
 
 def run(

@@ -29,7 +29,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--mib", type=int, default=1024, help="size of the file")
     chosen = options.parse_args()
-    host = own_network()
+    host = own_network().address
     for name in chosen.only or SCENARIOS:
         load = os.getloadavg()[0]
         print(f"{name}: {chosen.mib} MiB, medians of {chosen.rounds} alternating rounds, load before {load:.1f}")

@@ -28,7 +28,9 @@ from tests.support.torrents import Torrent, Version, make_torrent
 from tests.support.tracker import Tracker, tracker
 
 PIECE = 1 << 20
-CONFIG = ""  # of tagfs: as it comes
+CONFIG = (
+    "[torrent]\nprivate_addresses = true\ndht = false\npex = false\n"  # of tagfs; the tracker is in a private network
+)
 TUNED: dict[str, Any] = {
     "hashing_threads": 2,
     "aio_threads": 4,

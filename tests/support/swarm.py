@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,10 +67,10 @@ class PeerStatus:
 
 
 class Peer:
-    def __init__(self, host: str, settings: dict[str, Any]) -> None:
+    def __init__(self, host: str, settings: dict[str, Any], prefix: Sequence[str] = ()) -> None:
         self.host = host
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "tests.support.seeder", json.dumps(settings)],
+            [*prefix, sys.executable, "-W", "ignore", "-m", "tests.support.seeder", json.dumps(settings)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -158,9 +158,13 @@ class Peer:
 
 
 @contextmanager
-def peer(*, host: str = "127.0.0.1", port: int = 0, **settings: Any) -> Iterator[Peer]:
-    """A session that listens on `host`; `settings` are libtorrent's, on top of QUIET. `port` 0: any free one."""
-    one = Peer(host, {**QUIET, "listen_interfaces": f"{host}:{port}", "outgoing_interfaces": host, **settings})
+def peer(*, host: str = "127.0.0.1", port: int = 0, prefix: Sequence[str] = (), **settings: Any) -> Iterator[Peer]:
+    """A session that listens on `host`; `settings` are libtorrent's, on top of QUIET. `port` 0: any free one.
+
+    `prefix` comes before its command: `nsenter` and its options put it elsewhere.
+    """
+    own = {"listen_interfaces": f"{host}:{port}", "outgoing_interfaces": host}
+    one = Peer(host, {**QUIET, **own, **settings}, prefix)
     try:
         yield one
     finally:
