@@ -1,8 +1,8 @@
 """Networks of the benchmark's own, with nothing in them but this process and what it starts. They need root.
 
-Some BitTorrent clients connect to no 127.x address (transmission), others to none of their own machine (btfs). So transfers
-meet at one more address of the loopback in a namespace, and on-demand reading has its server at the other end of a pair
-of virtual interfaces, in a second namespace.
+Some BitTorrent clients connect to no 127.x address (transmission), others to none of their own machine (btfs). So the
+transfers meet at one more address of the loopback in a namespace, and on-demand reading has its server at the other end
+of a pair of virtual interfaces, in a second namespace.
 """
 
 from __future__ import annotations
