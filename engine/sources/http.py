@@ -109,8 +109,7 @@ class HttpSource:
             response = await self._send(hop, ask, cookies)
             if response.status not in REDIRECTS or (location := _location(response)) is None:
                 return response, hop
-            # Behind a proxy it cannot be told who answered: taken for somebody out there.
-            from_public = response.peer is None or is_public(response.peer)
+            from_public = _is_out_there(response)
             await response.aclose()
             hop = follow(
                 hop,
@@ -185,7 +184,14 @@ def _location(response: Response) -> str | None:
     return found[0].decode("utf-8", "surrogateescape") if found else None
 
 
+def _is_out_there(response: Response) -> bool:
+    """Behind a proxy it cannot be told who answered: taken for yes."""
+    return response.peer is None or is_public(response.peer)
+
+
 def _head(response: Response, hop: Hop) -> Head:
     fields = ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.fields)
     head = read_head(response.status, hop.url, fields, now=time.time(), http2=response.is_http2)
-    return replace(head, public_only=hop.public_only) if hop.public_only else head
+    if not head.mirrors:
+        return replace(head, public_only=hop.public_only) if hop.public_only else head
+    return replace(head, public_only=hop.public_only, mirrors_public_only=hop.public_only or _is_out_there(response))

@@ -94,6 +94,7 @@ class Head:
     digests: Mapping[str, str] = field(default_factory=dict)  # of the whole content: algorithm -> hex
     retry_after: float | None = None  # seconds from now, as asked by the server
     mirrors: tuple[Mirror, ...] = ()  # from Link headers (RFC 6249), the best first
+    mirrors_public_only: bool = True  # they may not be at private addresses: who named them is not at one either
     metalink: str | None = None  # URL of a Metalink 4 document that describes the file, named by a stranger too
 
 

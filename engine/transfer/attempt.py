@@ -103,7 +103,9 @@ class Attempt:
             led_elsewhere = self._record.location is not None
             match await self._pass():
                 case Complete():
-                    return await self._finish()
+                    outcome = await self._finish()
+                    if outcome is not None:
+                        return outcome
                 case Blob() as blob:
                     await self._record.adopt(blob)
                     return Done()
@@ -236,7 +238,7 @@ class Attempt:
         wish = shared.growth.wish
         shared.growth.look(len(mains), sum(rates.values()), left)
         counts = Counter(one.mirror for one in mains)
-        slow = leave_slow((mirror, rates[mirror] / count) for mirror, count in counts.items())
+        slow = leave_slow(shared.mirrors, {mirror: rates[mirror] / count for mirror, count in counts.items()})
         for connection in shared.connections.values():
             if connection.mirror in slow:
                 connection.scope.cancel()
@@ -281,7 +283,8 @@ class Attempt:
         except StagingLost as error:
             self._shared.disk_refused(error)
 
-    async def _finish(self) -> Outcome:
+    async def _finish(self) -> Outcome | None:
+        """None: once more, without places that nobody asked for."""
         file = self._arrival.open()
         try:
             with disk_failures():
@@ -289,8 +292,9 @@ class Attempt:
         except DigestMismatch as error:
             if self._record.pieces is not None:
                 return Again(f"Each piece is right, and the whole is not: {error}", Fault.FINAL)
+            may_be_theirs = self._leave_strangers()
             await self._begin_anew(str(error))
-            return Again(str(error), Fault.STUBBORN)
+            return None if may_be_theirs else Again(str(error), Fault.STUBBORN)
         except StoreFull as error:
             return NoSpace(str(error))
         except StagingLost as error:
@@ -298,10 +302,19 @@ class Attempt:
             return Again(str(error))
         return Done()
 
+    def _leave_strangers(self) -> bool:
+        """Whether any of them brought something."""
+        strangers = [mirror for mirror in self._shared.mirrors if mirror.is_stranger]
+        for mirror in strangers:
+            mirror.left = "With what it brought, the whole was not what it should be."
+        return any(mirror.received for mirror in strangers)
+
     async def _begin_anew(self, why: str) -> None:
         """Nothing of what is here counts any more."""
         _log.info("item %d: from the beginning: %s", self._record.item, why)
         await self._record.begin_anew()
+        for mirror in self._shared.mirrors:
+            mirror.forget()
         self._arrival.replace(why)
         self._resets += 1
 

@@ -15,8 +15,9 @@ import trio
 from engine.errors import StoreFull
 from engine.sources.stream import Ask, Body, Fault, FetchFailed, Framing, Head
 from engine.sources.urls import origin_of, without_login
+from engine.transfer.growth import FIRST_LOOK
 from engine.transfer.judge import AllHere, Asked, Changed, Failed, Take, Unusable, judge
-from engine.transfer.mirrors import Mirror, sample_of
+from engine.transfer.mirrors import SAMPLE, Mirror, sample_of
 from engine.transfer.options import Location
 from engine.transfer.outcome import Again
 from engine.transfer.pace import Patience
@@ -65,6 +66,10 @@ class Connection:
         except FetchFailed as error:
             self._lost(Again(str(error), error.fault))
         except Differs as error:
+            if self.mirror is shared.home:
+                for other in shared.mirrors:  # it is the home's word against theirs
+                    if other is not shared.home and other.received:
+                        other.left = f"{other.host} has other bytes."
             self._contradicted(str(error))
         except (StagingLost, StoreFull) as error:
             shared.disk_refused(error)
@@ -153,7 +158,9 @@ class Connection:
                         return
                     await self._opened(body.head, take)
                     if not shared.is_over:
+                        began = trio.current_time()
                         await self._pump(body, take)
+                        self._note_rate(trio.current_time() - began, self._at - self._start)
                 case Changed(why):
                     self._contradicted(why)
                 case AllHere(size):
@@ -165,6 +172,11 @@ class Connection:
                         shared.end(Changed(why))
                 case Failed(why, fault, retry_after):
                     self._lost(Again(why, fault, retry_after))
+
+    def _note_rate(self, seconds: float, size: int) -> None:
+        """What this place brought, for comparison with others, once this connection is gone."""
+        if size >= SAMPLE:
+            self.mirror.rate = size / max(seconds, FIRST_LOOK)
 
     def _has_no_ranges(self) -> bool:
         """Note it. True where this connection is the only one, and thus has to make do without."""
@@ -197,7 +209,7 @@ class Connection:
         mirror, options = self.mirror, self._shared.record.options
         location = mirror.location
         url = mirror.url if location is None else location.url
-        headers = {} if mirror.public_only else dict(options.headers)
+        headers = {} if mirror.is_stranger else dict(options.headers)
         if location is not None:
             _, login = without_login(mirror.url)
             headers |= {"Authorization": login} if login else {}
@@ -246,6 +258,7 @@ class Connection:
             )
             return
         await shared.record.described(head, take.size)
+        shared.discover(head)
         shared.is_open = True
         shared.arrival.bell.ring()
         known = shared.record.known_content(head.digests, take.size)

@@ -10,7 +10,7 @@ here was asked of it and was the same (or at once where piece hashes will tell, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,7 +29,8 @@ class Mirror:
     """One place. `version` is what it says of the file itself: another place has another ETag."""
 
     url: str  # may hold a login
-    public_only: bool = False  # a stranger named it
+    is_stranger: bool = False  # a server named it, and nobody asked for it: used only where a digest will be checked
+    public_only: bool = False  # it may not be a private address
     is_proven: bool = False
     version: Version | None = None
     location: Location | None = None  # where redirects led from it
@@ -40,11 +41,16 @@ class Mirror:
     received: int = 0  # bytes
     brought: RangeMap = field(default_factory=RangeMap)  # where piece hashes will tell what of it is wrong
     wrong: int = 0  # pieces
+    rate: float = 0.0  # bytes a second of a connection, as last seen
     slow_looks: int = 0
 
     def believe(self, version: Version) -> None:
         """It has the same file, and says this of it."""
         self.is_proven, self.version = True, version
+
+    def forget(self) -> None:
+        """Nothing is here any more that it had to do with."""
+        self.is_proven, self.version, self.received, self.brought = False, None, 0, RangeMap()
 
     @property
     def host(self) -> str:
@@ -72,15 +78,17 @@ def sample_of(have: RangeMap) -> tuple[int, int] | None:
     return (longest[1] - length, longest[1]) if length >= SAMPLE // 16 else None
 
 
-def leave_slow(rates: Iterable[tuple[Mirror, float]]) -> list[Mirror]:
-    """`rates` are bytes a second of a connection to each place. Those that have been far behind the best one for some
-    looks, and are left now."""
-    looked_at = list(rates)
-    best = max((rate for _, rate in looked_at), default=0.0)
+def leave_slow(mirrors: Iterable[Mirror], rates: Mapping[Mirror, float]) -> list[Mirror]:
+    """`rates` are bytes a second of a connection to each place that has some now; of the others counts what they
+    brought last. Those that have been far behind the best one for some looks, and are left now."""
+    usable = [mirror for mirror in mirrors if mirror.left is None]
+    for mirror, rate in rates.items():
+        mirror.rate = rate
+    best = max((mirror.rate for mirror in usable), default=0.0)
     left = []
-    for mirror, rate in looked_at:
-        mirror.slow_looks = mirror.slow_looks + 1 if rate < SLOW * best else 0
-        if mirror.slow_looks >= SLOW_LOOKS:
+    for mirror in rates:
+        mirror.slow_looks = mirror.slow_looks + 1 if mirror.rate < SLOW * best else 0
+        if mirror.slow_looks >= SLOW_LOOKS and mirror.left is None:
             mirror.left = f"{mirror.host} is far slower than the others."
             left.append(mirror)
     return left

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import trio
 
 from engine.errors import StoreFull
-from engine.sources.stream import StreamSource
+from engine.sources.stream import Head, StreamSource
 from engine.transfer.bell import Bell
 from engine.transfer.config import TransferConfig
 from engine.transfer.growth import Growth
@@ -27,6 +27,7 @@ from engine.types import Blob
 if TYPE_CHECKING:
     from engine.transfer.connection import Connection
 
+MAX_DISCOVERED: Final = 16  # places that a server may name
 NEAR: Final = (64 << 10, 1 << 20)  # bytes, least and most, that a reader waits for without a connection of its own
 NEAR_SECONDS: Final = 0.5  # of the download's speed, between these two
 
@@ -86,6 +87,16 @@ class Shared:
         connection.mirror.connections -= 1
         self.hosts.closed(connection.mirror.host)
         self.arrival.bell.ring()
+
+    def discover(self, head: Head) -> None:
+        """Further places that the home knows of. Where nothing would tell whether they have the same file, they are
+        of no use."""
+        if self.record.pieces is None and not self.record.row.digests:
+            return
+        known = {mirror.url for mirror in self.mirrors}
+        for found in head.mirrors[:MAX_DISCOVERED]:
+            if found.url not in known:
+                self.mirrors.append(Mirror(found.url, is_stranger=True, public_only=head.mirrors_public_only))
 
     async def move_home(self, mirror: Mirror, file: StagedFile) -> None:
         """From now on the staged file has the validators of `mirror`, which is proven. StoreFull, StagingLost."""

@@ -1,5 +1,6 @@
 """Several places of one file at once: shared work, slow ones left, other files kept out."""
 
+import hashlib
 import os
 
 import pytest
@@ -58,12 +59,21 @@ def test_the_sample_is_the_end_of_the_longest_stretch():
 def test_one_that_is_slow_all_the_time_is_left():
     a, b = places("a", "b")
     for _ in range(SLOW_LOOKS - 1):
-        assert leave_slow([(a, 100.0), (b, 10.0)]) == []
-    assert leave_slow([(a, 100.0), (b, 90.0)]) == []
+        assert leave_slow([a, b], {a: 100.0, b: 10.0}) == []
+    assert leave_slow([a, b], {a: 100.0, b: 90.0}) == []
     for _ in range(SLOW_LOOKS - 1):
-        assert leave_slow([(a, 100.0), (b, 10.0)]) == []
-    assert leave_slow([(a, 100.0), (b, 10.0)]) == [b]
+        assert leave_slow([a, b], {a: 100.0, b: 10.0}) == []
+    assert leave_slow([a, b], {a: 100.0, b: 10.0}) == [b]
     assert "slower" in b.left
+
+
+def test_what_a_place_brought_last_counts_while_it_has_nothing_to_do():
+    a, b = places("a", "b")
+    b.rate = 100.0
+    assert [leave_slow([a, b], {a: 10.0}) for _ in range(SLOW_LOOKS)][-1] == [a]
+    b.rate, b.left = 1e6, "gone"
+    a, _ = places("a", "b")
+    assert not any(leave_slow([a, b], {a: 10.0}) for _ in range(SLOW_LOOKS))
 
 
 @pytest.fixture
@@ -72,14 +82,14 @@ async def server():
         yield server
 
 
-def drip(content=CONTENT, etag='"v1"', pace=1 << 15):
+def drip(content=CONTENT, etag='"v1"', pace=1 << 15, further=()):
     """Answers ranges, each at some MiB a second."""
     never = trio.Event()
 
     async def handler(request, stream):
         start, end = request.range or (0, None)
         end = len(content) if end is None else end
-        headers = {"Content-Length": str(end - start), "ETag": etag, "Accept-Ranges": "bytes"}
+        headers = {"Content-Length": str(end - start), "ETag": etag, "Accept-Ranges": "bytes", **dict(further)}
         if request.range:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
         await send_head(stream, 206 if request.range else 200, headers)
@@ -140,7 +150,7 @@ async def test_a_place_without_ranges_or_the_file_is_left(server, tmp_path):
 
 async def test_a_slow_first_place_is_left_for_a_quick_one(server, tmp_path):
     async with rig(tmp_path, split=2) as here:
-        item = await here.add(server.add("/a", drip(pace=1 << 9)), server.add("/b", drip(pace=1 << 16)))
+        item = await here.add(server.add("/a", drip(pace=1 << 11)), server.add("/b", drip(pace=1 << 16)))
         assert here.content(await here.until(item)) == CONTENT
     last = [request.target for request in server.requests][-1]
     assert last == "/b"
@@ -164,6 +174,45 @@ async def test_when_the_home_is_gone_another_place_goes_on(server, tmp_path):
         assert here.content(await here.until(item, State.COMPLETE)) == CONTENT
     assert None not in server.ranges("/b")
     assert [asked[0] for asked in server.ranges("/b")] == [MIB - 65536, MIB - 4096, 3 * MIB - 4096]
+
+
+def link(*urls):
+    return {"Link": ", ".join(f"<{url}>; rel=duplicate; pri={n + 1}" for n, url in enumerate(urls))}
+
+
+SHA512 = {"sha512": hashlib.sha512(CONTENT).hexdigest()}
+
+
+async def test_places_that_the_server_names_help_where_a_digest_tells(server, tmp_path):
+    other = server.add("/b", drip(etag='"else"'))
+    server.add("/a", drip(further=link(other)))
+    async with rig(tmp_path, split=4) as here:
+        item = await here.add(server.url("/a"), digests=SHA512, options={"header.X-Secret": "1"})
+        assert here.content(await here.until(item)) == CONTENT
+    asked = [request for request in server.requests if request.target == "/b"]
+    assert asked
+    assert all("x-secret" not in request.headers for request in asked)
+
+
+async def test_without_a_digest_they_are_not_asked(server, tmp_path):
+    other = server.add("/b", drip())
+    async with rig(tmp_path, split=4) as here:
+        item = await here.add(server.add("/a", drip(further=link(other))))
+        assert here.content(await here.until(item)) == CONTENT
+    assert server.ranges("/b") == []
+
+
+async def test_a_place_that_the_server_names_and_that_lies_costs_a_second_try(server, tmp_path):
+    """It has what was compared, and other bytes elsewhere."""
+    mostly = bytearray(CONTENT)
+    mostly[MIB // 2 :] = os.urandom(len(mostly) - MIB // 2)
+    other = server.add("/b", drip(bytes(mostly), etag='"else"'))
+    async with rig(tmp_path, split=2, min_split_size=MIB) as here:
+        item = await here.add(server.add("/a", drip(further=link(other))), digests=SHA512)
+        assert here.content(await here.until(item)) == CONTENT
+        assert here.catalogue.download(item.id) is None
+    assert server.ranges("/b")
+    assert server.ranges("/a").count(None) == 2
 
 
 async def test_a_place_that_changes_its_file_midway_spoils_nothing(server, tmp_path):
