@@ -12,7 +12,7 @@ from engine.errors import BadRequest
 from engine.safe_names import safe_name
 from engine.types import Source, SourceKind
 
-DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ftp": 21}
 MASK: Final = "***"
 
 _SECRET = re.compile("token|sig|key|pass|pwd|secret|auth|cred|session|jwt|ticket", re.IGNORECASE)
@@ -20,7 +20,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 def check_url(url: str) -> str:
-    """`url` without surrounding blanks. BadRequest, with a sentence, for what no HTTP client could fetch."""
+    """`url` without surrounding blanks. BadRequest, with a sentence, for what cannot be fetched."""
     url = url.strip()
     shown = url if len(url) <= 100 else url[:100] + "…"
     if _CONTROL.search(url):
@@ -32,7 +32,9 @@ def check_url(url: str) -> str:
         raise BadRequest(f"{shown!r} is not a URL: {error}.") from error
     if parts.scheme not in DEFAULT_PORTS:
         scheme = f"not {parts.scheme}" if parts.scheme else "and this has none"
-        raise BadRequest(f"Only http:// and https:// URLs can be downloaded, {scheme}: {_hidden(shown, parts)!r}.")
+        raise BadRequest(
+            f"Only http://, https:// and ftp:// URLs can be downloaded, {scheme}: {_hidden(shown, parts)!r}."
+        )
     if not parts.hostname:
         raise BadRequest(f"This URL names no host: {shown!r}.")
     if port == 0:
@@ -65,7 +67,8 @@ def origin_of(url: str) -> tuple[str, str, int]:
 
 def source_of(url: str) -> Source:
     """The row of a checked `url`."""
-    return Source(SourceKind.HTTP, url, public_url(url), host_of(url))
+    kind = SourceKind.FTP if url[:4].lower() == "ftp:" else SourceKind.HTTP
+    return Source(kind, url, public_url(url), host_of(url))
 
 
 def public_url(url: str) -> str:

@@ -23,7 +23,7 @@ from engine.errors import BadRequest, NoSuchItem
 from engine.formats.magnet import is_magnet
 from engine.ports import AddRequest, Blobs, Catalogue, Edit, NewDownload, NewItem, Progress
 from engine.safe_names import is_safe
-from engine.sources.http import HttpSource
+from engine.sources.router import Router
 from engine.sources.stream import StreamSource
 from engine.sources.urls import check_url, name_of, source_of
 from engine.transfer.config import TransferConfig
@@ -63,7 +63,7 @@ class TransferManager:
         async with AsyncExitStack() as stack:
             source = self._source
             if source is None:
-                source = await stack.enter_async_context(HttpSource(self._config.http))
+                source = await stack.enter_async_context(Router(self._config.http))
             stack.callback(self._catalogue.observe(self._roster))
             runner = Runner(self._roster, source, self._chance, self.resume)
             await runner.take_up()

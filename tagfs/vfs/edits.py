@@ -24,8 +24,8 @@ from tagfs.vfs.names import NAME_MAX, is_tilde_name
 from tagfs.vfs.tree import Closed, Directory, DropNode, Everything, Inbox, Inside, Node, Place, Stated, Trash, item_of
 from tagfs.vfs.walk import inside_mount, walk
 
-URL_SCHEMES = frozenset({"http", "https", "magnet"})
-LATER_SCHEMES = frozenset({"ftp", "ftps", "sftp"})
+URL_SCHEMES = frozenset({"http", "https", "ftp", "magnet"})
+LATER_SCHEMES = frozenset({"ftps", "sftp"})
 
 
 async def create(context: Context, directory: Directory, name: str, mode: int) -> Draft:

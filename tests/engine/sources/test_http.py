@@ -191,8 +191,9 @@ async def test_a_redirect_without_location_is_an_answer(server):
     assert head.status == 302
 
 
-async def test_a_redirect_to_a_file_is_refused(server):
-    server.add("/a", redirect("file:///etc/passwd"))
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "FTP://127.0.0.1/x"])
+async def test_a_redirect_to_another_scheme_is_refused(server, target):
+    server.add("/a", redirect(target))
     with pytest.raises(FetchFailed) as caught:
         await fetch(server.url("/a"))
     assert caught.value.fault is Fault.FINAL

@@ -21,7 +21,7 @@ def test_what_can_be_fetched(url):
 
 @pytest.mark.parametrize(
     "url",
-    ["", "ftp://h/x", "file:///etc/passwd", "magnet:?xt=urn:btih:x", "/tmp/x", "http:///x", "http://h:99999/", "http://[::1/",
+    ["", "ftps://h/x", "file:///etc/passwd", "magnet:?xt=urn:btih:x", "/tmp/x", "http:///x", "http://h:99999/", "http://[::1/",
      "http://h/\nx", "javascript:alert(1)", "http://h:0/", "http://" + "ü" * 80 + "/"],
 )  # fmt: skip
 def test_what_cannot_is_refused_with_a_sentence(url):
@@ -32,7 +32,7 @@ def test_what_cannot_is_refused_with_a_sentence(url):
 
 def test_refusals_do_not_repeat_passwords():
     with pytest.raises(BadRequest) as caught:
-        check_url("ftp://me:hunter2@h/x")
+        check_url("sftp://me:hunter2@h/x")
     assert "hunter2" not in str(caught.value)
 
 
