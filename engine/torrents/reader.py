@@ -217,6 +217,8 @@ class TorrentReader:
         fresh = wanted.keys() - self._asked
         if fresh and self._job.on_demand:
             swarm.session.want_pieces(swarm.item, dict.fromkeys(fresh, URGENT))
+            if self._job.resting is None:
+                swarm.session.wake(swarm.item)
         for piece in fresh:
             hurried[piece] = hurried.get(piece, 0) + 1
         for piece in sorted(fresh):

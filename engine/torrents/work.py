@@ -162,7 +162,7 @@ class Work:
                 _log.warning("item %d: the content of file %d is damaged", files.items[index], position)
                 await self._works.disk.run(copy_private, os.path.join(folder, str(position)))
                 files.done.discard(index)
-        swarm.session.go(swarm.item)
+        swarm.session.go(swarm.item, asleep=self._job.on_demand)
 
     async def _set_state(self, state: State, *, unless_whole: bool = False) -> None:
         item = self._works.catalogue.item(self._job.item)

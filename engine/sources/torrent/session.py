@@ -91,11 +91,17 @@ class TorrentSession(Generic[Key]):
         """Leave all peers: no further piece comes."""
         self._handles[key].pause()
 
-    def go(self, key: Key) -> None:
-        """End a hold."""
+    def go(self, key: Key, *, asleep: bool = False) -> None:
+        """End a hold. `asleep`: but wait for `wake`."""
         handle = self._handles[key]
         handle.unset_flags(lt.torrent_flags.stop_when_ready | lt.torrent_flags.upload_mode)
-        handle.resume()
+        if not asleep:
+            handle.resume()
+
+    def wake(self, key: Key) -> None:
+        """Look for peers, of whom pieces are wanted by now. A torrent that wants none tells its peers that it only
+        uploads. Seeds then hang up, and libtorrent does not go back to them when it wants something later."""
+        self._handles[key].resume()
 
     def flush(self, key: Key) -> None:
         """Two `Flushed` follow. libtorrent tells of flushes of its own, too, and at most one of those can be on its

@@ -15,6 +15,7 @@ from engine.types import State
 from tests.support.swarm import Peer, peer
 from tests.support.torrenting import torrents
 from tests.support.torrents import Torrent, make_torrent
+from tests.support.tracker import tracker
 
 SIZE = 8 << 20
 PIECE = 65536
@@ -134,3 +135,19 @@ async def test_on_demand_only_what_is_read_is_fetched(
         progress = here.manager.progress(item.id)
         assert progress is not None and progress.done <= 3 * 4 * PIECE
         assert here.item(film).state is State.QUEUED
+
+
+async def test_on_demand_seeds_are_there_whenever_somebody_reads(tmp_path: Path, seeds: Peer, content: Path) -> None:
+    """They hang up on whoever wants nothing, and libtorrent would not go back to them."""
+    with tracker() as announces:
+        announces.introduce(seeds.address)
+        torrent = make_torrent(content, piece_size=PIECE, trackers=[announces.url])
+        seeds.seed(torrent, content.parent)
+        async with torrents(tmp_path / "state", ahead=PIECE) as here:
+            item = await here.add(torrent.data, options={"mode": "on-demand"})
+            await here.in_session(item)
+            for offset in (SIZE // 2, 0, SIZE - 100):
+                await trio.sleep(0.5)  # time to be hung up on
+                assert await here.read(item, offset, 100, patience=10.0) == content.read_bytes()[offset : offset + 100]
+            progress = here.manager.progress(item.id)
+            assert progress is not None and progress.done <= 3 * 4 * PIECE
