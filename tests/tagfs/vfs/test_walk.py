@@ -88,7 +88,7 @@ async def test_ln_s_puts_the_tags_on_what_the_target_names(world: World) -> None
         ("../../files/none", errno.ENOENT),
         ("../a/}/f", errno.EINVAL),
         ("../../trash/gone", errno.EPERM),
-        ("ftp://example.org/f", errno.EOPNOTSUPP),
+        ("ftps://example.org/f", errno.EOPNOTSUPP),
     ],
 )
 async def test_ln_s_of_what_cannot_be_tagged_changes_nothing(world: World, target: str, number: int) -> None:
