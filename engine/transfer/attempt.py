@@ -18,6 +18,7 @@ from typing import Final
 
 import trio
 
+from engine.disk import Disk
 from engine.errors import DigestMismatch, StoreFull
 from engine.ports import Blobs
 from engine.sources.stream import Fault, StreamSource
@@ -58,6 +59,7 @@ class Attempt:
         source: StreamSource,
         blobs: Blobs,
         hosts: Hosts,
+        disk: Disk,
         config: TransferConfig,
         limits: Sequence[Limit],
         clock_ns: Callable[[], int],
@@ -65,6 +67,7 @@ class Attempt:
         self._record = record
         self._arrival = arrival
         self._blobs = blobs
+        self._disk = disk
         self._config = config
         mirrors = [Mirror(url) for url in urls]
         self._shared = Shared(
@@ -136,6 +139,7 @@ class Attempt:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep_up, upkeep)
                 nursery.start_soon(self._look_on, file)
+                nursery.start_soon(self._look_in_store, file)
                 if self._record.pieces is not None:
                     nursery.start_soon(self._check_pieces, self._record.pieces, file, upkeep)
                 while not file.is_complete and not shared.is_over:
@@ -276,6 +280,19 @@ class Attempt:
             await upkeep.run()
         except* (StagingLost, StoreFull) as errors:
             self._shared.disk_refused(_first(errors))
+
+    async def _look_in_store(self, file: StagedFile) -> None:
+        """While it arrives: perhaps it is here under a digest that nobody has recorded."""
+        shared = self._shared
+        while not shared.is_open or file.size is None:
+            await self._arrival.bell.next.wait()
+        try:
+            blob = await self._record.look_closer(file.size, self._disk)
+        except OSError as error:
+            _log.info("item %d: content of the same size cannot be read: %s", self._record.item, error)
+        else:
+            if blob is not None:
+                shared.end(blob)
 
     async def _check_pieces(self, pieces: Pieces, file: StagedFile, upkeep: Upkeep) -> None:
         try:

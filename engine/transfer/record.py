@@ -15,6 +15,8 @@ from typing import Final
 
 import trio
 
+from engine.disk import Disk
+from engine.known import known, recorded
 from engine.ports import Blobs, Catalogue, Edit
 from engine.sources.stream import Head
 from engine.sources.urls import name_of
@@ -26,8 +28,6 @@ from engine.transfer.staged import StagedFile
 from engine.transfer.version import Version
 from engine.types import Blob, Download, ItemId, State
 
-# Collisions of these are not known: content may be taken for fetched on the strength of such a digest.
-STRONG: Final = ("sha256", "sha512", "sha384")
 UNVERIFIED: Final = "user.tagfs.unverified"
 
 _log = logging.getLogger(__name__)
@@ -121,12 +121,11 @@ class Record:
 
     def known_content(self, digests: Mapping[str, str], size: int | None) -> Blob | None:
         """The blob that has one of these digests, if it is in the store with its full size (R13)."""
-        for algorithm in STRONG:
-            if algorithm in digests:
-                blob = self._catalogue.blob_by_digest(algorithm, digests[algorithm])
-                if blob is not None and self._blobs.size(blob.sha256) == blob.size and size in (None, blob.size):
-                    return blob
-        return None
+        return recorded(self._catalogue, self._blobs, digests, size)
+
+    async def look_closer(self, size: int, disk: Disk) -> Blob | None:
+        """The blob that has one of the digests promised, if need be after hashing those of this size. OSError."""
+        return await known(self._catalogue, self._blobs, disk, self.row.digests, size)
 
     async def adopt(self, blob: Blob) -> None:
         """The content is in the store already."""

@@ -55,7 +55,7 @@ class Roster:
         self.limits = (Limit(config.limit_rate),) if config.limit_rate else ()
         self.bell = Bell()  # rings when the queue may have something to start
         self._room = room or WaitingRoom(config.max_waiters)
-        self._disk = Disk()
+        self.disk = Disk()
         self._stopped: dict[ItemId, str] = {}  # staging names of those that were stopped and may come back
 
     def enlist(self, item: Item, row: Download, *, due: float = 0.0) -> Job:
@@ -149,7 +149,7 @@ class Roster:
             raise SourceFailed(REMOVED)
         version = Version(row.size, row.etag, row.last_modified)
         reserve = self.config.reserve
-        staged = open_staged(self.blobs, row.staging, row.ranges, version, disk=self._disk, reserve=reserve)
+        staged = open_staged(self.blobs, row.staging, row.ranges, version, disk=self.disk, reserve=reserve)
         staged.checked = None if read_pieces(row.options.get(PIECES)) is None else RangeMap()
         return staged
 
@@ -157,7 +157,7 @@ class Roster:
         """The blob of an item that is whole, for readers who waited and have no file open."""
         assert facts.sha256 is not None
         assert facts.size is not None
-        return StagedFile.of_blob(self.blobs, facts.sha256, facts.size, disk=self._disk)
+        return StagedFile.of_blob(self.blobs, facts.sha256, facts.size, disk=self.disk)
 
     def _discard(self, staging: str | None) -> None:
         if staging is not None:

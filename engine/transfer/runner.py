@@ -136,6 +136,7 @@ class Runner:
             source=source,
             blobs=roster.blobs,
             hosts=roster.hosts,
+            disk=roster.disk,
             limits=roster.limits,
             config=roster.config,
             clock_ns=roster.clock_ns,

@@ -174,6 +174,17 @@ async def test_content_that_is_here_is_not_fetched(server, tmp_path):
         assert here.staged == []
 
 
+async def test_content_that_is_here_under_a_digest_that_nobody_asked_for_before(server, tmp_path):
+    """The server never sends more than a part of it."""
+    content = os.urandom(3_000_000)
+    async with rig(tmp_path) as here:
+        await here.until(await here.add(server.add("/x", Resource(content))))
+        url = server.add("/y", Resource(content, etag='"y"', hold_at=100_000, hold_ranges=True))
+        item = await here.add(url, digests={"sha512": hashlib.sha512(content).hexdigest()})
+        assert here.content(await here.until(item)) == content
+        assert here.staged == []
+
+
 async def test_a_digest_known_since_it_was_queued(server, tmp_path):
     content = os.urandom(1000)
     url = server.add("/x", Resource(content))
