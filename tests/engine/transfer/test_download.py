@@ -226,7 +226,7 @@ async def test_what_is_sent_with_the_request(server, tmp_path):
     "fields",
     [
         {"urls": []},
-        {"urls": ["ftp://h/x"]},
+        {"urls": ["gopher://h/x"]},
         {"urls": ["http://h/x", "file:///etc/passwd"]},
         {"digests": {"sha256": "12"}},
         {"digests": {"crc32": "12345678"}},
