@@ -181,7 +181,14 @@ def _reading(files: list[_File]) -> Reading:
         urls = tuple(dict.fromkeys(url for _, url in sorted(file.urls, key=lambda entry: entry[0]) if _can_be(url)))
         if urls:
             wanted.append(
-                Wanted(urls, name=_name(file.name), size=file.size, digests=file.digests, pieces=_pieces(file))
+                Wanted(
+                    urls,
+                    name=_name(file.name),
+                    size=file.size,
+                    digests=file.digests,
+                    pieces=_pieces(file),
+                    by_stranger=True,
+                )
             )
         elif file.torrent is not None:
             faults.add(f"The file {shown(file.name)} comes by a torrent alone: add {shown(file.torrent)} instead.")

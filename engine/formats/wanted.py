@@ -12,7 +12,7 @@ from engine.types import Pieces
 MAX_FAULTS: Final = 20  # sentences kept of one file; the last says how many more there are
 SHOWN: Final = 80  # characters of what was typed in a sentence about it
 # Options of one download that mean nothing to the other kind.
-_STREAMS: Final = frozenset({"allow-downgrade", "any-type", "split", "max-connections"})
+_STREAMS: Final = frozenset({"allow-downgrade", "any-type", "public-only", "split", "max-connections"})
 _TORRENTS: Final = frozenset({"seed", "seed-ratio", "seed-time", "max-upload", "connections"})
 
 
@@ -30,6 +30,7 @@ class Wanted:
     pieces: Pieces | None = None
     select: str | None = None
     paused: bool = False
+    by_stranger: bool = False  # whoever wrote the file may not send us into private networks
     options: Mapping[str, str] = field(default_factory=dict)
 
     def request(self, *, tags: Collection[str], paused: bool, options: Mapping[str, str]) -> AddRequest:
@@ -42,7 +43,11 @@ class Wanted:
             digests=self.digests,
             pieces=self.pieces,
             paused=paused or self.paused,
-            options={**{name: value for name, value in options.items() if self.takes(name)}, **self.options},
+            options={
+                **({"public-only": "yes"} if self.by_stranger else {}),
+                **{name: value for name, value in options.items() if self.takes(name)},
+                **self.options,
+            },
             torrent=self.torrent,
             select=self.select,
         )

@@ -69,7 +69,8 @@ class Attempt:
         self._blobs = blobs
         self._disk = disk
         self._config = config
-        mirrors = [Mirror(url) for url in urls]
+        public_only = record.options.public_only and not config.http.private_redirects
+        mirrors = [Mirror(url, public_only=public_only) for url in urls]
         self._shared = Shared(
             record,
             arrival,

@@ -2,10 +2,12 @@
 
 Users say: `header.NAME` (sent to the origin of the URL), `allow-downgrade` and `any-type` (`yes` or `no`), `split` and
 `max-connections` (numbers, instead of those of the configuration), `max-download` (bytes a second, 0 for no limit),
-and `mode` (`full`, or `on-demand`: only what is
-read is fetched). A download itself keeps `home`, the URL whose ETag its bytes have, where that is not the first one,
-and `location`, the URL that redirects led to from there: mirror directories name another mirror each time, and another
-mirror means another ETag.
+`mode` (`full`, or `on-demand`: only what is read is fetched), and `public-only` (`yes`: a stranger wrote the URLs, so
+that they may not lead into private networks).
+
+A download itself keeps `home`, the URL whose ETag its bytes have, where that is not the first one, and `location`, the
+URL that redirects led to from there: mirror directories name another mirror each time, and another mirror means another
+ETag.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from engine.errors import BadRequest
 
 HEADER = "header."
 MOST_CONNECTIONS: Final = 64
-_SWITCHES = {"allow-downgrade", "any-type"}
+_SWITCHES = {"allow-downgrade", "any-type", "public-only"}
 _NUMBERS = {"split", "max-connections"}
 RATE: Final = "max-download"
 MOST_DIGITS: Final = 15
@@ -42,6 +44,7 @@ class Options:
     headers: Mapping[str, str] = field(default_factory=dict)
     allow_downgrade: bool = False
     any_type: bool = False
+    public_only: bool = False  # all mirrors are strangers
     split: int | None = None  # main connections at once
     max_connections: int | None = None  # at once to one host
     max_download: int | None = None  # bytes a second
@@ -84,6 +87,7 @@ def read_options(options: Mapping[str, str]) -> Options:
         headers={name.removeprefix(HEADER): value for name, value in options.items() if name.startswith(HEADER)},
         allow_downgrade=options.get("allow-downgrade") == "yes",
         any_type=options.get("any-type") == "yes",
+        public_only=options.get("public-only") == "yes",
         split=_number(options.get("split")),
         max_connections=_number(options.get("max-connections")),
         max_download=_number(options.get(RATE)) or None,

@@ -149,6 +149,7 @@ class Runner:
             job.arrival.is_untouched
             and record.pieces is None
             and not record.options.on_demand
+            and not record.options.public_only
             and not record.options.max_download
             and not self._roster.limits
             and record.location is None

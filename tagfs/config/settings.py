@@ -59,7 +59,9 @@ class Transfer:
     netrc: str | None = path("netrc file with logins by host, for URLs that hold none")
     ca_file: str | None = path("further certificate authorities, PEM; verification is never off")
     max_redirects: int = integer(10, "redirects", "how many one request may follow")
-    private_redirects: bool = flag(False, "follow a redirect from a public address to a private one")
+    private_redirects: bool = flag(
+        False, "follow a redirect from a public address to a private one, and mirrors there that a Metalink names"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,9 @@ def test_version_4() -> None:
                 size=300000,
                 digests={"sha256": SHA256},
                 pieces=Pieces("sha1", 262144, tuple(SHA1)),
+                by_stranger=True,
             ),
-            Wanted(("https://first.example/b",), name="b"),
+            Wanted(("https://first.example/b",), name="b", by_stranger=True),
         )
     )
 
@@ -78,6 +79,7 @@ def test_version_3() -> None:
                 size=524288,
                 digests={"md5": "0f" * 16},
                 pieces=Pieces("sha1", 262144, tuple(SHA1)),
+                by_stranger=True,
             ),
         )
     )

@@ -40,6 +40,18 @@ async def test_what_the_server_has_is_what_we_get(server, tmp_path, size, framin
         assert ("user.tagfs.unverified" in here.catalogue.xattrs(item.id)) == ("close" in framing)
 
 
+async def test_strangers_may_not_send_us_into_private_networks(server, tmp_path):
+    url = server.add("/x", Resource(b"content"))
+    async with rig(tmp_path / "strict") as here:
+        item = await here.until(await here.add(url, options={"public-only": "yes", "header.X": "secret"}))
+        assert (item.state, server.requests) == (State.FAILED, [])
+        assert "private address" in item.error
+        assert (await here.until(await here.add(url, options={"public-only": "no"}))).state is State.COMPLETE
+    server.requests.clear()
+    async with rig(tmp_path / "trusting", http={"private_redirects": True}) as here:
+        assert (await here.until(await here.add(url, options={"public-only": "yes"}))).state is State.COMPLETE
+
+
 async def test_small_files_share_a_connection(server, tmp_path):
     urls = [server.add(f"/{n}", Resource(b"x" * 1000)) for n in range(10)]
     opened = []

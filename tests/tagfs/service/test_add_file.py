@@ -22,7 +22,9 @@ def base64(text: str) -> str:
 
 
 async def test_a_metalink_makes_an_item_of_each_file(world: World, service: Service) -> None:
-    added = await service.add_file("x.meta4", base64(META4), tags=("t",), options={"any-type": "yes"})
+    added = await service.add_file(
+        "x.meta4", base64(META4), tags=("t",), options={"any-type": "yes", "public-only": "yes"}
+    )
     assert [(view.name, view.tags, view.state) for view in added.items] == [
         ("a", ("t",), "queued"),
         ("b", ("t",), "queued"),
@@ -34,7 +36,10 @@ async def test_a_metalink_makes_an_item_of_each_file(world: World, service: Serv
     ]
     download = world.catalogue.download(first.id)
     assert download is not None
-    assert (download.digests, download.options) == ({"sha256": SHA256}, {"any-type": "yes"})
+    assert (download.digests, download.options) == (
+        {"sha256": SHA256},
+        {"any-type": "yes", "public-only": "yes"},
+    )
 
 
 async def test_the_good_lines_of_a_list_are_added(world: World, service: Service) -> None:
