@@ -40,7 +40,7 @@ def look(file: Path, size: int, started: float, *, mib: int, offsets: int, patie
     """
     found = Look()
     deadline = time.perf_counter() + patience
-    while not (file.is_file() and file.stat().st_size == size):
+    while not is_there(file, size):
         if time.perf_counter() > deadline:
             found.stuck = "no such file in time"
             return found
@@ -65,6 +65,13 @@ def look(file: Path, size: int, started: float, *, mib: int, offsets: int, patie
         if process.wait() != 0:
             found.stuck = f"stopped after {patience:.0f} s at {found.sequential / MIB:.0f} MiB"
     return found
+
+
+def is_there(file: Path, size: int) -> bool:
+    try:
+        return file.stat().st_size == size
+    except OSError:  # a mount that is about to be there has errors of many kinds
+        return False
 
 
 class Clock:
