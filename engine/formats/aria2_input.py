@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeAlias
+from urllib.parse import quote
 
 from engine.digests import check_digests
 from engine.errors import BadRequest
@@ -56,8 +57,7 @@ class _Draft:
     select: str | None = None
     paused: bool = False
     options: dict[str, str] = field(default_factory=dict)
-    user: str | None = None
-    password: str | None = None
+    logins: dict[str, str] = field(default_factory=dict)  # http-user, http-passwd, ftp-user, ftp-passwd
     count: int = 0
 
 
@@ -162,12 +162,11 @@ def _select_file(draft: _Draft, value: str, _note: Note) -> None:
     draft.select = selection
 
 
-def _user(draft: _Draft, value: str, _note: Note) -> None:
-    draft.user = value
+def _login(name: str) -> Take:
+    def take(draft: _Draft, value: str, _note: Note) -> None:
+        draft.logins[name] = value
 
-
-def _password(draft: _Draft, value: str, _note: Note) -> None:
-    draft.password = value
+    return take
 
 
 def _as_header(name: str) -> Take:
@@ -209,7 +208,8 @@ def _connections(name: str) -> Take:
 
 _TAKEN: Mapping[str, Take] = {
     "out": _out, "checksum": _checksum, "header": _header, "pause": _pause, "select-file": _select_file,
-    "http-user": _user, "http-passwd": _password, "referer": _as_header("Referer"),
+    "http-user": _login("http-user"), "http-passwd": _login("http-passwd"), "ftp-user": _login("ftp-user"),
+    "ftp-passwd": _login("ftp-passwd"), "referer": _as_header("Referer"),
     "user-agent": _as_header("User-Agent"), "max-download-limit": _rate("max-download"),
     "max-upload-limit": _rate("max-upload"), "seed-ratio": _number("seed-ratio"),
     "seed-time": _number("seed-time", unit=60),
@@ -219,12 +219,12 @@ _TAKEN: Mapping[str, Take] = {
 
 
 def _wanted(draft: _Draft) -> Wanted:
-    options = draft.options
-    if draft.user is not None or draft.password is not None:
-        login = basic((draft.user or "").encode("utf-8", "replace"), (draft.password or "").encode("utf-8", "replace"))
-        options["header.Authorization"] = login
+    options, logins = draft.options, draft.logins
+    if "http-user" in logins or "http-passwd" in logins:
+        user, password = (logins.get(name, "").encode("utf-8", "replace") for name in ("http-user", "http-passwd"))
+        options["header.Authorization"] = basic(user, password)
     wanted = Wanted(
-        tuple(draft.urls),
+        tuple(_with_login(url, logins) for url in draft.urls),
         name=draft.name,
         digests=draft.digests,
         select=draft.select,
@@ -232,3 +232,12 @@ def _wanted(draft: _Draft) -> Wanted:
         options=options,
     )
     return replace(wanted, options={name: value for name, value in options.items() if wanted.takes(name)})
+
+
+def _with_login(url: str, logins: Mapping[str, str]) -> str:
+    """An ftp URL that has none of its own gets the one that its options say."""
+    scheme, slashes, rest = url.partition("://")
+    if scheme.lower() != "ftp" or "ftp-user" not in logins or "@" in rest.partition("/")[0]:
+        return url
+    user, password = (quote(logins.get(name, ""), safe="", errors="replace") for name in ("ftp-user", "ftp-passwd"))
+    return f"{scheme}{slashes}{user}:{password}@{rest}"

@@ -145,6 +145,13 @@ http://h/3"""
     )
 
 
+def test_a_login_for_ftp_goes_into_its_urls() -> None:
+    text = "ftp://h/x\tftp://me@h/x\thttp://h/x\n ftp-user=a@b\n ftp-passwd=c/d\nftp://h/y\n ftp-passwd=x\n"
+    assert [wanted.urls for wanted in parse_aria2_input(text.encode()).wanted] == [
+        ("ftp://a%40b:c%2Fd@h/x", "ftp://me@h/x", "http://h/x"), ("ftp://h/y",),
+    ]  # fmt: skip
+
+
 def test_options_mean_something_to_one_kind_of_download() -> None:
     names = (
         "header=A: b",
