@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from engine.formats.read import MAX_BYTES
 from tests.mount.conftest import Mount
+from tests.support.nginx import nginx
 from tests.support.swarm import peer
 from tests.support.torrents import make_torrent
 from tests.support.tracker import tracker
@@ -188,6 +190,32 @@ def test_many_files_at_once(mount: Mount) -> None:
     mount.wait_for(lambda: mount.names("inbox/a") == [])
     bad(mount, "inbox/bad.txt")
     assert mount.names("tags/a") == sorted(f"f.iso{number}" for number in range(1, 101))
+
+
+def test_a_metalink_brings_the_right_bytes_from_a_good_mirror(new_mount: Callable[..., Mount], tmp_path: Path) -> None:
+    """One mirror is gone, one has a damaged piece; the digests say so, and the file is whole all the same."""
+    content, piece = os.urandom(5 << 20), 1 << 20
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "damaged.iso").write_bytes(content[: 3 * piece] + bytes(piece) + content[4 * piece :])
+    (served / "good.iso").write_bytes(content)
+    hashes = "".join(
+        f"<hash>{hashlib.sha1(content[at : at + piece]).hexdigest()}</hash>" for at in range(0, len(content), piece)
+    )
+    mount = new_mount()
+    mount.config.write_text("[transfer]\nprivate_redirects = true\nbackoff_first = 0.1\n")
+    mount.start()
+    with nginx(tmp_path / "nginx", served) as server:
+        urls = "".join(f"<url>{server.url(name)}</url>" for name in ("gone.iso", "damaged.iso", "good.iso"))
+        mount.sh("mkdir tags/linux")
+        (mount / "inbox/linux/x.meta4").write_text(
+            '<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="../d/debian.iso">'
+            f"<size>{len(content)}</size><hash type='sha-256'>{hashlib.sha256(content).hexdigest()}</hash>"
+            f"<pieces type='sha-1' length='{piece}'>{hashes}</pieces>{urls}</file></metalink>"
+        )
+        gone(mount, "inbox/linux/x.meta4")
+        seeding(mount, "tags/linux/debian.iso")
+    assert (mount / "tags/linux/debian.iso").read_bytes() == content
 
 
 @pytest.fixture
