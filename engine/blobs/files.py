@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -33,19 +34,32 @@ def advance(path: str, digester: Digester, upto: int | None) -> int:
 
 def hash_whole(path: str, witness: Witness | None) -> tuple[str, int]:
     """(SHA-256, size) of a file; `witness` sees the same bytes in the same pass."""
+    hasher = hashlib.sha256()
+    size = 0
+    for data in _parts(path):
+        hasher.update(data)
+        if witness is not None:
+            witness.update(data)
+        size += len(data)
+    return hasher.hexdigest(), size
+
+
+def show(path: str, witness: Witness) -> None:
+    for data in _parts(path):
+        witness.update(data)
+
+
+def _parts(path: str) -> Iterator[memoryview]:
+    """The content, in one buffer: each part is gone when the next is asked for."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    hasher, size = hashlib.sha256(), 0
-    buffer = bytearray(_STEP)
+    buffer, offset = bytearray(_STEP), 0
     view = memoryview(buffer)
     try:
-        while count := os.preadv(fd, [buffer], size):
-            hasher.update(view[:count])
-            if witness is not None:
-                witness.update(view[:count])
-            size += count
+        while count := os.preadv(fd, [buffer], offset):
+            yield view[:count]
+            offset += count
     finally:
         os.close(fd)
-    return hasher.hexdigest(), size
 
 
 def link_into(path: str, target: str, temporary: str) -> None:

@@ -52,8 +52,7 @@ class Adopter:
     async def _adopt_some(self) -> None:
         """The next ones; none is left half done when this returns."""
         files = self._files
-        batch = [files.ready.popleft() for _ in range(min(BATCH, len(files.ready)))]
-        batch = [index for index in batch if files.is_wanted(index) and index not in files.done]
+        batch = files.take_ready(BATCH)
         arrived: dict[int, Arrived] = {}
         try:
             await self._swarm.flush()
@@ -63,9 +62,10 @@ class Adopter:
                     nursery.start_soon(self._adopt, index, arrived)
             with trio.CancelScope(shield=True):
                 await self._works.catalogue.complete_many(list(arrived.values()))
-                files.done.update(arrived)
+                files.became_blobs(arrived)
         finally:
-            files.ready.extend(index for index in batch if index not in files.done)
+            for index in batch:
+                files.offer(index)
         self._job.wake_all()
         self._swarm.bell.ring()
 

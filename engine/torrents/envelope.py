@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _MAGIC: Final = b"tagfs torrent 1\n"
-_FRAME: Final = struct.Struct("<II")
+_NUMBER: Final = struct.Struct("<I")
 
 Print = tuple[int, int, int]  # of a file: inode, size, mtime in nanoseconds
 
@@ -40,19 +40,19 @@ def seal(resume: Resume) -> bytes:
         "notes": resume.notes is not None,
     }
     head = json.dumps(header, separators=(",", ":")).encode()
-    body = head + _bits(resume.have) + (resume.notes or b"")
-    return _MAGIC + _FRAME.pack(zlib.crc32(body), len(head)) + body
+    body = _NUMBER.pack(len(head)) + head + _bits(resume.have) + (resume.notes or b"")
+    return _MAGIC + _NUMBER.pack(zlib.crc32(body)) + body
 
 
 def unseal(data: bytes, pieces: int) -> Resume | None:
     """None for what is damaged, or is of another torrent."""
-    start = len(_MAGIC) + _FRAME.size
-    if not data.startswith(_MAGIC) or len(data) < start:
+    start = len(_MAGIC) + _NUMBER.size
+    if not data.startswith(_MAGIC) or len(data) < start + _NUMBER.size:
         return None
-    crc, length = _FRAME.unpack_from(data, len(_MAGIC))
-    body = data[start:]
-    if zlib.crc32(body) != crc:
+    if zlib.crc32(data[start:]) != _NUMBER.unpack_from(data, len(_MAGIC))[0]:
         return None
+    length = _NUMBER.unpack_from(data, start)[0]
+    body = data[start + _NUMBER.size :]
     header = json.loads(body[:length])
     if header["pieces"] != pieces:
         return None

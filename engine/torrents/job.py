@@ -7,9 +7,9 @@ the catalogue and libtorrent know positions.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 import trio
 
@@ -47,11 +47,13 @@ class Files:
     items: dict[int, ItemId]
     skipped: set[int]
     done: set[int]  # whole, and blobs
-    ready: deque[int] = field(default_factory=deque)  # all pieces are here, but no blob yet
+    ready: dict[int, None] = field(default_factory=dict)  # all pieces are here, but no blob yet; in order
 
     def __post_init__(self) -> None:
         self.by_position = {file.position: index for index, file in enumerate(self.meta.files)}
-        self.present = 0
+        self.total = 0  # bytes of what is wanted
+        self.present = 0  # of those, what is here
+        self._left = 0  # wanted files that are no blobs yet
         self.recount()
 
     def file(self, index: int) -> File:
@@ -63,13 +65,24 @@ class Files:
     def is_wanted(self, index: int) -> bool:
         return index in self.items and index not in self.skipped
 
-    @property
-    def total(self) -> int:
-        return sum(self.file(index).size for index in self.wanted())
-
     def is_over(self) -> bool:
         """Everything that is wanted is a blob."""
-        return all(index in self.done for index in self.wanted())
+        return self._left == 0
+
+    def choose(self, index: int, *, wanted: bool) -> None:
+        """Whether somebody wants it."""
+        (self.skipped.discard if wanted else self.skipped.add)(index)
+        self.recount()
+
+    def became_blobs(self, indexes: Iterable[int]) -> None:
+        for index in indexes:
+            self._left -= index not in self.done and self.is_wanted(index)
+            self.done.add(index)
+
+    def take_ready(self, count: int) -> list[int]:
+        """The next ones that may become blobs."""
+        taken = [index for index in list(islice(self.ready, count)) if self.ready.pop(index, True) is None]
+        return [index for index in taken if self.is_wanted(index) and index not in self.done]
 
     def unwanted_positions(self) -> list[int]:
         hidden = list(self.meta.hidden)
@@ -96,17 +109,19 @@ class Files:
 
     def offer(self, index: int) -> None:
         """Its pieces are all here: it may become a blob."""
-        if self.is_wanted(index) and index not in self.done and index not in self.ready:
-            self.ready.append(index)
+        if self.is_wanted(index) and index not in self.done:
+            self.ready[index] = None
 
     def recount(self) -> None:
         """After the pieces were looked at anew, or others are wanted."""
-        self.present = 0
-        ready = set(self.ready)
+        self.present = self.total = self._left = 0
         for index in self.wanted():
-            self.present += self.layout.present(self.file(index))
-            if not self.layout.missing[index] and index not in self.done and index not in ready:
-                self.ready.append(index)
+            file = self.file(index)
+            self.total += file.size
+            self.present += self.layout.present(file)
+            self._left += index not in self.done
+            if not self.layout.missing[index]:
+                self.offer(index)
 
 
 @dataclass(eq=False)
@@ -125,11 +140,20 @@ class Job:
     bell: Bell = field(default_factory=Bell)
     is_seeding: bool = False
     is_starved: bool = False  # paused for want of space
-    failures: int = 0
+
+    @property
+    def mode(self) -> str:
+        return self.options.get("mode", "full")
 
     @property
     def on_demand(self) -> bool:
-        return self.options.get("mode") == ON_DEMAND
+        return self.mode == ON_DEMAND
+
+    @property
+    def is_arriving(self) -> bool:
+        """Whether it takes up one of the places: it is fetched, and from somebody."""
+        fetches = self.run is not None and self.files is not None and not self.is_seeding
+        return fetches and self.swarm is not None and self.swarm.status.peers > 0
 
     def came(self, piece: int) -> None:
         for waiter in self.waiters:

@@ -103,7 +103,7 @@ async def _use(works: Works, job: Job, files: Files, have: bytearray, found: dic
     _log.info("item %d: %d of its files are in the store already", job.item, len(found))
     with trio.CancelScope(shield=True):
         await works.catalogue.complete_many([one for _, one in arrived])
-        files.done.update(index for index, _ in arrived)
+        files.became_blobs(index for index, _ in arrived)
 
 
 def _right(files: Files, pieces: list[int], paths: dict[int, str]) -> Iterator[int]:

@@ -21,6 +21,7 @@ from engine.torrents.keeping import Keeper
 from engine.torrents.opening import Opened, open_torrent
 from engine.torrents.swarm import Swarm, SwarmFailed
 from engine.torrents.works import Works
+from engine.transfer.bell import Bell
 from engine.types import State, Torrent
 
 MAX_CHECKS = 3  # full checks of one run, after which the disk is not believed any more
@@ -29,12 +30,12 @@ _log = logging.getLogger(__name__)
 
 
 class Work:
-    """One run. `arrived` is called when everything that is wanted is here: then the torrent takes up no place among
-    those that arrive."""
+    """One run. `bell` rings when the torrent takes up no place any more among those that arrive."""
 
-    def __init__(self, works: Works, job: Job) -> None:
+    def __init__(self, works: Works, job: Job, bell: Bell) -> None:
         self._works = works
         self._job = job
+        self._bell = bell
         self._checks = 0
 
     async def run(self) -> None:
@@ -127,6 +128,7 @@ class Work:
                 if not self._job.is_seeding:
                     self._job.is_seeding = True
                     self._job.wake_all()
+                    self._bell.ring()
                     await self._set_state(State.SEEDING)
             elif self._job.is_seeding:  # more files are wanted
                 self._job.is_seeding = False
@@ -150,7 +152,6 @@ class Work:
         files.ready.clear()
         await swarm.check()
         await self._go_on(files, swarm)
-        files.recount()
 
     async def _go_on(self, files: Files, swarm: Swarm) -> None:
         """After a check, before anything is fetched: a blob that turned out to be damaged is not the file that is
@@ -162,6 +163,7 @@ class Work:
                 _log.warning("item %d: the content of file %d is damaged", files.items[index], position)
                 await self._works.disk.run(copy_private, os.path.join(folder, str(position)))
                 files.done.discard(index)
+        files.recount()
         swarm.session.go(swarm.item, asleep=self._job.on_demand)
 
     async def _set_state(self, state: State, *, unless_whole: bool = False) -> None:

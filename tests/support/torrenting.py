@@ -117,7 +117,7 @@ class Torrents:
     async def in_session(self, item: Item) -> None:
         """Until it is known what is on disk."""
         with trio.fail_after(PATIENCE):
-            while (job := self.manager._jobs.get(item.id)) is None or job.swarm is None or not job.swarm._checks:
+            while (job := self.manager._roster.jobs.get(item.id)) is None or job.swarm is None or not job.swarm._checks:
                 await trio.sleep(0.001)
 
     @property

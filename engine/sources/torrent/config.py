@@ -38,4 +38,5 @@ class TorrentConfig:
     checkpoint_seconds: float = 10.0
     ahead: int = 8 * MIB  # fetched ahead of a reader who reads on
     stop_deadline: float = 3.0
-    max_waiters: int = 500
+    max_waiters: int = 500  # reads that may wait at once, over all torrents
+    space_check: float = 30.0  # how often a torrent that waits for space tries again

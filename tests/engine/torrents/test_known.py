@@ -74,7 +74,7 @@ async def test_a_file_that_came_from_elsewhere_is_not_fetched(
 
 
 async def root_of(here: Torrents, item) -> str:
-    return here.manager._jobs[item.id].files.meta.files[0].root
+    return here.manager._roster.jobs[item.id].files.meta.files[0].root
 
 
 @pytest.mark.parametrize("version", ["v1", "hybrid"])

@@ -1,0 +1,61 @@
+"""Which files of a torrent are wanted while it is here, and in what mode it arrives. Trio thread."""
+
+from __future__ import annotations
+
+from engine.errors import BadRequest
+from engine.ports import Edit
+from engine.torrents.options import check_options
+from engine.torrents.roster import Roster
+from engine.torrents.works import Works
+from engine.types import Item, ItemId, State
+
+
+class Chooser:
+    def __init__(self, works: Works, roster: Roster) -> None:
+        self._works = works
+        self._roster = roster
+
+    async def skip(self, item: ItemId) -> None:
+        """See ports.Transfers.skip. Whole ones stay whole."""
+        found = self._works.catalogue.torrent_of(item)
+        row = self._works.catalogue.item(item)
+        if found is None or row is None or found[0] == item:
+            raise BadRequest("Only a file in a torrent can be skipped.")
+        if not row.state.whole:
+            await self._works.catalogue.edit(item, Edit(state=State.SKIPPED))
+            self.change(found[0], found[1], wanted=False)
+
+    async def want(self, root: ItemId, row: Item) -> None:
+        """A file of it that is not whole, skipped or not."""
+        found = self._works.catalogue.torrent_of(row.id)
+        if found is None:
+            return
+        if row.state is not State.QUEUED:
+            await self._works.catalogue.edit(row.id, Edit(state=State.QUEUED))
+        self.change(root, found[1], wanted=True)
+
+    def change(self, root: ItemId, position: int, *, wanted: bool) -> None:
+        """What the catalogue says of it stays. Instant."""
+        job = self._roster.jobs.get(root)
+        index = None if job is None or job.files is None else job.files.by_position.get(position)
+        if job is None or job.files is None or index is None:
+            return
+        job.files.choose(index, wanted=wanted)
+        if job.swarm is not None and job.swarm.is_here:
+            self._works.session.want_file(root, position, wanted=wanted)
+            job.swarm.bell.ring()
+        job.wake_all()
+
+    async def set_mode(self, item: ItemId, mode: str) -> None:
+        """Of the whole torrent, which begins anew with what it has."""
+        check_options({"mode": mode})
+        job = self._roster.job(item)
+        if job is None or job.mode == mode:
+            return
+        await self._roster.halt(job)
+        if self._roster.jobs.get(job.item) is not job:
+            return
+        job.options = {**job.options, "mode": mode}
+        await self._works.catalogue.set_torrent_options(job.item, job.options)
+        if job.resting is None:
+            self._roster.push(job)

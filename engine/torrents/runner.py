@@ -1,0 +1,143 @@
+"""The service that runs torrents: each in a task of its own, and what follows from its end. Trio thread.
+
+Whatever goes wrong in one fails its item alone. What ends the daemon is only a catalogue that does not take the answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+import trio
+
+from engine.errors import EngineError, NoSuchItem
+from engine.ports import Edit
+from engine.torrents.job import Job, Run
+from engine.torrents.roster import Roster
+from engine.torrents.swarm import NoRoomLeft
+from engine.torrents.work import Work
+from engine.torrents.works import Works
+from engine.types import Item, ItemId, Kind, State
+
+UNEXPECTED = "The torrent stopped because of an internal error, see the log."
+OVER = "This torrent is complete."
+
+_log = logging.getLogger(__name__)
+
+
+class Runner:
+    def __init__(self, works: Works, roster: Roster) -> None:
+        self._works = works
+        self._roster = roster
+
+    async def take_up(self) -> None:
+        """All that an earlier run of the daemon left; folders of torrents that are no more are removed."""
+        catalogue, folders = self._works.catalogue, self._works.folders
+        known = dict(await catalogue.torrents())
+        gone = await self._works.disk.run(folders.sweep, list(known.values()))
+        if gone:
+            _log.info("removed %d folders of torrents that are no more", len(gone))
+        for item in await catalogue.items(list(known)):
+            if item.trashed_ns is not None:
+                self._roster.stopped[item.id] = known[item.id]
+            elif item.state is not State.COMPLETE:
+                row = await catalogue.torrent(item.id)
+                if row is not None:
+                    self._roster.enlist(item, row.folder, row.options)
+
+    async def run(self) -> None:
+        """For ever."""
+        roster = self._roster
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_space)
+            nursery.start_soon(self._remove_purged)
+            while True:
+                bell = roster.bell.next
+                while (job := roster.take()) is not None:
+                    job.run = Run()
+                    nursery.start_soon(self._supervise, job, job.run)
+                await bell.wait()
+
+    async def _supervise(self, job: Job, run: Run) -> None:
+        end: _End | None = None
+        try:
+            try:
+                with run.scope:
+                    await Work(self._works, job, self._roster.bell).run()
+                    end = _End(State.COMPLETE, OVER)
+            except* NoSuchItem:
+                pass  # it went while it was fetched
+            except* NoRoomLeft as group:
+                end = _End(State.PAUSED, str(_first(group)))
+            except* EngineError as group:
+                end = _End(State.FAILED, str(_first(group)))
+            except* OSError as group:
+                error = _first(group)
+                end = _End(State.FAILED, f"The disk failed: {getattr(error, 'strerror', None) or error}.")
+            except* Exception:
+                _log.exception("item %d: the torrent stopped for a reason that nobody expected", job.item)
+                end = _End(State.FAILED, UNEXPECTED)
+            with suppress(NoSuchItem):
+                if end is not None:
+                    await self._settle(job, end)
+        finally:
+            job.run = None
+            job.is_seeding = False
+            run.ended.set()
+            self._roster.bell.ring()
+
+    async def _settle(self, job: Job, end: _End) -> None:
+        """Write down what follows. Without an end it was told to stop, and who did so says what follows."""
+        if end.state is State.COMPLETE:
+            await self._works.catalogue.settle_folder(job.item, State.COMPLETE)
+            await self._works.catalogue.save_resume(job.item, None)
+            if self._roster.jobs.get(job.item) is job:
+                self._roster.strike_off(job, OVER)
+                self._roster.purge(job.folder, job.run)
+            return
+        _log.info("item %d: %s: %s", job.item, end.state.value, end.why)
+        job.is_starved = end.state is State.PAUSED
+        job.rest(end.why)
+        await settle_root(self._works, job.item, end.state, end.why)
+
+    async def _remove_purged(self) -> None:
+        while True:
+            bell = self._roster.bell.next
+            while self._roster.purged:
+                folder, run = self._roster.purged.pop()
+                if run is not None:
+                    await run.ended.wait()
+                await self._works.disk.run(self._works.folders.remove, folder)
+            await bell.wait()
+
+    async def _watch_space(self) -> None:
+        """Those that wait for space go on when there may be some, one at a time."""
+        while True:
+            await trio.sleep(self._works.config.space_check)
+            starved = next((job for job in self._roster.jobs.values() if job.is_starved and job.run is None), None)
+            if starved is not None:
+                with suppress(EngineError):  # it may have gone meanwhile
+                    await settle_root(self._works, starved.item, State.QUEUED, None)
+                    self._roster.push(starved)
+
+
+class _End:
+    def __init__(self, state: State, why: str) -> None:
+        self.state = state
+        self.why = why
+
+
+async def settle_root(works: Works, item: ItemId, state: State, why: str | None) -> None:
+    """The state of a torrent's item. A single file that is whole stays so, whatever happens to its torrent."""
+    row: Item | None = works.catalogue.item(item)
+    if row is not None and row.kind is Kind.FILE and row.blob is not None:
+        await works.catalogue.edit(item, Edit(state=State.COMPLETE))
+    elif row is not None:
+        await works.catalogue.settle_folder(item, state, why)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
