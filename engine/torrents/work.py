@@ -129,6 +129,7 @@ class Work:
                     self._job.is_seeding = True
                     self._job.wake_all()
                     self._bell.ring()
+                    swarm.session.wake(swarm.item)  # one on demand may have slept through all of it
                     await self._set_state(State.SEEDING)
             elif self._job.is_seeding:  # more files are wanted
                 self._job.is_seeding = False
