@@ -11,8 +11,7 @@ is the shell that carries them out. Bytes and map are the StagedFile's, durable 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -24,10 +23,11 @@ from engine.ports import Blobs
 from engine.sources.stream import Fault, StreamSource
 from engine.transfer.config import TransferConfig
 from engine.transfer.connection import Connection
-from engine.transfer.growth import FIRST_LOOK, LOOK, Growth
+from engine.transfer.growth import Growth
 from engine.transfer.hosts import Hosts
 from engine.transfer.judge import Changed
-from engine.transfer.mirrors import Mirror, choose, leave_slow, sample_of
+from engine.transfer.looking import look_on
+from engine.transfer.mirrors import Mirror, sample_of
 from engine.transfer.outcome import Again, Done, Idle, NoSpace, Outcome
 from engine.transfer.piece_check import PieceCheck
 from engine.transfer.pieces import widened
@@ -40,7 +40,6 @@ from engine.transfer.staged import StagedFile, StagingLost, disk_failures
 from engine.transfer.upkeep import Upkeep
 from engine.types import Blob, Pieces
 
-NO_MIRROR: Final = "There is no place left to ask for this file."
 FORGETTING: Final = 1.0  # seconds between two looks whether anybody still reads
 MAX_RESETS: Final = 3  # versions seen in one attempt before the server is given some time
 
@@ -139,7 +138,7 @@ class Attempt:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep_up, upkeep)
-                nursery.start_soon(self._look_on, file)
+                nursery.start_soon(look_on, shared, file)
                 nursery.start_soon(self._look_in_store, file)
                 if self._record.pieces is not None:
                     nursery.start_soon(self._check_pieces, self._record.pieces, file, upkeep)
@@ -184,7 +183,7 @@ class Attempt:
         for action in plan(self._view(file)):
             match action:
                 case Start() as start:
-                    mirror = self._mirror_for(start, file)
+                    mirror = shared.mirror_for(start, file)
                     if mirror is None:
                         continue
                     self._count += 1
@@ -194,61 +193,12 @@ class Attempt:
                 case Stop(number):
                     shared.connections[number].scope.cancel()
 
-    def _room(self, mirror: Mirror) -> int:
-        """How many more main connections it may get."""
-        most = self._record.options.max_connections
-        room = self._shared.hosts.room(mirror.host)
-        return room if most is None else min(room, most - mirror.connections)
-
-    def _mirror_for(self, start: Start, file: StagedFile) -> Mirror | None:
-        """Without any for the only main connection, the attempt is over."""
-        shared = self._shared
-        is_first = not shared.mains()
-        can_prove = (file.checked is not None or sample_of(file.ranges) is not None) and (is_first or shared.is_open)
-        if not start.main:
-            home = shared.home if shared.home.left is None else None
-            return home or choose(shared.mirrors, self._room, is_first=True, can_prove=can_prove)
-        mirror = choose(shared.mirrors, self._room, is_first=is_first, can_prove=can_prove)
-        if mirror is None and is_first:
-            shared.end(Again(shared.mirrors[-1].left or NO_MIRROR))
-        return mirror
-
     def _is_idle(self, file: StagedFile) -> bool:
         """Whether only readers could give this something to do, and there are none."""
         shared, arrival = self._shared, self._arrival
         if not self._record.options.on_demand or shared.connections or file.is_here or not self._view(file).seekable:
             return False
         return not arrival.wanted and not arrival.soon(trio.current_time())
-
-    async def _look_on(self, file: StagedFile) -> None:
-        """From time to time, see what the connections bring: how many are worth having, and to which mirrors."""
-        shared, pause = self._shared, FIRST_LOOK
-        while True:
-            flowing = {one.number for one in shared.mains() if one.is_flowing}
-            before = {mirror: mirror.received for mirror in shared.mirrors}
-            if not flowing:
-                await self._arrival.bell.next.wait()
-                continue
-            began = trio.current_time()
-            await trio.sleep(pause)
-            took = trio.current_time() - began
-            mains = [one for one in shared.mains() if one.is_flowing]
-            if file.size is None or {one.number for one in mains} != flowing:
-                continue
-            pause = LOOK
-            self._looked(file.size - file.ranges.total, mains, {m: (m.received - n) / took for m, n in before.items()})
-
-    def _looked(self, left: int, mains: Sequence[Connection], rates: Mapping[Mirror, float]) -> None:
-        shared = self._shared
-        wish = shared.growth.wish
-        shared.growth.look(len(mains), sum(rates.values()), left)
-        counts = Counter(one.mirror for one in mains)
-        slow = leave_slow(shared.mirrors, {mirror: rates[mirror] / count for mirror, count in counts.items()})
-        for connection in shared.connections.values():
-            if connection.mirror in slow:
-                connection.scope.cancel()
-        if slow or wish != shared.growth.wish:
-            self._arrival.bell.ring()
 
     def _view(self, file: StagedFile) -> View:
         shared, version = self._shared, file.version

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Final
 
 FAST: Final = 512 << 20  # bytes a second that this machine keeps up with, SHA-256 and the disk included
+BUSY: Final = 0.5  # of the time: from there on it is this machine that holds back, however slow it may be just now
 WORTH: Final = 1.5  # seconds that a download must have left for another connection to be worth opening
 LONG: Final = 20.0  # seconds that it must have left for a trial with fewer
 KEPT: Final = 0.85  # of the rate that fewer must bring to be enough
@@ -35,8 +36,9 @@ class Growth:
         self._more: tuple[int, float] | None = None  # connections and rate before fewer were tried
         self._is_settled = False
 
-    def look(self, connections: int, rate: float, left: int) -> None:
-        """For a while so many connections have brought `rate` bytes a second together; `left` bytes are to come."""
+    def look(self, connections: int, rate: float, left: int, busy: float = 0.0) -> None:
+        """For a while so many connections have brought `rate` bytes a second together; `left` bytes are to come.
+        `busy` is the part of that time in which this thread ran, or waited for a processor."""
         if connections != self.wish or rate <= 0:
             self._rates.clear()
             return
@@ -44,7 +46,8 @@ class Growth:
         if self._is_settled:
             return
         if self.wish == 1 and self._more is None:
-            self._ask_for(_useful(rate, left / rate, self.limit))
+            if busy < BUSY:
+                self._ask_for(_useful(rate, left / rate, self.limit))
         elif len(self._rates) >= STEADY:
             self._judge(sum(self._rates[-2:]) / 2, left)
 

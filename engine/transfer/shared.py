@@ -15,9 +15,10 @@ from engine.transfer.config import TransferConfig
 from engine.transfer.growth import Growth
 from engine.transfer.hosts import Hosts
 from engine.transfer.judge import Changed
-from engine.transfer.mirrors import Mirror
+from engine.transfer.mirrors import Mirror, choose, sample_of
 from engine.transfer.outcome import Again, Idle, NoSpace
 from engine.transfer.pace import Speedometer
+from engine.transfer.plan import Start
 from engine.transfer.rate import Limit
 from engine.transfer.reader import Arrival
 from engine.transfer.record import Record
@@ -27,6 +28,7 @@ from engine.types import Blob
 if TYPE_CHECKING:
     from engine.transfer.connection import Connection
 
+NO_MIRROR: Final = "There is no place left to ask for this file."
 MAX_DISCOVERED: Final = 16  # places that a server may name
 NEAR: Final = (64 << 10, 1 << 20)  # bytes, least and most, that a reader waits for without a connection of its own
 NEAR_SECONDS: Final = 0.5  # of the download's speed, between these two
@@ -87,6 +89,24 @@ class Shared:
         connection.mirror.connections -= 1
         self.hosts.closed(connection.mirror.host)
         self.arrival.bell.ring()
+
+    def mirror_for(self, start: Start, file: StagedFile) -> Mirror | None:
+        """Where a connection is to be opened. None: nowhere now; for the only main one the attempt is over then."""
+        is_first = not self.mains()
+        can_prove = (file.checked is not None or sample_of(file.ranges) is not None) and (is_first or self.is_open)
+        if not start.main:
+            home = self.home if self.home.left is None else None
+            return home or choose(self.mirrors, self._room, is_first=True, can_prove=can_prove)
+        mirror = choose(self.mirrors, self._room, is_first=is_first, can_prove=can_prove)
+        if mirror is None and is_first:
+            self.end(Again(self.mirrors[-1].left or NO_MIRROR))
+        return mirror
+
+    def _room(self, mirror: Mirror) -> int:
+        """How many more main connections it may get."""
+        most = self.record.options.max_connections
+        room = self.hosts.room(mirror.host)
+        return room if most is None else min(room, most - mirror.connections)
 
     def discover(self, head: Head) -> None:
         """Further places that the home knows of. Where nothing would tell whether they have the same file, they are

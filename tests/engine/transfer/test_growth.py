@@ -48,6 +48,14 @@ def test_one_that_is_as_quick_as_this_machine_stays_alone():
     assert grown(16, lambda n: FAST / 3)[0] == 3
 
 
+def test_where_this_machine_is_busy_no_more_are_opened():
+    growth = Growth(5)
+    growth.look(1, 20 * MIB, 10 * GIB, busy=0.9)
+    assert growth.wish == 1
+    growth.look(1, 20 * MIB, 10 * GIB, busy=0.1)
+    assert growth.wish == 5
+
+
 def test_a_first_moment_that_was_quick_is_looked_at_again():
     growth = Growth(5)
     growth.look(1, 2 * FAST, 10 * GIB)
