@@ -119,6 +119,28 @@ def test_the_last_byte_comes_first(mount: Mount, served: Path, slow: Nginx) -> N
     assert any(access.start >= BIG * MIB - 16 * MIB and access.start > 0 for access in slow.log())
 
 
+def test_a_metalink_gets_a_wrong_piece_from_another_mirror(
+    mount: Mount, served: Path, slow: Nginx, tmp_path: Path
+) -> None:
+    """The first mirror has one byte wrong, and the reader never sees it."""
+    sha256 = make(served / "good.bin", 2 * MIB)
+    content = (served / "good.bin").read_bytes()
+    (served / "bad.bin").write_bytes(content[:MIB] + bytes([content[MIB] ^ 1]) + content[MIB + 1 :])
+    pieces = [hashlib.sha256(content[at : at + MIB // 2]).hexdigest() for at in range(0, 2 * MIB, MIB // 2)]
+    hashes = "".join(f"<hash>{each}</hash>" for each in pieces)
+    (tmp_path / "x.meta4").write_text(
+        f'<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="film.bin"><size>{2 * MIB}</size>'
+        f'<pieces length="{MIB // 2}" type="sha-256">{hashes}</pieces>'
+        f'<url priority="1">{slow.url("bad.bin")}</url><url priority="2">{slow.url("good.bin")}</url></file></metalink>'
+    )
+    mount.tagfs("add", str(tmp_path / "x.meta4"))
+    file = mount / "files/film.bin"
+    assert file.read_bytes() == content
+    mount.settle(file)
+    assert os.getxattr(file, "user.tagfs.sha256").decode() == sha256
+    assert {access.path for access in slow.log()} == {"/bad.bin", "/good.bin"}
+
+
 def test_on_demand_only_what_is_read_is_here(mount: Mount, served: Path, slow: Nginx) -> None:
     sha256 = make(served / "f.bin", BIG * MIB)
     mount.tagfs("add", "--on-demand", slow.url("f.bin"))
