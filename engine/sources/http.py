@@ -1,7 +1,7 @@
 """HTTP(S) as a stream of bytes: requests, redirects, heads and bodies. On the trio thread.
 
-The bytes go over `wire`, or through a proxy over `network`; here is what both have in common. Bodies are asked for
-without content coding and passed on raw.
+The bytes go over `wire`, or through a proxy and in HTTP/2 over `network`; here is what both have in common. Bodies are
+asked for without content coding and passed on raw.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from engine.sources.config import HttpConfig
 from engine.sources.cookies import Cookies
 from engine.sources.credentials import read_cookies, read_netrc
 from engine.sources.headers import read_head
-from engine.sources.network import Proxied, tls_context
+from engine.sources.network import Pooled, http2, proxied, tls_context
 from engine.sources.redirects import REDIRECTS, Hop, first_hop, follow
 from engine.sources.stream import Ask, Fault, FetchFailed, Framing, Head
 from engine.sources.urls import DEFAULT_PORTS, host_of, public_url
-from engine.sources.wire import Endpoint, Fields, Wire
+from engine.sources.wire import Endpoint, Fields, OnlyHttp2, Wire
 
 # What needs no normalising, which is four of five URLs: parsing by httpx costs 60 us.
 _PLAIN_URL: Final = re.compile(
@@ -76,10 +76,12 @@ class HttpSource:
         }
         try:
             context = tls_context(config)
-            self._proxied = None if config.proxy is None else Proxied(config, context)
+            self._proxied = None if config.proxy is None else proxied(config, context)
         except (OSError, ValueError, httpx.InvalidURL, ssl.SSLError) as error:
             raise BadRequest(f"The HTTP settings cannot be used: {error}.") from error
         self.wire = Wire(config, context)
+        self._pools: dict[bool, Pooled] = {}  # by public_only, for HTTP/2
+        self._http2: dict[Endpoint, Pooled] = {}  # the pool of those that speak nothing else
 
     async def __aenter__(self) -> HttpSource:
         return self
@@ -88,9 +90,9 @@ class HttpSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.wire.close()
-        if self._proxied is not None:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
-                await self._proxied.close()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+            for pooled in filter(None, (self._proxied, *self._pools.values())):
+                await pooled.close()
 
     @asynccontextmanager
     async def open(self, ask: Ask) -> AsyncIterator[HttpBody]:
@@ -134,12 +136,29 @@ class HttpSource:
         if (cookie := cookies.header(hop.url)) is not None:
             headers["Cookie"] = cookie
         fields = [(b"Host", host), *_fields(endpoint.host, self._headers, headers)]
-        response: Response = await (self._proxied or self.wire).get(endpoint, target, fields)
+        response = await self._get(endpoint, target, fields)
         if len(response.fields) > self._config.max_headers:
             await response.aclose()
             raise FetchFailed(f"{host_of(hop.url)} sends more than {self._config.max_headers} headers.", Fault.STUBBORN)
         cookies.take(hop.url, response.fields)
         return response
+
+    async def _get(self, endpoint: Endpoint, target: bytes, fields: Fields) -> Response:
+        pooled = self._proxied or self._http2.get(endpoint)
+        if pooled is None:
+            try:
+                return await self.wire.get(endpoint, target, fields)
+            except OnlyHttp2:
+                if not endpoint.is_tls:
+                    raise FetchFailed(f"{endpoint.host} does not speak HTTP/1.1.", Fault.STUBBORN) from None
+            pooled = self._http2[endpoint] = self._pool(public_only=endpoint.public_only)
+        return await pooled.get(endpoint, target, fields)
+
+    def _pool(self, *, public_only: bool) -> Pooled:
+        """For HTTP/2, made when a server wants it. A connection made under one rule is not used under the other."""
+        if public_only not in self._pools:
+            self._pools[public_only] = http2(self._config, public_only=public_only)
+        return self._pools[public_only]
 
 
 class HttpBody:

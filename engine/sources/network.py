@@ -1,13 +1,14 @@
-"""HTTP through a proxy, by httpcore: forward proxies, CONNECT tunnels, SOCKS5. On the trio thread.
+"""HTTP by httpcore, where `wire` cannot: through a proxy (forward, CONNECT, SOCKS5), and HTTP/2. On the trio thread.
 
 The only file that knows httpcore, whose errors are translated here. How many connections are open is the transfer
 queue's decision, not the pool's. A proxy looks names up itself: of a stranger's URL only literal addresses are judged.
+HTTP/2 is for servers that speak nothing else: a large body costs 13 times the CPU of HTTP/1.1 (decision 13).
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, cast
 from urllib.parse import unquote
@@ -17,7 +18,7 @@ import httpx
 import trio
 
 from engine.sources.config import HttpConfig
-from engine.sources.sockets import require_public
+from engine.sources.sockets import require_public, require_public_name
 from engine.sources.stream import MOST_PIECE, Fault, FetchFailed, Framing
 from engine.sources.urls import DEFAULT_PORTS
 from engine.sources.wire import IDLE_SECONDS, MAX_IDLE, Endpoint, Fields, closed_early
@@ -25,16 +26,17 @@ from engine.sources.wire import IDLE_SECONDS, MAX_IDLE, Endpoint, Fields, closed
 DIRECT_FROM: Final = 4 << 20  # bytes still to come that make it worth not using the connection again
 
 
-class Proxied:
-    """The connections through the proxy of `config`. ValueError for one that cannot be used."""
+class Pooled:
+    """The connections of one of httpcore's pools. `judges_names`: a proxy will look names up, not we."""
 
-    def __init__(self, config: HttpConfig, context: ssl.SSLContext) -> None:
+    def __init__(self, config: HttpConfig, pool: httpcore.AsyncConnectionPool, *, judges_names: bool) -> None:
         self._config = config
-        self._pool = _pool(config, context)
+        self._pool = pool
+        self._judges_names = judges_names
 
-    async def get(self, endpoint: Endpoint, target: bytes, fields: Fields) -> ProxiedResponse:
+    async def get(self, endpoint: Endpoint, target: bytes, fields: Fields) -> PooledResponse:
         """Send a request and read the head. FetchFailed."""
-        if endpoint.public_only and _is_literal(endpoint.host):
+        if endpoint.public_only and self._judges_names and _is_literal(endpoint.host):
             require_public(endpoint.host, endpoint.host)
         config = self._config
         scheme = "https" if endpoint.is_tls else "http"
@@ -52,21 +54,23 @@ class Proxied:
                     extensions={"timeout": {"connect": config.connect_timeout, "read": config.read_timeout}},
                 )
             )
-        return ProxiedResponse(response, endpoint.host, config.read_timeout)
+        return PooledResponse(response, endpoint.host, config.read_timeout)
 
     async def close(self) -> None:
         await self._pool.aclose()
 
 
-class ProxiedResponse:
+class PooledResponse:
     """Implements `http.Response`."""
 
-    is_http2 = False
     is_cancellable = False
-    peer = None  # a proxy does not say who answered
 
     def __init__(self, response: httpcore.Response, host: str, timeout: float) -> None:
+        stream: httpcore.AsyncNetworkStream = response.extensions["network_stream"]
         self.status = response.status
+        self.is_http2 = response.extensions.get("http_version") == b"HTTP/2"
+        # A proxy does not say who answered.
+        self.peer = str(stream.get_extra_info("server_addr")[0]) if self.is_http2 else None
         self.fields: Sequence[tuple[bytes, bytes]] = response.headers
         self._response = response
         self._host = host
@@ -93,7 +97,7 @@ class ProxiedResponse:
                     raise closed_early(self._host)
         if self._left is not None:
             self._left -= len(data)
-            self._is_direct = self._is_direct or self._left >= DIRECT_FROM
+            self._is_direct = self._is_direct or (self._left >= DIRECT_FROM and not self.is_http2)
         return data
 
     async def aclose(self) -> None:
@@ -117,21 +121,63 @@ def tls_context(config: HttpConfig) -> ssl.SSLContext:
     return context
 
 
-def _pool(config: HttpConfig, context: ssl.SSLContext) -> httpcore.AsyncConnectionPool:
-    options: dict[str, Any] = {
-        "ssl_context": context,
-        "max_connections": None,
-        "max_keepalive_connections": MAX_IDLE,
-        "keepalive_expiry": IDLE_SECONDS,
-    }
+def proxied(config: HttpConfig, context: ssl.SSLContext) -> Pooled:
+    """Through the proxy of `config`. ValueError for one that cannot be used."""
     proxy = httpx.URL(config.proxy or "")
     if proxy.scheme not in ("http", "https", "socks5", "socks5h") or not proxy.host:
         raise ValueError("a proxy is an http://, https://, socks5:// or socks5h:// URL")
     url = httpcore.URL(scheme=proxy.raw_scheme, host=proxy.raw_host, port=proxy.port, target=proxy.raw_path)
     login = (unquote(proxy.username).encode(), unquote(proxy.password).encode()) if proxy.username else None
-    if proxy.scheme in ("socks5", "socks5h"):
-        return httpcore.AsyncSOCKSProxy(proxy_url=url, proxy_auth=login, **options)
-    return httpcore.AsyncHTTPProxy(proxy_url=url, proxy_auth=login, **options)
+    kind = httpcore.AsyncSOCKSProxy if proxy.scheme in ("socks5", "socks5h") else httpcore.AsyncHTTPProxy
+    return Pooled(config, kind(proxy_url=url, proxy_auth=login, **_options(context)), judges_names=True)
+
+
+def http2(config: HttpConfig, *, public_only: bool) -> Pooled:
+    """To servers that speak HTTP/2 alone."""
+    backend = PublicBackend() if public_only else None
+    pool = httpcore.AsyncConnectionPool(
+        http1=False, http2=True, network_backend=backend, **_options(tls_context(config))
+    )
+    return Pooled(config, pool, judges_names=False)
+
+
+def _options(context: ssl.SSLContext) -> dict[str, Any]:
+    return {
+        "ssl_context": context,
+        "max_connections": None,
+        "max_keepalive_connections": MAX_IDLE,
+        "keepalive_expiry": IDLE_SECONDS,
+    }
+
+
+class PublicBackend(httpcore.AsyncNetworkBackend):
+    """Connects to public addresses alone, see `sockets.connect`."""
+
+    def __init__(self) -> None:
+        self._inner = httpcore.TrioBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            await require_public_name(host, port)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        stream = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        try:
+            require_public(host, str(stream.get_extra_info("server_addr")[0]))
+        except FetchFailed:
+            await stream.aclose()
+            raise
+        return stream
+
+    async def sleep(self, seconds: float) -> None:
+        await trio.sleep(seconds)
 
 
 @contextmanager
@@ -162,6 +208,8 @@ def _failure(host: str, error: Exception) -> FetchFailed:
             return FetchFailed(f"{host} could not be reached: {text}.")
         case httpcore.ProxyError():
             return FetchFailed(f"The proxy refused to connect to {host}: {text}.")
+        case httpcore.LocalProtocolError() if "ConnectionState.CLOSED" in text:
+            return closed_early(host)  # HTTP/2: while others had requests on the same connection
         case httpcore.LocalProtocolError():
             return FetchFailed(f"The request to {host} cannot be sent: {text}.", Fault.FINAL)
         case httpcore.RemoteProtocolError() if "peer closed" in text or "disconnected" in text:

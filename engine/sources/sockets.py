@@ -123,8 +123,7 @@ async def connect(host: str, port: int, *, public_only: bool) -> PlainSocket:
     looked at before a packet is sent, and the one that was reached before a byte of the request is, for a name server
     may answer differently the second time."""
     if public_only:
-        for *_, address in await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM):
-            require_public(host, str(address[0]))
+        await require_public_name(host, port)
     stream = await trio.open_tcp_stream(host, port)
     try:
         peer = str(stream.socket.getpeername()[0])
@@ -150,6 +149,12 @@ async def encrypted(plain: PlainSocket, context: ssl.SSLContext, host: str) -> T
         tls.close()
         raise
     return tls
+
+
+async def require_public_name(host: str, port: int) -> None:
+    """Of all addresses of a name. OSError where it has none."""
+    for *_, address in await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM):
+        require_public(host, str(address[0]))
 
 
 def require_public(host: str, address: str) -> None:

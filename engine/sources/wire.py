@@ -9,6 +9,7 @@ State: the idle connections. One that was made for public addresses alone is nev
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ HEAD_STEP: Final = 8192  # bytes at a time while the head is read: what is read 
 HEAD_LIMIT: Final = 100 << 10
 MAX_IDLE: Final = 20
 IDLE_SECONDS: Final = 15.0
+NO_PROTOCOL: Final = "TLSV1_ALERT_NO_APPLICATION_PROTOCOL"
+_FRAME: Final = re.compile(rb"\x00\x00.[\x04\x07].\x00\x00\x00\x00", re.DOTALL)  # SETTINGS or GOAWAY, a short one
 BODILESS: Final = frozenset({204, 304})
 
 Fields = list[tuple[bytes, bytes]]
@@ -56,7 +59,7 @@ class Wire:
         return len(self._idle)
 
     async def get(self, endpoint: Endpoint, target: bytes, fields: Fields) -> WireResponse:
-        """Send a request and read the head. FetchFailed."""
+        """Send a request and read the head. FetchFailed, OnlyHttp2."""
         with failures(endpoint.host), trio.fail_after(self._config.connect_timeout + self._config.header_timeout):
             while (socket := self._take(endpoint)) is not None:
                 try:
@@ -83,7 +86,9 @@ class Wire:
             why = error.verify_message or error.reason
             raise FetchFailed(f"The certificate of {host} cannot be trusted: {why}.", Fault.STUBBORN) from error
         except OSError as error:
-            raise FetchFailed(f"{host} could not be reached: {str(error).rstrip('.')}.") from error
+            if isinstance(error, ssl.SSLError) and error.reason == NO_PROTOCOL:
+                raise OnlyHttp2 from error
+            raise FetchFailed(f"{host} could not be reached: {_text(error)}.") from error
         raise FetchFailed(f"{host} could not be reached in time.")
 
     async def _exchange(self, socket: Socket, endpoint: Endpoint, target: bytes, fields: Fields) -> WireResponse:
@@ -200,6 +205,10 @@ class WireResponse:
         self._is_over, self._is_kept_alive = True, False
 
 
+class OnlyHttp2(Exception):
+    """The server does not speak HTTP/1.1: TLS said so, or it sent a frame of HTTP/2."""
+
+
 class _Stale(Exception):
     """The other side closed the connection instead of answering: no wonder if it lay idle."""
 
@@ -214,6 +223,8 @@ async def _send(socket: Socket, request: bytes, protocol: h11.Connection) -> Non
         raise _Stale from error
     if not count:
         raise _Stale
+    if _FRAME.match(buffer[:count]):
+        raise OnlyHttp2
     protocol.receive_data(bytes(buffer[:count]))
 
 

@@ -27,6 +27,7 @@ from engine.transfer.landing import Landing
 from engine.transfer.outcome import Again, Done, NoSpace, Outcome
 from engine.transfer.reader import Arrival
 from engine.transfer.record import Record
+from engine.transfer.staged import SPACE_STEP
 
 SMALL: Final = 1 << 20  # bytes
 PATIENCE: Final = 0.5  # seconds that the body may take: what takes longer should show its progress
@@ -39,6 +40,7 @@ class Quick:
         self._source = source
         self._landing = landing
         self._hosts = hosts
+        self._space = 0  # bytes that may come before looking again
         self._free = free
 
     async def fetch(self, record: Record, arrival: Arrival, url: str, arrived: Callable[[], None]) -> Outcome | Answer:
@@ -69,7 +71,9 @@ class Quick:
         take = judge(Asked(None, None, None, 0, url, record.options.any_type), head)
         if not isinstance(take, Take) or take.size is None or head.framing is not Framing.LENGTH:
             return False
-        if take.size > SMALL or take.size > self._free() or record.known_content(head.digests, take.size) is not None:
+        if take.size > SMALL or record.known_content(head.digests, take.size) is not None:
+            return False
+        if not self._has_space(take.size):
             return False
         if not answer.is_cancellable:
             return False
@@ -77,6 +81,16 @@ class Quick:
             while await answer.receive() and arrival.is_untouched:
                 pass
         return not answer.has_failed and len(answer.read) == take.size
+
+    def _has_space(self, size: int) -> bool:
+        """For so many bytes. Looks at the file system once for some MiB."""
+        if size > self._space:
+            free = self._free()
+            if size > free:
+                return False
+            self._space = min(free, SPACE_STEP)
+        self._space -= size
+        return True
 
     async def _land(self, record: Record, head: Head, data: bytearray, arrived: Callable[[], None]) -> Outcome:
         found = {"sha256": hashlib.sha256(data).hexdigest()}

@@ -13,6 +13,7 @@ from engine.sources.http import HttpSource
 from engine.sources.network import DIRECT_FROM
 from engine.sources.stream import MOST_PIECE, Ask, Fault, FetchFailed, Framing
 from tests.support.faultserver import CloseConnection, Resource, fault_server, respond, send_head
+from tests.support.http2 import http2_server
 
 QUICK = HttpConfig(connect_timeout=0.2, header_timeout=0.1, read_timeout=0.3)
 
@@ -318,3 +319,28 @@ async def test_unknown_status_and_name(server):
 
     head, _ = await fetch(server.add("/y", handler))
     assert (head.status, head.name) == (299, "x")
+
+
+async def test_a_server_that_speaks_http_2_alone(tmp_path):
+    ca = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    context.set_alpn_protocols(["h2"])
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    content = os.urandom(DIRECT_FROM * 2)
+    async with (
+        http2_server(context, content) as (port, asked),
+        HttpSource(HttpConfig(ca_file=str(tmp_path / "ca.pem"))) as source,
+    ):
+        url = f"https://127.0.0.1:{port}/x"
+        for _ in range(2):
+            async with source.open(Ask(url)) as body:
+                assert (body.head.status, body.head.length, body.head.framing) == (200, len(content), Framing.LENGTH)
+                got = bytearray()
+                while data := await body.receive():
+                    got += data
+                assert got == content
+        assert asked == ["/x", "/x"]
+        with pytest.raises(FetchFailed, match="private address"):
+            async with source.open(Ask(url, public_only=True)):
+                pass
