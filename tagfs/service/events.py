@@ -92,7 +92,8 @@ class Watcher:
         before, after = change.before, change.after
         if before is None or after is None or before.trashed != after.trashed:
             facts = after or before
-            if facts is not None and facts.parent is None:
+            alone = before is not None and after is not None and before.live != after.live  # not with its folder
+            if facts is not None and (facts.parent is None or alone):
                 yield self._coming_or_going(change.item, before, after, at)
             return
         if before.name != after.name:

@@ -43,14 +43,21 @@ async def unlink(context: Context, directory: Directory, name: str) -> None:
     match directory.place:
         case Stated(tags):
             await context.catalogue.edit(item.id, Edit(remove=_own_tags(context, item.id, tags)))
-        case Everything():
-            await trash(context, item)
-        case Inside(folder) if folder in context.index.live:
-            await trash(context, item)
-        case Trash() | Inside():
-            await context.catalogue.purge([item.id])
+        case Everything() | Inside() | Trash():
+            await _take_away(context, directory, item)
         case Closed() as closed:
             raise OSError(closed.errno, closed.why)
+
+
+async def _take_away(context: Context, directory: Directory, item: Item) -> None:
+    """To the trash, or from there for good. Content goes for good only on a path through /trash: who stands in a folder
+    that somebody else moves to the trash must not end what is in it by a simple rm."""
+    if item.id in context.index.live:
+        await trash(context, item)
+    elif directory.location[0] == "trash":
+        await context.catalogue.purge([item.id])
+    else:
+        raise OSError(errno.EPERM, "this folder is in the trash: remove what is in it below /trash")
 
 
 async def drop(context: Context, directory: Directory, name: str) -> Drop:
@@ -93,10 +100,8 @@ async def rmdir(context: Context, directory: Directory, folder: ItemId) -> None:
     row = context.catalogue.item(folder)
     if context.catalogue.holds(folder):
         raise OSError(errno.ENOTEMPTY, "there are items in this folder: rm -r or tagfs rm takes all of it")
-    if row is not None and folder in context.index.live:
-        await trash(context, row)
-    else:
-        await context.catalogue.purge([folder])
+    if row is not None:
+        await _take_away(context, directory, row)
 
 
 async def trash(context: Context, item: Item) -> None:

@@ -86,8 +86,8 @@ class Inbox:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """In a folder item: what it holds stays in it. Taking it away moves it to the trash, or, where the folder is there
-    already, forgets it for good."""
+    """In a folder item: what it holds stays in it. Taking it away moves it to the trash, or, on a path through /trash,
+    forgets it for good."""
 
     folder: ItemId
 

@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+import trio
 from pyroaring import BitMap
 
 from engine.ports import Catalogue, Index
@@ -48,6 +49,7 @@ from tagfs.vfs.names import tilde_ids, tilde_name
 # Names in one view: from here on it is quicker to forget the directory with all that is in it. It takes the working
 # directory of whoever is in it out of the tree, so it is not done lightly.
 MANY: Final = 1000
+AT_ONCE: Final = 500  # changes that are looked through before other tasks get a turn: some 5 ms
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -236,12 +238,14 @@ class Views:
             if candidates is self._open_ended and is_inner(change):
                 alike.add(change.item)
                 continue
-            inner = BitMap([change.item]) if is_inner(change) else BitMap()
             below = self._index.below(change.item)
             if below and is_live(change.before) != is_live(change.after):
                 candidates = set(self._views.values())
             for view in candidates:
-                found[view] |= inner | below
+                inner = found[view]
+                inner |= below
+                if is_inner(change):
+                    inner.add(change.item)
         for view in self._open_ended if alike else ():
             found[view] |= alike
         return found
@@ -273,7 +277,9 @@ class Views:
             return
         names: dict[tuple[int, str], None] = {}
         inodes: dict[int, None] = dict.fromkeys((numbers.FILES, numbers.TRASH, numbers.BLOBS)) if changes else {}
-        for change in changes:
+        for number, change in enumerate(changes):
+            if number % AT_ONCE == AT_ONCE - 1:
+                await trio.lowlevel.checkpoint()
             names.update(dict.fromkeys(self._stale_items(change)))
             if change.before is not None:
                 inodes.update(dict.fromkeys((change.item, *self._folders.get(change.item, ()))))
@@ -301,8 +307,8 @@ class Views:
         yield from stale([numbers.TRASH], was=is_trashed(before), is_=is_trashed(after))
         facts = after or before
         if facts is not None and facts.parent is not None:
-            directories = self._folders.get(facts.parent, ())
-            yield from stale(directories, was=is_untrashed(before), is_=is_untrashed(after))
+            if directories := self._folders.get(facts.parent):
+                yield from stale(directories, was=is_untrashed(before), is_=is_untrashed(after))
             for view in self._views.values() if is_renamed(before, after) else ():
                 if change.item in view.inner:  # whether it stays there is for `_stale_inner` to say
                     yield from stale(view.directories, was=True, is_=True)

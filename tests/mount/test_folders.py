@@ -197,6 +197,18 @@ def test_a_file_in_a_folder_goes_to_the_trash_and_back_into_it(filled: Mount) ->
     fails(errno.ENOTEMPTY, lambda: os.rmdir(filled / "files/D"))
 
 
+def test_who_stands_in_a_folder_that_goes_to_the_trash_ends_nothing_by_rm(filled: Mount) -> None:
+    script = (
+        f"cd files/D/scans && {sys.executable} -m tagfs rm D && ls && rm front.png; cd big && rm back.png;"
+        " cd ../../../../trash/D && mv ../../trash/D ../../files/ && rm 01.flac"
+    )
+    filled.sh(script)
+    assert filled.names("trash") == ["01.flac"]
+    os.rename(filled / "trash/01.flac", filled / "files/01.flac")
+    assert tree(filled / "files/D") == ALBUM
+    assert "is in the trash" in filled.errors()
+
+
 def test_emptying_the_trash_ends_what_a_folder_holds(filled: Mount) -> None:
     filled.sh("rm -r files/D && rm -rf trash/*")
     assert filled.names("trash") == []

@@ -104,8 +104,22 @@ async def test_files_of_a_folder_tell_only_what_becomes_of_them(world: World, se
         files = [FolderFile((f"{number}",), 1) for number in range(1000)]
         ids = await world.catalogue.unpack(view.id, files)
         await world.catalogue.edit(ids[0], Edit(state=State.SKIPPED))
-    assert client.words == ["watching", "state"]
-    assert client.heard[1].name == "0"
+        await world.catalogue.edit(ids[1], Edit(add=["a"]))
+        await world.catalogue.trash(ids[1])
+        await world.catalogue.restore(ids[1])
+        await world.catalogue.trash(ids[2])
+        await world.catalogue.trash(view.id)  # with 1, of which nothing is said, and with 2, of which it was
+        await world.catalogue.restore(view.id)
+    assert client.words[1:] == ["state", "tag", "tags", "trashed", "restored", "trashed", "trashed", "restored"]
+    assert [event.name for event in client.heard[1:] if event.event != "tag"] == [
+        "0",
+        "1",
+        "1",
+        "1",
+        "2",
+        "f.iso",
+        "f.iso",
+    ]
 
 
 async def test_a_query_lets_through_what_matches_before_or_afterwards(world: World, service: Service) -> None:
