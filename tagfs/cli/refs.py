@@ -54,9 +54,12 @@ def _resolve(argument: str, info: DaemonInfo | None) -> str:
 
 
 def folder_at(argument: str, info: DaemonInfo | None) -> str | None:
-    """The reference of a folder item whose path in this mount, or id, `argument` is; None for anything else."""
+    """The reference of a folder item whose path in this mount, or id, `argument` is; None for anything else, as for a
+    word without a slash: it is a query, whatever the working directory holds."""
     if found := _ID.fullmatch(argument):
         return f"id:{found[1]}"
+    if "/" not in argument:
+        return None
     try:
         status = os.lstat(os.path.expanduser(argument))
     except (OSError, ValueError):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tagfs.vfs.views import View
 
 CACHED_ENTRIES: Final = 400_000  # in all cached listings together; about 0.5 KB each with what the kernel side keeps
+FOLDER_ENTRIES: Final = 200_000  # the same of folder items: one of 100,000 files, and as much again
 
 
 class Listing(Snapshot):
@@ -112,12 +113,12 @@ class FolderListings:
         return listing
 
     def keep(self, folder: ItemId, listing: Snapshot) -> None:
-        if listing.stale() or len(listing.entries) > CACHED_ENTRIES // 2:
+        if listing.stale() or len(listing.entries) > FOLDER_ENTRIES:
             return
         self._drop(folder)
         self._kept[folder] = listing
         self._entries += len(listing.entries)
-        while self._entries > CACHED_ENTRIES:
+        while self._entries > FOLDER_ENTRIES:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, folder: ItemId) -> None:

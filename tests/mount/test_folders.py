@@ -222,6 +222,15 @@ def test_the_command_line_knows_folders(filled: Mount, tmp_path: Path) -> None:
     number = (filled / "files/D").stat().st_ino
     for folder in (f"id:{number}", str(filled / "files/D"), str(filled / "tags/a/D")):
         assert filled.tagfs("ls", folder).splitlines()[:3] == ["01.flac", "02.flac", "scans"]
+    ls = f"{sys.executable} -m tagfs ls"
+    assert filled.sh(f"cd files && {ls} D/scans; {ls} ./D/scans; {ls} a").split() == [
+        *["big", "front.png"] * 2,
+        "D",
+        "E",
+        "f",
+    ]
+    filled.sh("mkdir tags/E")
+    assert filled.sh(f"cd files && {ls} E") == ""  # a query, as anywhere else
     filled.tagfs("tag", str(filled / "tags/a/D/scans/front.png"), "D/scans/big", "-t", "c")
     assert filled.names("tags/c") == ["big", "front.png"]
     filled.tagfs("get", "E", str(tmp_path / "copy"))

@@ -137,7 +137,7 @@ async def test_a_listing_of_a_folder_is_kept_until_something_in_it_changes(world
 
 
 async def test_kept_listings_of_folders_have_a_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listings, "CACHED_ENTRIES", 5)
+    monkeypatch.setattr(listings, "FOLDER_ENTRIES", 5)
     for name in ("one", "two", "three"):
         await world.folder(name, {"f": b"1", "g": b"2"})
     snapshots = {name: await (await world.directory(f"files/{name}")).snapshot() for name in ("one", "two", "three")}
