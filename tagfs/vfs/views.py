@@ -234,11 +234,10 @@ class Views:
         found: defaultdict[View, BitMap] = defaultdict(BitMap)
         alike = BitMap()
         for change in changes:
-            candidates = self._candidates(change)
-            if candidates is self._open_ended and is_inner(change):
+            candidates, below = self._candidates(change), self._index.below(change.item)
+            if candidates is self._open_ended and is_inner(change) and not below:
                 alike.add(change.item)
                 continue
-            below = self._index.below(change.item)
             if below and is_live(change.before) != is_live(change.after):
                 candidates = set(self._views.values())
             for view in candidates:

@@ -255,6 +255,7 @@ async def play(folder: Path, played: list[Step]) -> None:
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, max_size=6))
+@example([("trash", 6), ("restore", 6)])
 @example([("purge", 0), ("trash", 0), ("purge", 0)])
 @example([("retag", 5, frozenset({"b"})), ("retag", 4, frozenset()), ("trash", 4), ("restore", 4)])
 @example(
