@@ -31,6 +31,10 @@ class Folders:
             os.makedirs(self._root, mode=0o700)
             fsync_dir(root)
 
+    @property
+    def root(self) -> str:
+        return self._root
+
     def path(self, name: str) -> str:
         """Instant."""
         if not _NAME.fullmatch(name):

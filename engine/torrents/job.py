@@ -155,6 +155,11 @@ class Job:
         fetches = self.run is not None and self.files is not None and not self.is_seeding
         return fetches and self.swarm is not None and self.swarm.status.peers > 0
 
+    @property
+    def missing(self) -> int:
+        """Bytes that are wanted and not here, as far as is known."""
+        return 1 if self.files is None else max(self.files.total - self.files.present, 1)
+
     def came(self, piece: int) -> None:
         for waiter in self.waiters:
             waiter.missing.discard(piece)

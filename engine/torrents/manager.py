@@ -31,6 +31,7 @@ from engine.torrents.job import Files, Job
 from engine.torrents.reader import TorrentReader
 from engine.torrents.roster import PAUSED, REMOVED, Roster
 from engine.torrents.runner import Runner, settle_root
+from engine.torrents.space import Space
 from engine.torrents.works import Works
 from engine.transfer.reader import WaitingRoom
 from engine.types import Item, ItemId, Kind, State
@@ -54,7 +55,9 @@ class TorrentManager:
         self._config = config or TorrentConfig()
         self._room = room or WaitingRoom(self._config.max_waiters)
         self._session: TorrentSession[ItemId] = TorrentSession(self._config, self._hear)
-        self._works = Works(catalogue, blobs, Folders(root), self._session, self._config, clock_ns)
+        folders = Folders(root)
+        space = Space(folders.root, self._config.reserve)
+        self._works = Works(catalogue, blobs, folders, self._session, self._config, clock_ns, space)
         self._roster = Roster(catalogue, self._config.max_active)
         self._adder = Adder(self._works, self._roster)
         self._chooser = Chooser(self._works, self._roster)

@@ -1,6 +1,7 @@
 """The service that runs torrents: each in a task of its own, and what follows from its end. Trio thread.
 
-Whatever goes wrong in one fails its item alone. What ends the daemon is only a catalogue that does not take the answer.
+Whatever goes wrong in one fails its item alone. What ends the daemon is only a catalogue that fails; one that
+has no space is asked again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from contextlib import suppress
 
 import trio
 
-from engine.errors import EngineError, NoSuchItem
+from engine.errors import EngineError, NoSuchItem, StoreFull
 from engine.ports import Edit
 from engine.torrents.job import Job, Run
 from engine.torrents.roster import Roster
@@ -67,7 +68,7 @@ class Runner:
                     end = _End(State.COMPLETE, OVER)
             except* NoSuchItem:
                 pass  # it went while it was fetched
-            except* NoRoomLeft as group:
+            except* (NoRoomLeft, StoreFull) as group:
                 end = _End(State.PAUSED, str(_first(group)))
             except* EngineError as group:
                 end = _End(State.FAILED, str(_first(group)))
@@ -77,9 +78,15 @@ class Runner:
             except* Exception:
                 _log.exception("item %d: the torrent stopped for a reason that nobody expected", job.item)
                 end = _End(State.FAILED, UNEXPECTED)
-            with suppress(NoSuchItem):
+            try:
                 if end is not None:
                     await self._settle(job, end)
+            except NoSuchItem:
+                pass
+            except StoreFull as error:  # the row says less than is so; it is taken up again when there is space
+                _log.warning("item %d: %s", job.item, error)
+                job.is_starved = True
+                job.rest(str(error))
         finally:
             job.run = None
             job.is_seeding = False
@@ -115,7 +122,7 @@ class Runner:
         while True:
             await trio.sleep(self._works.config.space_check)
             starved = next((job for job in self._roster.jobs.values() if job.is_starved and job.run is None), None)
-            if starved is not None:
+            if starved is not None and self._works.space.free() >= starved.missing:
                 with suppress(EngineError):  # it may have gone meanwhile
                     await settle_root(self._works, starved.item, State.QUEUED, None)
                     self._roster.push(starved)

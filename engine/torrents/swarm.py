@@ -31,6 +31,7 @@ from engine.torrents.layout import Layout
 from engine.transfer.bell import Bell
 from engine.types import ItemId
 
+NO_ROOM = "There is no space left where the store lives."
 PATIENCE = 60.0  # seconds for what the session does at once when all is well
 
 
@@ -97,7 +98,7 @@ class Swarm:
             case Failed(why):
                 self._failure = SwarmFailed(why)
             case NoRoom():
-                self._failure = NoRoomLeft("There is no space left where the store lives.")
+                self._failure = NoRoomLeft(NO_ROOM)
             case Warned(why):
                 self.trouble = why
         self.bell.ring()

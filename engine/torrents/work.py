@@ -13,13 +13,14 @@ import os
 import trio
 
 from engine.errors import NoSuchItem
+from engine.sources.torrent.events import NoRoom
 from engine.torrents import describing
 from engine.torrents.adopting import Adopter, DamagedFile
 from engine.torrents.folders import copy_private
 from engine.torrents.job import Files, Job
 from engine.torrents.keeping import Keeper
 from engine.torrents.opening import Opened, open_torrent
-from engine.torrents.swarm import Swarm, SwarmFailed
+from engine.torrents.swarm import NO_ROOM, NoRoomLeft, Swarm, SwarmFailed
 from engine.torrents.works import Works
 from engine.transfer.bell import Bell
 from engine.types import State, Torrent
@@ -74,6 +75,8 @@ class Work:
             files.came(piece, whole)
             keeper.came(piece)
             job.came(piece)
+            if not self._works.space.took(files.layout.piece_bytes(piece)):
+                swarm.hear(NoRoom())
 
         def reset() -> None:
             files.recount()
@@ -84,6 +87,8 @@ class Work:
         swarm.follow(files.layout)
         job.files, job.swarm = files, swarm
         job.wake_all()
+        if not files.is_over() and self._works.space.free() <= 0:
+            raise NoRoomLeft(NO_ROOM)
         try:
             await swarm.begin(opened.start)
             job.wake_all()  # readers could ask for nothing yet

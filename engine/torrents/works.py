@@ -10,6 +10,7 @@ from engine.ports import Blobs, Catalogue
 from engine.sources.torrent.config import TorrentConfig
 from engine.sources.torrent.session import TorrentSession
 from engine.torrents.folders import Folders
+from engine.torrents.space import Space
 from engine.types import ItemId
 
 
@@ -21,4 +22,5 @@ class Works:
     session: TorrentSession[ItemId]
     config: TorrentConfig
     clock_ns: Callable[[], int]
+    space: Space
     disk: Disk = field(default_factory=Disk)

@@ -14,7 +14,7 @@ from functools import partial
 
 import trio
 
-from engine.errors import EngineError, NoSuchItem
+from engine.errors import EngineError, NoSuchItem, StoreFull
 from engine.ports import Edit
 from engine.sources.answer import Answer
 from engine.sources.stream import Fault, StreamSource
@@ -93,13 +93,23 @@ class Runner:
                     outcome = await self._attempt(job, run)
             except* NoSuchItem:
                 pass  # it went while it was fetched
+            except* StoreFull as group:
+                outcome = NoSpace(str(group.exceptions[0]))
             except* Exception:
                 _log.exception("item %d: the download stopped for a reason that nobody expected", job.item)
                 outcome = Again(UNEXPECTED, Fault.FINAL)
             run.is_over = True
             self._give_place_back(job, run)
-            with suppress(NoSuchItem):
+            try:
                 await self._settle(job, outcome)
+            except NoSuchItem:
+                pass
+            except StoreFull as error:  # the row says less than is so; it is taken up again when there is space
+                _log.warning("item %d: %s", job.item, error)
+                if self._roster.jobs.get(job.item) is job:
+                    self._roster.queue.remove(job.item)
+                    job.is_starved = True
+                    self._roster.lay_off(job, str(error))
         finally:
             job.run = None
             run.ended.set()
@@ -181,7 +191,7 @@ class Runner:
                 run, now = job.run, trio.current_time()
                 if run is not None and run.asking is not None and run.asking[1] + MARK_AFTER <= now:
                     record, run.asking = run.asking[0], None
-                    with suppress(NoSuchItem):
+                    with suppress(NoSuchItem, StoreFull):
                         await record.started()
 
     async def _settle(self, job: Job, outcome: Outcome | None) -> None:

@@ -6,8 +6,8 @@ from engine.sources.torrent.config import TorrentConfig
 from tagfs.config.settings import Torrent
 
 
-def torrent_config(settings: Torrent) -> TorrentConfig:
-    """What has no key stays at the engine's default."""
+def torrent_config(settings: Torrent, *, reserve: int) -> TorrentConfig:
+    """`reserve` is that of all downloads. What has no key stays at the engine's default."""
     return TorrentConfig(
         listen=settings.listen,
         outgoing=settings.outgoing,
@@ -26,4 +26,5 @@ def torrent_config(settings: Torrent) -> TorrentConfig:
         seed=settings.seed,
         seed_ratio=settings.seed_ratio,
         seed_time=settings.seed_time,
+        reserve=reserve,
     )

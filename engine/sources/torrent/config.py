@@ -31,6 +31,8 @@ class TorrentConfig:
     seed_time: float = 0.0  # likewise, how long; 0: no such goal
     seed: bool = True
 
+    reserve: int = 64 * MIB  # left free on the store's file system, so that the catalogue can go on
+    space_check: float = 30.0  # how often those that wait for space look for some
     max_metadata: int = 64 * MIB  # bytes of a .torrent
     max_files: int = 200_000
     max_pieces: int = 2_000_000
@@ -39,4 +41,3 @@ class TorrentConfig:
     ahead: int = 8 * MIB  # fetched ahead of a reader who reads on
     stop_deadline: float = 3.0
     max_waiters: int = 500  # reads that may wait at once, over all torrents
-    space_check: float = 30.0  # how often a torrent that waits for space tries again
