@@ -145,7 +145,7 @@ def _checksum(draft: _Draft, value: str, _note: Note) -> None:
 def _header(draft: _Draft, value: str, _note: Note) -> None:
     name, colon, text = value.partition(":")
     if not colon or not name.strip():
-        raise BadRequest(f"A header is written as NAME: VALUE, this is not: {shown(name)}.")
+        raise BadRequest("A header is written as NAME: VALUE, this one has no name or no colon.")
     draft.options[f"header.{name.strip()}"] = text.strip()
 
 

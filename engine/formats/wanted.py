@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from engine.ports import AddRequest
+from engine.sources.urls import hidden
 from engine.types import Pieces
 
 MAX_FAULTS: Final = 20  # sentences kept of one file; the last says how many more there are
-SHOWN: Final = 80  # characters of what was typed in a sentence about it
 # Options of one download that mean nothing to the other kind.
 _STREAMS: Final = frozenset({"allow-downgrade", "any-type", "public-only", "split", "max-connections"})
 _TORRENTS: Final = frozenset({"seed", "seed-ratio", "seed-time", "max-upload", "connections"})
@@ -70,8 +70,8 @@ class Reading:
 
 
 def shown(text: str) -> str:
-    """`text` for a sentence: quoted and not long."""
-    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "…")
+    """`text` for a sentence: quoted, not long, and without the secrets of a link in it."""
+    return repr(hidden(text))
 
 
 class Sentences:

@@ -6,7 +6,7 @@ import os
 import re
 from base64 import b64encode
 from typing import Final
-from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit, urlunsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit, urlunsplit
 
 from engine.errors import BadRequest
 from engine.safe_names import safe_name
@@ -14,31 +14,33 @@ from engine.types import Source, SourceKind
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ftp": 21}
 MASK: Final = "***"
+SHOWN: Final = 80  # characters of a text that is no URL
 
 _SECRET = re.compile("token|sig|key|pass|pwd|secret|auth|cred|session|jwt|ticket", re.IGNORECASE)
+_LOGIN = re.compile("(?<=//).*@")  # up to the last @: passwords hold any character
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 def check_url(url: str) -> str:
     """`url` without surrounding blanks. BadRequest, with a sentence, for what cannot be fetched."""
     url = url.strip()
-    shown = url if len(url) <= 100 else url[:100] + "…"
+    shown = hidden(url)
     if _CONTROL.search(url):
         raise BadRequest("A URL cannot hold control characters.")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise BadRequest(f"{shown!r} is not a URL: {error}.") from error
+        # A password with a slash is taken for a port, and Python's sentence repeats it.
+        why = "its port is no number from 1 to 65535" if "ort" in str(error) else str(error)
+        raise BadRequest(f"{shown!r} is not a URL: {why}.") from error
     if parts.scheme not in DEFAULT_PORTS:
         scheme = f"not {parts.scheme}" if parts.scheme else "and this has none"
-        raise BadRequest(
-            f"Only http://, https:// and ftp:// URLs can be downloaded, {scheme}: {_hidden(shown, parts)!r}."
-        )
+        raise BadRequest(f"Only http://, https:// and ftp:// URLs can be downloaded, {scheme}: {shown!r}.")
     if not parts.hostname:
         raise BadRequest(f"This URL names no host: {shown!r}.")
     if port == 0:
-        raise BadRequest(f"This URL names port 0, where no server can be: {_hidden(shown, parts)!r}.")
+        raise BadRequest(f"This URL names port 0, where no server can be: {shown!r}.")
     try:
         parts.hostname.encode("ascii")
     except UnicodeEncodeError:
@@ -49,9 +51,11 @@ def check_url(url: str) -> str:
     return url
 
 
-def _hidden(shown: str, parts: SplitResult) -> str:
-    """What was typed, for an error message, without a login."""
-    return shown.replace(parts.netloc, parts.netloc.rpartition("@")[2]) if "@" in parts.netloc else shown
+def hidden(text: str) -> str:
+    """What was typed, and is perhaps no URL at all, for an error message: not long, and without secrets."""
+    start, mark, query = _LOGIN.sub(f"{MASK}@", text).partition("?")
+    shown = start + mark + "&".join(map(_masked, query.split("&")))
+    return shown if len(shown) <= SHOWN else shown[:SHOWN] + "…"
 
 
 def host_of(url: str) -> str:

@@ -15,6 +15,7 @@ from engine.errors import BadRequest
 from engine.sources.addresses import is_public
 from engine.sources.torrent.config import TorrentConfig
 from engine.sources.torrent.metadata import load
+from engine.sources.urls import hidden
 
 WANTED: Final = 4  # libtorrent's middle priority
 BLOCK: Final = 16384
@@ -137,4 +138,4 @@ def check_urls(urls: Iterable[str]) -> None:
     """BadRequest for what is no URL of a tracker or web seed."""
     for url in urls:
         if not urlsplit(url).hostname:
-            raise BadRequest(f"{url!r} is no URL.")
+            raise BadRequest(f"{hidden(url)!r} is no URL of a tracker or web seed.")

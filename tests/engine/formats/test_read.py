@@ -274,3 +274,14 @@ def test_memory_is_a_few_times_what_is_read(pattern: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 10 * len(content) + (1 << 20)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://a/x\n header=Authorization Bearer hunter2", "ftps://me:hunter2@a/x", "see //me:hunter2@a/x",
+     "http://a/x\n https-proxy=http://me:hunter2@a/"],
+)  # fmt: skip
+def test_sentences_repeat_no_secrets(text: str) -> None:
+    found = parse_aria2_input(text.encode())
+    assert found.faults or found.notes
+    assert "hunter2" not in repr((found.faults, found.notes))
