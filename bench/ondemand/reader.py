@@ -1,7 +1,9 @@
 """Reads of a file of which nothing is here, timed, in a process of its own: one that is stuck can be killed.
 
 python -m bench.ondemand.reader FILE MIB OFFSET...     prints a JSON line for each thing that is done:
-{"open": s}, {"first": s}, {"random": s} for each OFFSET, {"sequential": bytes, "seconds": s} for each MiB up to MIB
+    with offsets        {"first": s}, {"random": s} for each of them
+    without             {"sequential": bytes, "seconds": s} for each MiB up to MIB, after a block at the end, by which the
+                        contender has found its peers
 """
 
 from __future__ import annotations
@@ -18,14 +20,13 @@ MIB = 1 << 20
 
 def main() -> None:
     file, mib, *offsets = sys.argv[1:]
-    started = time.perf_counter()
     descriptor = os.open(file, os.O_RDONLY)
-    say(open=time.perf_counter() - started)
-    say(first=timed(descriptor, 0))
-    for offset in offsets:
-        say(random=timed(descriptor, int(offset)))
-    os.close(descriptor)
-    descriptor = os.open(file, os.O_RDONLY)
+    if offsets:
+        say(first=timed(descriptor, 0))
+        for offset in offsets:
+            say(random=timed(descriptor, int(offset)))
+        return
+    timed(descriptor, os.fstat(descriptor).st_size - BLOCK)
     started = time.perf_counter()
     done = 0
     while done < int(mib) * MIB:

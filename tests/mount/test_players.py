@@ -16,10 +16,15 @@ import pytest
 
 from tests.mount.conftest import Mount
 from tests.support.nginx import nginx
+from tests.support.swarm import peer
+from tests.support.torrents import make_torrent
+from tests.support.tracker import tracker
 
 MIB = 1 << 20
 SECONDS = 100  # of film: some 40 MB
 RATE = "1m"  # bytes a second of each connection, so that the whole takes many times as long as a look at it
+TORRENT_RATE = MIB  # bytes a second of the seeder
+PIECE = 1 << 18
 
 Arriving = Callable[[Path], Path]  # from a file elsewhere to the one in the mount, of which nearly nothing is here
 
@@ -44,6 +49,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def mount(new_mount: Callable[..., Mount]) -> Mount:
+    fresh: Mount = new_mount()
+    fresh.config.write_text('[torrent]\nlisten = "127.0.0.1:0"\ndht = false\nprivate_addresses = true\n')
+    fresh.start()
+    return fresh
+
+
+@pytest.fixture
 def over_http(mount: Mount, tmp_path: Path) -> Iterator[Arriving]:
     served = tmp_path / "served"
     served.mkdir()
@@ -57,21 +70,42 @@ def over_http(mount: Mount, tmp_path: Path) -> Iterator[Arriving]:
         yield link
 
 
-def test_ffprobe(over_http: Arriving, film: Path) -> None:
-    seen = over_http(film)
+@pytest.fixture
+def over_bittorrent(mount: Mount, tmp_path: Path) -> Iterator[Arriving]:
+    with peer() as seeds, tracker() as announces:
+        announces.introduce(seeds.address)
+
+        def add(file: Path) -> Path:
+            (tmp_path / file.name).hardlink_to(file)
+            torrent = make_torrent(tmp_path / file.name, piece_size=PIECE, trackers=[announces.url])
+            seeds.seed(torrent, tmp_path, limit=TORRENT_RATE)
+            mount.tagfs("add", str(torrent.save(tmp_path / "it.torrent")))
+            return mount / "files" / file.name
+
+        yield add
+
+
+@pytest.fixture(params=["http", "bittorrent"])
+def arriving(request: pytest.FixtureRequest) -> Arriving:
+    link: Arriving = request.getfixturevalue(f"over_{request.param}")
+    return link
+
+
+def test_ffprobe(arriving: Arriving, film: Path) -> None:
+    seen = arriving(film)
     command = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(seen)]
     assert float(run(command)) == SECONDS
     assert_hardly_here(seen, film)
 
 
-def test_ffmpeg_from_the_middle(over_http: Arriving, film: Path) -> None:
-    seen = over_http(film)
+def test_ffmpeg_from_the_middle(arriving: Arriving, film: Path) -> None:
+    seen = arriving(film)
     assert frames_in_the_middle(seen) == frames_in_the_middle(film)
     assert_hardly_here(seen, film)
 
 
-def test_unzip_list(mount: Mount, over_http: Arriving, archive: Path) -> None:
-    seen = over_http(archive)
+def test_unzip_list(mount: Mount, arriving: Arriving, archive: Path) -> None:
+    seen = arriving(archive)
     mount.wait_for(lambda: seen.stat().st_size > 0)  # unzip believes a stat before it opens, and no stat waits
     assert run(["unzip", "-l", str(seen)]).splitlines()[1:] == run(["unzip", "-l", str(archive)]).splitlines()[1:]
     assert_hardly_here(seen, archive)
