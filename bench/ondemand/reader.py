@@ -2,8 +2,8 @@
 
 python -m bench.ondemand.reader FILE MIB OFFSET...     prints a JSON line for each thing that is done:
     with offsets        {"first": s}, {"random": s} for each of them
-    without             {"sequential": bytes, "seconds": s} for each MiB up to MIB, after a block at the end, by which the
-                        contender has found its peers
+    without             {"sequential": bytes, "seconds": s} for each MiB up to MIB, after a block at the end, for which
+                        the contender has found its peers
 """
 
 from __future__ import annotations
