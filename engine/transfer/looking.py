@@ -4,7 +4,7 @@ On the trio thread; the decisions are `growth` and `mirrors`.
 
 from __future__ import annotations
 
-import os
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -26,9 +26,9 @@ async def look_on(shared: Shared, file: StagedFile) -> None:
             await shared.arrival.bell.next.wait()
             continue
         received = {mirror: mirror.received for mirror in shared.mirrors}
-        began, busy = trio.current_time(), _busy_seconds()
+        began, busy = trio.current_time(), time.thread_time()
         await trio.sleep(pause)
-        took, busy = trio.current_time() - began, _busy_seconds() - busy
+        took, busy = trio.current_time() - began, time.thread_time() - busy
         if file.size is not None and _flowing(shared) == flowing:
             pause = LOOK
             rates = {mirror: (mirror.received - before) / took for mirror, before in received.items()}
@@ -45,13 +45,3 @@ async def look_on(shared: Shared, file: StagedFile) -> None:
 
 def _flowing(shared: Shared) -> Sequence[Connection]:
     return [one for one in shared.mains() if one.is_flowing]
-
-
-def _busy_seconds() -> float:
-    """How long this thread has run, or waited for a processor. Instant (15 µs)."""
-    schedule = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        ran, waited, _ = os.read(schedule, 100).split()
-    finally:
-        os.close(schedule)
-    return (int(ran) + int(waited)) / 1e9
