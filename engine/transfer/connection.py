@@ -14,16 +14,14 @@ import trio
 
 from engine.errors import StoreFull
 from engine.sources.stream import Ask, Body, Fault, FetchFailed, Framing, Head
-from engine.sources.urls import origin_of, without_login
 from engine.transfer.growth import FIRST_LOOK
 from engine.transfer.judge import AllHere, Asked, Changed, Failed, Take, Unusable, judge
-from engine.transfer.mirrors import SAMPLE, Mirror, sample_of
-from engine.transfer.options import Location
+from engine.transfer.mirrors import SAMPLE, Mirror
 from engine.transfer.outcome import Again
 from engine.transfer.pace import Patience
 from engine.transfer.pieces import fits
 from engine.transfer.plan import Running, Start, worth_going_on
-from engine.transfer.rate import piece
+from engine.transfer.proving import prove, request
 from engine.transfer.shared import Complete, Shared
 from engine.transfer.staged import Differs, StagedFile, StagingLost
 from engine.transfer.upkeep import Upkeep
@@ -113,39 +111,19 @@ class Connection:
             shared.end(Changed(why))
 
     async def _prove(self) -> bool:
-        """Compare a stretch of what is here with what this place gives for it."""
-        shared, file, mirror = self._shared, self._file, self.mirror
-        if file.checked is not None:
-            mirror.believe(Version(file.size))
-            return True
-        sample = sample_of(file.ranges)
-        if sample is None:
-            return False
-        start, end = sample
-        async with shared.source.open(self._request(start, end, None)) as body:
-            asked = Asked(start, end, Version(file.size), file.ranges.total, mirror.url, shared.record.options.any_type)
-            verdict = judge(asked, body.head)
-            if isinstance(verdict, Failed):
-                self._lost(Again(verdict.why, verdict.fault, verdict.retry_after))
-                return False
-            version = version_of(body.head, file.size, shared.clock_ns())
-            if not isinstance(verdict, Take) or verdict.start != start or verdict.size != file.size:
-                why = getattr(verdict, "why", f"{mirror.host} gives no ranges of a file of this size.")
-            elif version.validator is None and not shared.record.row.digests:
-                why = f"{mirror.host} gives nothing that tells versions of the file apart."
-            elif await _received(body, end - start) != await file.read(start, end - start):
-                why = f"{mirror.host} has other bytes."
-            else:
-                mirror.believe(version)
-                self._found_elsewhere(body.head)
-                if not shared.is_open:
-                    await shared.move_home(mirror, file)
-                return True
-        if not shared.is_open and not self._others():
-            shared.end(Changed(why))
-        mirror.left = why
-        _log.info("item %d: a mirror is not used: %s", shared.record.item, why)
-        return False
+        """Whether this place has the file that is here."""
+        shared, mirror = self._shared, self.mirror
+        found = await prove(mirror, shared, self._file)
+        if isinstance(found, Failed):
+            self._lost(Again(found.why, found.fault, found.retry_after))
+        elif found is not None:
+            if not shared.is_open and not self._others():
+                shared.end(Changed(found))
+            mirror.left = found
+            _log.info("item %d: a mirror is not used: %s", shared.record.item, found)
+        elif not shared.is_open and mirror.version is not None and mirror.version.validator is not None:
+            await shared.move_home(mirror, self._file)
+        return found is None
 
     async def _fetch(self) -> None:
         shared, file = self._shared, self._file
@@ -198,43 +176,22 @@ class Connection:
         validator = known.validator if known is not None else None
         start = self._start
         if self.mirror is not shared.home:
-            return self._request(start, self._end, validator)
+            return request(self.mirror, shared.record.options, start, self._end, validator)
         if self.main and not shared.is_open:
             again = max(start - shared.config.overlap, 0)
             start = again if file.ranges.covers(again, start) else start
         is_plain = validator is None or not shared.has_ranges or (file.ranges.total == 0 and self.main)
-        return self._request(None if is_plain else start, None if is_plain else self._end, validator)
-
-    def _request(self, start: int | None, end: int | None, validator: str | None) -> Ask:
-        mirror, options = self.mirror, self._shared.record.options
-        location = mirror.location
-        url = mirror.url if location is None else location.url
-        headers = {} if mirror.is_stranger else dict(options.headers)
-        if location is not None:
-            _, login = without_login(mirror.url)
-            headers |= {"Authorization": login} if login else {}
-            headers = headers if origin_of(url) == origin_of(mirror.url) else {}
-        return Ask(
-            url,
-            start=start,
-            end=end,
-            if_range=None if start is None else validator,
-            headers=headers,
-            allow_downgrade=options.allow_downgrade,
-            public_only=mirror.public_only or (location is not None and location.public_only),
-            piece=piece(self._shared.limits),
-        )
-
-    def _found_elsewhere(self, head: Head) -> None:
-        """Where redirects led from this place is asked directly from now on."""
-        if head.url != without_login(self.mirror.url)[0]:
-            self.mirror.location = Location(head.url, head.public_only)
+        if is_plain:
+            return request(self.mirror, shared.record.options, None, None, None)
+        return request(self.mirror, shared.record.options, start, self._end, validator)
 
     async def _opened(self, head: Head, take: Take) -> None:
         """An answer was accepted. The first one of a pass tells what the file is."""
         shared, file = self._shared, self._file
-        self._found_elsewhere(head)
+        self.mirror.led_to(head)
         if self.mirror is not shared.home:
+            shared.is_open = True  # what the file is, the home has said before
+            shared.arrival.bell.ring()
             return
         version = file.version
         if version is None or not file.ranges.total:
@@ -338,12 +295,3 @@ class Connection:
             not self.running.brings(start, near) and any(other.brings(start, window) for other in beside)
             for start, _ in self._shared.arrival.wanted
         )
-
-
-async def _received(body: Body, length: int) -> bytes:
-    """The first `length` bytes of the body, fewer where it ends before."""
-    parts: list[bytes] = []
-    while length > 0 and (data := bytes(await body.receive())):
-        parts.append(data[:length])
-        length -= len(data)
-    return b"".join(parts)

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.sources.urls import host_of
+from engine.sources.stream import Head
+from engine.sources.urls import host_of, without_login
 from engine.transfer.options import Location
 from engine.transfer.ranges import RangeMap
 from engine.transfer.version import Version
@@ -47,6 +48,11 @@ class Mirror:
     def believe(self, version: Version) -> None:
         """It has the same file, and says this of it."""
         self.is_proven, self.version = True, version
+
+    def led_to(self, head: Head) -> None:
+        """Where redirects led from this place is asked directly from now on."""
+        if head.url != without_login(self.url)[0]:
+            self.location = Location(head.url, head.public_only)
 
     def forget(self) -> None:
         """Nothing is here any more that it had to do with."""

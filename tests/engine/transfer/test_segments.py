@@ -63,9 +63,10 @@ async def test_a_server_that_takes_two_is_asked_for_a_third_only_so_often(tmp_pa
 async def test_a_host_gets_no_more_than_it_may(tmp_path):
     """Two downloads of one host, each of which would like to have eight."""
     folder = served(tmp_path)
-    (folder / "y.bin").write_bytes(CONTENT[::-1])
-    with nginx(tmp_path / "nginx", folder, limit_rate="1m") as server:
-        async with rig(tmp_path / "state", split=8, max_connections_per_host=4) as here:
+    (folder / "x.bin").write_bytes(SHORT)
+    (folder / "y.bin").write_bytes(SHORT[::-1])
+    with nginx(tmp_path / "nginx", folder, limit_rate="512k") as server:
+        async with rig(tmp_path / "state", split=8, max_connections_per_host=4, min_split_size=MIB // 4) as here:
             items = [await here.add(server.url(name)) for name in ("x.bin", "y.bin")]
             most = 0
             while any(progress := [here.manager.progress(item.id) for item in items]):
