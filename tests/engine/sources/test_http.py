@@ -2,6 +2,7 @@
 
 import os
 import ssl
+from contextlib import AsyncExitStack
 
 import pytest
 import trio
@@ -12,9 +13,11 @@ from engine.sources.config import HttpConfig
 from engine.sources.http import HttpSource
 from engine.sources.network import DIRECT_FROM
 from engine.sources.stream import MOST_PIECE, Ask, Fault, FetchFailed, Framing
+from engine.sources.wire import IDLE_SECONDS, MAX_IDLE
 from tests.support.faultserver import CloseConnection, Resource, fault_server, respond, send_head
 from tests.support.http2 import http2_server
 
+CONTENT = os.urandom(100_000)
 QUICK = HttpConfig(connect_timeout=0.2, header_timeout=0.1, read_timeout=0.3)
 
 
@@ -344,3 +347,74 @@ async def test_a_server_that_speaks_http_2_alone(tmp_path):
         with pytest.raises(FetchFailed, match="private address"):
             async with source.open(Ask(url, public_only=True)):
                 pass
+
+
+async def test_a_kept_connection_that_the_server_gave_up_is_replaced(server):
+    """Whether the client sees that before it asks, or only when no answer comes."""
+    served = []
+
+    async def handler(request, stream):
+        if stream in served:
+            raise CloseConnection  # reads the request, and answers nothing
+        served.append(stream)
+        await respond(stream, 200, {}, b"hello")
+
+    url = server.add("/x", handler)
+    async with HttpSource() as source:
+        for _ in range(3):
+            async with source.open(Ask(url)) as body:
+                assert bytes(await body.receive()) == b"hello"
+        assert len(served) == 3
+        await served[-1].aclose()
+        async with source.open(Ask(url)) as body:
+            assert bytes(await body.receive()) == b"hello"
+        assert source.wire.idle == 1
+
+
+async def test_how_many_connections_are_kept_is_bounded_and_for_how_long(server, autojump_clock):
+    url = server.add("/x", Resource(b"hello"))
+    async with HttpSource() as source, AsyncExitStack() as stack:
+        for _ in range(MAX_IDLE + 5):
+            body = await stack.enter_async_context(source.open(Ask(url)))
+            while await body.receive():
+                pass
+        assert source.wire.idle == 0
+        await stack.aclose()
+        assert source.wire.idle == MAX_IDLE
+        await trio.sleep(IDLE_SECONDS + 1)
+        async with source.open(Ask(url)) as body:
+            while await body.receive():
+                pass
+        assert source.wire.idle == 1
+
+
+async def test_large_bodies_through_a_proxy(server):
+    content = os.urandom(DIRECT_FROM * 2)
+    server.add("http://elsewhere.example/x", Resource(content))
+    config = HttpConfig(proxy=f"http://127.0.0.1:{server.port}")
+    _, body = await fetch("http://elsewhere.example/x", config)
+    assert body == content
+    async with HttpSource(config) as source:
+        for reads in (0, 1, 3):
+            async with source.open(Ask("http://elsewhere.example/x")) as left:
+                for _ in range(reads):
+                    assert await left.receive()
+    server.add("http://elsewhere.example/y", Resource(content, cut_at=[len(content) - 10]))
+    with pytest.raises(FetchFailed, match="early"):
+        await fetch("http://elsewhere.example/y", config)
+
+
+async def test_a_cancelled_read_has_taken_nothing(server):
+    resource = Resource(CONTENT, hold_at=1000)
+    async with HttpSource() as source, source.open(Ask(server.add("/x", resource))) as body:
+        assert body.is_cancellable
+        got = b""
+        while len(got) < 1000:
+            got += bytes(await body.receive())
+        with trio.move_on_after(0.01) as scope:
+            await body.receive()
+        assert scope.cancelled_caught
+        resource.release.set()
+        while data := await body.receive():
+            got += bytes(data)
+        assert got == CONTENT
