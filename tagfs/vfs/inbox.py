@@ -166,17 +166,16 @@ class Inbox:
 
     async def rename(self, drop: Drop, path: Path, name: str) -> None:
         """Onto another drop: that one goes. A file that was waiting for its name is read."""
-        other = self._names.get((path, name))
-        for one in (drop, other):
-            if one is not None:
-                await self._settled(one)
-        if drop.gone:
-            raise FileNotFoundError(errno.ENOENT, "it was taken in already")
+        await self._settled(drop)
         other = self._names.get((path, name))
         if other is drop:
             return
-        if other is not None:
-            await self.remove(other)
+        if other is not None and not drop.gone:
+            with suppress(FileNotFoundError):  # it was taken in meanwhile
+                await self.remove(other)
+            await self._settled(drop)
+        if drop.gone:
+            raise FileNotFoundError(errno.ENOENT, "it was taken in already")
         del self._names[drop.record.path, drop.record.name]
         drop.record = replace(drop.record, path=path, name=name, error=None)
         self._names[path, name] = drop
@@ -194,15 +193,19 @@ class Inbox:
             await self._settled(drop)
         if drop.gone:
             raise OSError(errno.ESTALE, "it was taken in already")
-        if writing and drop.record.closed:
-            drop.record, drop.left_ns = replace(drop.record, closed=False, error=None), None
-            await self._save(drop)
         if drop.handles == 0:
             drop.fd = self._store.open(drop.key)
         drop.handles += 1
-        drop.writers += writing
-        if truncate:
-            self.truncate(drop, 0)
+        drop.writers += writing  # from here on nobody reads it
+        try:
+            if writing and drop.record.closed:
+                drop.record, drop.left_ns = replace(drop.record, closed=False, error=None), None
+                await self._save(drop)
+            if truncate:
+                self.truncate(drop, 0)
+        except OSError:
+            self.close(drop, writing=writing)
+            raise
 
     def close(self, drop: Drop, *, writing: bool) -> None:
         """The last writer has it read, and does not wait for it."""
@@ -213,7 +216,7 @@ class Inbox:
             drop.fd = -1
             if drop.gone:
                 self._numbers.pop(drop.number, None)
-        if writing and drop.writers == 0 and not drop.gone and self._nursery is not None:
+        if writing and drop.writers == 0 and not drop.gone and self._nursery is not None:  # else it is cut short
             drop.record = replace(drop.record, closed=True)
             with suppress(OSError):  # no space: `_read` tries again, and says so
                 self._store.note_closed(drop.key, drop.record)
@@ -241,15 +244,17 @@ class Inbox:
             await drop.reading.wait()
 
     def _begin_reading(self, drop: Drop) -> None:
-        drop.reading = trio.Event()
-        assert self._nursery is not None
-        self._nursery.start_soon(self._read, drop, drop.reading)
+        if self._nursery is not None:  # else the next start does it
+            drop.reading = trio.Event()
+            self._nursery.start_soon(self._read, drop, drop.reading)
 
     async def _read(self, drop: Drop, done: trio.Event) -> None:
         try:
             await self._save(drop)
             if not _is_unready(drop.record.name):
                 await self._take(drop)
+        except OSError as error:
+            await self._refuse(drop, error.strerror or str(error))
         finally:
             drop.reading = None
             done.set()
@@ -279,12 +284,17 @@ class Inbox:
         self.changed_ns = time.time_ns()
         self._faults.add(_sentence(drop))
         log.info("a file in /inbox cannot be read: %s", tame(_sentence(drop)))
-        await self._save(drop)
+        try:
+            await self._save(drop)
+        except OSError as error:  # the next start reads it again, and finds the reason again
+            log.error("the record of a file in /inbox cannot be written: %s", error)
 
     @contextmanager
     def _to_the_end(self) -> Iterator[None]:
         """What is being added when the daemon is to end is not cut in the middle, unless it takes too long."""
         scope = trio.CancelScope(shield=True)
+        if self._nursery is None:
+            scope.deadline = trio.current_time() + LAST_WORDS
         self._adding.add(scope)
         try:
             with scope:

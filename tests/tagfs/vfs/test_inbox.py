@@ -190,3 +190,28 @@ async def test_what_was_written_when_the_daemon_ends_is_read_by_the_next(tmp_pat
             while world.context.inbox.named((), "x.txt") is not None:
                 await trio.testing.wait_all_tasks_blocked()
         assert await world.names("files") == ["f.iso"]
+
+
+async def test_a_full_disk_ends_neither_the_daemon_nor_the_file(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = await drop(world, "inbox/x.part", URL)
+    await read(made)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DropStore, "_put", full)
+        with pytest.raises(OSError, check=lambda error: error.errno == errno.ENOSPC):
+            await world.context.inbox.open(made, writing=True, truncate=True)
+        await read(made)
+        assert (made.handles, made.writers, made.state) == (0, 0, "failed")
+        assert made.record.error == "No space left on device"
+        with pytest.raises(OSError, check=lambda error: error.errno == errno.ENOSPC):
+            await drop(world, "inbox/y.txt", URL)
+    assert "cannot be written" in caplog.text
+    assert len(os.listdir(Path(world.context.store) / "inbox")) == 2
+    await world.context.inbox.rename(made, (), "x.txt")
+    await read(made)
+    assert await world.names("files") == ["f.iso"]
