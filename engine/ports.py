@@ -467,6 +467,23 @@ class Witness(Protocol):
     def agrees(self) -> bool: ...
 
 
+class Pass(Protocol):
+    """One reading of a file from its beginning, in steps: for its SHA-256, and for a witness of the same bytes."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def offset(self) -> int:
+        """Bytes that were read."""
+
+    def advance(self, upto: int | None) -> None:
+        """In a disk thread: read on to there, or to the end."""
+
+    def sha256(self) -> str: ...
+    def agrees(self) -> bool:
+        """What the witness says; true without one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """Small content in memory, with the SHA-256 that it has."""
@@ -499,10 +516,17 @@ class Blobs(Protocol):
         Afterwards the caller commits the row that names the blob. Content that is there already is not stored twice.
         The staging name is gone on success and untouched on failure."""
 
-    async def adopt(self, path: str, witness: Witness | None = None) -> Ingested:
+    def begin_pass(self, path: str, witness: Witness | None = None) -> Pass:
+        """For `adopt`. Instant: the file is opened when it is read."""
+
+    async def read_ahead(self, begun: Pass, upto: int) -> None:
+        """Bytes `[0, upto)` will not change any more: read them now, for `adopt` to be spared that. One call at a time
+        a pass."""
+
+    async def adopt(self, begun: Pass) -> Ingested:
         """The door in for a file that goes on to be used where it is, on the same file system: hashed, synced, made
         read-only and given a second name in the store, not copied. Nobody may write to it any more. Where the store
-        has the content already, `path` becomes a name of that. DigestMismatch if the witness does not agree."""
+        has the content already, the path becomes a name of that. DigestMismatch if the witness does not agree."""
 
     async def lend(self, sha256: str, path: str) -> None:
         """The blob under a second name, read-only, for who reads files by path; `path` is replaced."""

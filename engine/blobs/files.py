@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
 from engine.blobs.hashing import Digester
 from engine.disk import clone_or_copy, kill_point, write_at
-from engine.ports import Witness
 
 SHA256: Final = re.compile("[0-9a-f]{64}")
 BLOB_MODE: Final = 0o440
-_STEP: Final = 1 << 20
 _NO_LINK: Final = frozenset({errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV})
 
 
@@ -30,36 +26,6 @@ def advance(path: str, digester: Digester, upto: int | None) -> int:
     finally:
         os.close(fd)
     return size
-
-
-def hash_whole(path: str, witness: Witness | None) -> tuple[str, int]:
-    """(SHA-256, size) of a file; `witness` sees the same bytes in the same pass."""
-    hasher = hashlib.sha256()
-    size = 0
-    for data in _parts(path):
-        hasher.update(data)
-        if witness is not None:
-            witness.update(data)
-        size += len(data)
-    return hasher.hexdigest(), size
-
-
-def show(path: str, witness: Witness) -> None:
-    for data in _parts(path):
-        witness.update(data)
-
-
-def _parts(path: str) -> Iterator[memoryview]:
-    """The content, in one buffer: each part is gone when the next is asked for."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    buffer, offset = bytearray(_STEP), 0
-    view = memoryview(buffer)
-    try:
-        while count := os.preadv(fd, [buffer], offset):
-            yield view[:count]
-            offset += count
-    finally:
-        os.close(fd)
 
 
 def link_into(path: str, target: str, temporary: str) -> None:

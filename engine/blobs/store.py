@@ -21,29 +21,26 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Final
 
 import trio
 
+from engine import ports
 from engine.blobs.files import (
     SHA256,
     advance,
-    hash_whole,
     link_into,
     list_blobs,
     regular_size,
     seal,
-    show,
     sweep_folder,
     write_new,
 )
-from engine.blobs.hashing import Digester
+from engine.blobs.hashing import Digester, Pass
 from engine.digests import check_digests
 from engine.disk import Disk, fsync_dir, full_is_store_full, kill_point
 from engine.errors import BadRequest, DigestMismatch, SourceFailed, StoreFull
 from engine.ports import Content, Ingested, Witness
 
-SIDE_BY_SIDE: Final = 32 << 20  # bytes of a file that is worth a second thread
 _STAGING_NAME = re.compile(r"[0-9a-z]+(\.[a-z]+)?")
 
 
@@ -189,23 +186,23 @@ class BlobStore:
             await self.disk.run(self._place, path, sha256, size)
         return Ingested(sha256, size, found)
 
-    async def adopt(self, path: str, witness: Witness | None = None) -> Ingested:
+    def begin_pass(self, path: str, witness: Witness | None = None) -> Pass:
+        return Pass(path, witness)
+
+    async def read_ahead(self, begun: ports.Pass, upto: int) -> None:
+        """See `ports.Blobs.read_ahead`. OSError where the disk fails."""
+        await self.disk.run(begun.advance, upto)
+
+    async def adopt(self, begun: ports.Pass) -> Ingested:
         """See `ports.Blobs.adopt`. DigestMismatch, StoreFull; OSError where the disk fails."""
-        sha256, size = await self._hash_whole(path, witness)
-        if witness is not None and not witness.agrees():
+        await self.disk.run(begun.advance, None)
+        if not begun.agrees():
             raise DigestMismatch("The content is not what was promised.")
+        sha256, size = begun.sha256(), begun.offset
         async with self._door(sha256):
             self.touch(sha256)  # as in ingest
-            await self.disk.run(self._adopt, path, sha256, size)
+            await self.disk.run(self._adopt, begun.path, sha256, size)
         return Ingested(sha256, size, {"sha256": sha256})
-
-    async def _hash_whole(self, path: str, witness: Witness | None) -> tuple[str, int]:
-        """In one pass, or for large files, whose end somebody waits for, in two side by side."""
-        if witness is None or (regular_size(path) or 0) < SIDE_BY_SIDE:
-            return await self.disk.run(hash_whole, path, witness)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.disk.run, show, path, witness)
-            return await self.disk.run(hash_whole, path, None)
 
     async def lend(self, sha256: str, path: str) -> None:
         """See `ports.Blobs.lend`."""

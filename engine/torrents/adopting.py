@@ -2,6 +2,7 @@
 
     all pieces here ─▶ flushed ─▶ hashed, and compared once more ─▶ synced ─▶ a second name in blobs/ ─▶ row
 
+A large file is hashed while it arrives, as far as it is here without a gap, so that little is left for its end.
 libtorrent goes on to seed from its own name of the same file, which nobody writes to any more.
 """
 
@@ -9,11 +10,12 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass, field
 
 import trio
 
 from engine.errors import DigestMismatch
-from engine.ports import Arrived, Witness
+from engine.ports import Arrived, Pass, Witness
 from engine.sources.torrent.metadata import File
 from engine.torrents.job import Files, Job
 from engine.torrents.swarm import Swarm
@@ -22,9 +24,20 @@ from engine.torrents.works import Works
 
 BATCH = 200  # files that become blobs in one transaction
 AT_ONCE = 4  # files hashed at once
+STEP = 32 << 20  # bytes that make hashing ahead worth a flush
 ROOT = "btv2root"  # name of the digest that a version 2 pieces root is kept under
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A file that is being hashed while it arrives; `checks` as they were counted then. `reading` is held while the
+    pass is in a thread."""
+
+    made: Pass
+    checks: int
+    reading: trio.Lock = field(default_factory=trio.Lock)
 
 
 class DamagedFile(Exception):
@@ -40,8 +53,44 @@ class Adopter:
         self._files = files
         self._swarm = swarm
         self._limit = trio.Semaphore(AT_ONCE)
+        self._begun: dict[int, Begun] = {}
 
     async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read_ahead)
+            await self._adopt_all()
+
+    async def _read_ahead(self) -> None:
+        seen = 0
+        while True:
+            bell = self._swarm.bell.next
+            if self._files.present - seen >= STEP:
+                seen = self._files.present
+                await self._swarm.flush()
+                for index, file in enumerate(self._files.meta.files):
+                    if file.size > STEP and self._files.is_wanted(index) and index not in self._files.done:
+                        await self._read_on(index, file)
+            await bell.wait()
+
+    async def _read_on(self, index: int, file: File) -> None:
+        upto = self._files.layout.prefix(file, self._swarm.safe)
+        begun = self._begun[index] = self._pass(index, file)
+        if upto - begun.made.offset >= STEP:
+            async with begun.reading:
+                try:
+                    await self._works.blobs.read_ahead(begun.made, upto)
+                except FileNotFoundError as error:
+                    raise DamagedFile(f"file {file.position} is gone") from error
+
+    def _pass(self, index: int, file: File) -> Begun:
+        """The one that was begun, if what it has read still counts; else a fresh one."""
+        begun = self._begun.pop(index, None)
+        if begun is not None and begun.checks == self._swarm.checks:
+            return begun
+        path = os.path.join(self._works.folders.path(self._job.folder), str(file.position))
+        return Begun(self._works.blobs.begin_pass(path, witness_of(self._files, file)), self._swarm.checks)
+
+    async def _adopt_all(self) -> None:
         while True:
             bell = self._swarm.bell.next
             if self._files.ready:
@@ -71,11 +120,12 @@ class Adopter:
 
     async def _adopt(self, index: int, arrived: dict[int, Arrived]) -> None:
         file = self._files.file(index)
-        path = os.path.join(self._works.folders.path(self._job.folder), str(file.position))
         try:
+            begun = self._pass(index, file)
             if file.size == 0:
-                await self._works.disk.run(_touch, path)
-            done = await self._works.blobs.adopt(path, witness_of(self._files, file))
+                await self._works.disk.run(_touch, begun.made.path)
+            async with begun.reading:
+                done = await self._works.blobs.adopt(begun.made)
         except DigestMismatch as error:
             raise DamagedFile(f"file {file.position} is not what the torrent says") from error
         except FileNotFoundError as error:

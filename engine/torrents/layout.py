@@ -84,6 +84,12 @@ class Layout:
         """Whether all of them are here (or in another map of the same kind)."""
         return not pieces or 0 not in (self.have if have is None else have)[pieces.start : pieces.stop]
 
+    def prefix(self, file: File, have: bytearray) -> int:
+        """Bytes from its beginning that lie in pieces of that map, without a gap."""
+        pieces = self.pieces(file)
+        gap = have.find(0, pieces.start, pieces.stop)
+        return file.size if gap < 0 else max(gap * self.meta.piece_size - file.offset, 0)
+
     def present(self, file: File) -> int:
         """Bytes of it that are here."""
         pieces = self.pieces(file)

@@ -72,6 +72,11 @@ class Swarm:
         self.safe = bytearray(layout.have)
 
     @property
+    def checks(self) -> int:
+        """How often all pieces have been looked at: what was complete before one may not be so afterwards."""
+        return self._checks
+
+    @property
     def is_here(self) -> bool:
         return self._added and not self._gone
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from engine.ports import Pass
+from engine.torrents import adopting
 from engine.types import Kind, State
 from tests.support.swarm import Peer, peer
 from tests.support.torrenting import torrents
@@ -104,3 +106,34 @@ async def test_the_size_of_a_magnet_link_is_waited_for(tmp_path: Path, seeds: Pe
             await reader.wait_size(float("inf"))
         assert reader.size == 400_000
         await here.until(item, State.SEEDING)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_large_file_is_hashed_while_it_arrives(
+    tmp_path: Path, seeds: Peer, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adopting, "STEP", 64 << 10)
+    path = film(tmp_path / "s") / "film.mkv"
+    with tracker() as announces:
+        announces.introduce(seeds.address)
+        torrent = make_torrent(path.parent, version=version, piece_size=16384, trackers=[announces.url])
+        seeds.seed(torrent, path.parent.parent)
+        async with torrents(tmp_path / "state") as here:
+            read: dict[str, int] = {}
+            read_ahead = here.store.read_ahead
+
+            async def note(begun: Pass, upto: int) -> None:
+                await read_ahead(begun, upto)
+                read[begun.path] = begun.offset
+
+            monkeypatch.setattr(here.store, "read_ahead", note)
+            item = await here.add(torrent.data, options={"mode": "on-demand"})  # pieces come in order
+            large = (await here.tree(item))["film.mkv"]
+            reader = here.manager.reader(large.id)
+            assert reader is not None
+            for offset in range(0, 400_000, 50_000):
+                await reader.pread(offset, 50_000, trio.current_time() + 60)
+            await here.until(large, State.COMPLETE)
+            assert here.content(large) == path.read_bytes()
+            blob = here.store.path(here.item(large).sha256)
+            assert any(os.path.samefile(path, blob) and offset >= 64 << 10 for path, offset in read.items()), read

@@ -56,6 +56,8 @@ def test_a_layout_agrees_with_a_row_of_bytes(sizes: list[int], chance: random.Ra
             assert layout.missing[index] == len(set(mine) - have)
             assert (index in whole) == (piece in mine and set(mine) <= have)
             assert layout.covers(layout.pieces(file)) == (set(mine) <= have)
+            lacking = set(mine) - have
+            assert layout.prefix(file, layout.have) == (mine.index(min(lacking)) if lacking else len(mine))
             inner = [p for p in set(mine) if set(owner[p * PIECE : (p + 1) * PIECE]) == {index}]
             assert list(layout.inner(file)) == sorted(inner)
         assert layout.came(piece) == []
