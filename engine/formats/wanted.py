@@ -12,7 +12,7 @@ from engine.types import Pieces
 
 MAX_FAULTS: Final = 20  # sentences kept of one file; the last says how many more there are
 # Options of one download that mean nothing to the other kind.
-_STREAMS: Final = frozenset({"allow-downgrade", "any-type", "public-only", "split", "max-connections"})
+_STREAMS: Final = frozenset({"cookies", "allow-downgrade", "any-type", "public-only", "split", "max-connections"})
 _TORRENTS: Final = frozenset({"seed", "seed-ratio", "seed-time", "max-upload", "connections"})
 
 

@@ -12,6 +12,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 from engine.sources.disposition import disposition_name
@@ -82,6 +83,7 @@ def parse_content_range(value: str) -> ContentRange | None:
     return None
 
 
+@lru_cache(maxsize=64)  # a server's clock, and files of one age: 25 us each
 def parse_date(value: str | None) -> int | None:
     """Nanoseconds since the epoch of an HTTP date; None for nonsense and for times before 1970."""
     if not value:

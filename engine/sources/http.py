@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from http.cookiejar import Cookie
 from types import TracebackType
 from typing import Final, Protocol
 
@@ -105,7 +106,7 @@ class HttpSource:
 
     async def _chain(self, ask: Ask) -> tuple[Response, Hop]:
         """Send, and follow redirects with the rules of `redirects`. Cookies live as long as the chain."""
-        cookies = Cookies(self._cookies)
+        cookies = Cookies([*self._cookies, *self._own_cookies(ask)])
         hop = first_hop(ask.url, ask.headers, public_only=ask.public_only)
         for _ in range(self._config.max_redirects + 1):
             response = await self._send(hop, ask, cookies)
@@ -123,6 +124,13 @@ class HttpSource:
         raise FetchFailed(
             f"{public_url(ask.url)} redirects more than {self._config.max_redirects} times.", Fault.STUBBORN
         )
+
+    def _own_cookies(self, ask: Ask) -> list[Cookie]:
+        """Read anew each time: a browser's export may be replaced while a download goes on."""
+        try:
+            return read_cookies(ask.cookies)
+        except BadRequest as error:
+            raise FetchFailed(str(error), Fault.FINAL) from error
 
     async def _send(self, hop: Hop, ask: Ask, cookies: Cookies) -> Response:
         endpoint, host, target = _parts(hop)

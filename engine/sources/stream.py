@@ -67,6 +67,7 @@ class Ask:
     end: int | None = None
     if_range: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)  # of this download alone; dropped when the origin changes
+    cookies: str | None = None  # a Netscape cookies file of this download, beside that of the configuration
     allow_downgrade: bool = False  # follow a redirect from https to http
     public_only: bool = False  # `url` was named by a stranger: no private addresses
     piece: int = MOST_PIECE  # bytes that `receive` gives at most, about

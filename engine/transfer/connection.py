@@ -22,6 +22,7 @@ from engine.transfer.pace import Patience
 from engine.transfer.pieces import fits
 from engine.transfer.plan import Running, Start, worth_going_on
 from engine.transfer.proving import prove, request
+from engine.transfer.rate import piece
 from engine.transfer.shared import Complete, Shared
 from engine.transfer.staged import Differs, StagedFile, StagingLost
 from engine.transfer.upkeep import Upkeep
@@ -127,7 +128,7 @@ class Connection:
 
     async def _fetch(self) -> None:
         shared, file = self._shared, self._file
-        ask, known = self._ask(), self._known()
+        ask, known = self._paced_ask(), self._known()
         asked = Asked(ask.start, ask.end, known, file.ranges.total, self.mirror.url, shared.record.options.any_type)
         async with shared.source.open(ask) as body:
             match judge(asked, body.head):
@@ -167,6 +168,11 @@ class Connection:
 
     def _known(self) -> Version | None:
         return self._file.version if self.mirror is self._shared.home else self.mirror.version
+
+    def _paced_ask(self) -> Ask:
+        """In pieces that no limit of speed makes a reader wait long for."""
+        ask = self._ask()
+        return replace(ask, piece=piece(self._shared.limits)) if self._shared.limits else ask
 
     def _ask(self) -> Ask:
         """The request. A plain one where nothing is here yet: all servers understand that. Where a download goes on,

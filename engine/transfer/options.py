@@ -2,6 +2,7 @@
 
 Users say: `header.NAME` (sent to the origin of the URL), `allow-downgrade` and `any-type` (`yes` or `no`), `split` and
 `max-connections` (numbers, instead of those of the configuration), `max-download` (bytes a second, 0 for no limit),
+`cookies` (a file of them, in the format of Netscape),
 `mode` (`full`, or `on-demand`: only what is read is fetched), and `public-only` (`yes`: a stranger wrote the URLs, so
 that they may not lead into private networks).
 
@@ -12,16 +13,19 @@ ETag.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from engine.errors import BadRequest
+from engine.sources.credentials import read_cookies
 
 HEADER = "header."
 MOST_CONNECTIONS: Final = 64
 _SWITCHES = {"allow-downgrade", "any-type", "public-only"}
 _NUMBERS = {"split", "max-connections"}
+COOKIES: Final = "cookies"
 RATE: Final = "max-download"
 MOST_DIGITS: Final = 15
 MODE: Final = "mode"
@@ -47,6 +51,7 @@ class Options:
     public_only: bool = False  # all mirrors are strangers
     split: int | None = None  # main connections at once
     max_connections: int | None = None  # at once to one host
+    cookies: str | None = None  # a file of them
     max_download: int | None = None  # bytes a second
     on_demand: bool = False  # only what readers ask for is fetched
     home: str | None = None
@@ -62,6 +67,10 @@ def check_options(options: Mapping[str, str]) -> dict[str, str]:
         elif name in _NUMBERS:
             if not value.isascii() or not value.isdecimal() or not 1 <= int(value[:9]) <= MOST_CONNECTIONS:
                 raise BadRequest(f"The option {name} is a number from 1 to {MOST_CONNECTIONS}, not {value!r}.")
+        elif name == COOKIES:
+            if not os.path.isabs(value):
+                raise BadRequest(f"The option {name} is the absolute path of a file, not {value!r}.")
+            read_cookies(value)
         elif name == RATE:
             if not value.isascii() or not value.isdecimal() or len(value) > MOST_DIGITS:
                 raise BadRequest(f"The option {name} is bytes a second, a whole number, not {value!r}.")
@@ -90,6 +99,7 @@ def read_options(options: Mapping[str, str]) -> Options:
         public_only=options.get("public-only") == "yes",
         split=_number(options.get("split")),
         max_connections=_number(options.get("max-connections")),
+        cookies=options.get(COOKIES),
         max_download=_number(options.get(RATE)) or None,
         on_demand=options.get(MODE) == ON_DEMAND,
         home=options.get(_HOME),

@@ -30,6 +30,7 @@ def request(mirror: Mirror, options: Options, start: int | None, end: int | None
         headers=headers,
         allow_downgrade=options.allow_downgrade,
         public_only=mirror.public_only or (location is not None and location.public_only),
+        cookies=None if mirror.is_stranger else options.cookies,
     )
 
 

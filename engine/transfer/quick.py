@@ -19,12 +19,14 @@ import trio
 from engine.errors import StoreFull
 from engine.ports import Arrived
 from engine.sources.answer import Answer
-from engine.sources.stream import Ask, Fault, Framing, Head, StreamSource
+from engine.sources.stream import Fault, Framing, Head, StreamSource
 from engine.sources.urls import host_of
 from engine.transfer.hosts import Hosts
 from engine.transfer.judge import Asked, Take, judge
 from engine.transfer.landing import Landing
+from engine.transfer.mirrors import Mirror
 from engine.transfer.outcome import Again, Done, NoSpace, Outcome
+from engine.transfer.proving import request
 from engine.transfer.reader import Arrival
 from engine.transfer.record import Record
 from engine.transfer.staged import SPACE_STEP
@@ -34,19 +36,23 @@ PATIENCE: Final = 0.5  # seconds that the body may take: what takes longer shoul
 
 
 class Quick:
-    """`free` is how many bytes the store may still take."""
+    """`free` is how many bytes the store may still take; `private`: strangers may lead to private addresses."""
 
-    def __init__(self, source: StreamSource, landing: Landing, hosts: Hosts, free: Callable[[], int]) -> None:
+    def __init__(
+        self, source: StreamSource, landing: Landing, hosts: Hosts, free: Callable[[], int], *, private: bool
+    ) -> None:
         self._source = source
         self._landing = landing
         self._hosts = hosts
         self._space = 0  # bytes that may come before looking again
         self._free = free
+        self._private = private
 
     async def fetch(self, record: Record, arrival: Arrival, url: str, arrived: Callable[[], None]) -> Outcome | Answer:
         """An Answer is the caller's to use and to close. `arrived` is called when all bytes are here."""
         options = record.options
-        ask = Ask(url, headers=dict(options.headers), allow_downgrade=options.allow_downgrade)
+        place = Mirror(url, public_only=options.public_only and not self._private)
+        ask = request(place, options, None, None, None)
         answer = Answer(self._source, ask)
         self._hosts.opened(host_of(url))
         try:

@@ -50,7 +50,9 @@ class Runner:
         self._resume = resume
         self._began = Bell()  # rings when a download becomes active
         self._landing = Landing(roster.catalogue, roster.blobs)
-        self._quick = Quick(source, self._landing, roster.hosts, self._free)
+        self._quick = Quick(
+            source, self._landing, roster.hosts, self._free, private=roster.config.http.private_redirects
+        )
 
     async def take_up(self) -> None:
         """Enlist all that an earlier run of the daemon left."""
@@ -197,9 +199,9 @@ class Runner:
     async def _settle(self, job: Job, outcome: Outcome | None) -> None:
         """Write down what follows, and bring the job to where it belongs. Without an outcome it was told to stop."""
         roster = self._roster
-        row = roster.catalogue.download(job.item)
         if roster.jobs.get(job.item) is not job:
             return  # whole
+        row = roster.catalogue.download(job.item)
         if row is None:
             roster.strike_off(job)
             return

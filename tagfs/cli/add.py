@@ -58,6 +58,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--option", metavar="NAME=VALUE", action="append", default=[], help="as docs/downloads.md lists them"
     )
+    parser.add_argument("--cookies", metavar="FILE", help="a Netscape cookies file, as browsers export it")
     parser.add_argument("--limit-rate", metavar="RATE", help="bytes a second at most, such as 500K or 2M")
     parser.add_argument("--allow-downgrade", action="store_true", help="follow redirects from https to http")
     parser.add_argument("--any-type", action="store_true", help="accept a web page where the name promises a file")
@@ -160,6 +161,8 @@ def _options(options: argparse.Namespace) -> dict[str, str]:
         told["any-type"] = "yes"
     if options.on_demand:
         told["mode"] = "on-demand"
+    if options.cookies is not None:
+        told["cookies"] = os.path.abspath(options.cookies)
     if options.limit_rate is not None:
         told["max-download"] = str(_rate(options.limit_rate))
     for option in options.option:

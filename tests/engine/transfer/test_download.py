@@ -260,3 +260,25 @@ async def test_another_mirror_takes_over(server, tmp_path):
         assert here.content(await here.until(item)) == b"content"
         lost = await here.add(server.url("/missing"), server.url("/missing-too"))
         assert (await here.until(lost)).state is State.FAILED
+
+
+async def test_a_cookies_file_of_one_download(server, tmp_path):
+    file = tmp_path / "cookies.txt"
+    file.write_text("# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t4000000000\tsid\tabc\n")
+    async with rig(tmp_path / "state") as here:
+        options = {"cookies": str(file)}
+        for size in (10, 2_000_000):
+            await here.until(await here.add(server.add(f"/{size}", Resource(bytes(size))), options=options))
+        await here.until(await here.add(server.add("/other", Resource(b"x"))))
+        for wrong in ("cookies.txt", "/missing"):
+            with pytest.raises(BadRequest, match="cookies"):
+                await here.add(server.url("/x"), options={"cookies": wrong})
+    sent = {request.target: request.headers.get("cookie") for request in server.requests}
+    assert sent == {"/10": "sid=abc", "/2000000": "sid=abc", "/other": None}
+
+
+async def test_a_small_file_whose_url_a_stranger_wrote_comes_from_no_private_address(server, tmp_path):
+    async with rig(tmp_path / "state") as here:
+        item = await here.until(await here.add(server.add("/x", Resource(b"x")), options={"public-only": "yes"}))
+        assert item.state is State.FAILED
+    assert server.requests == []

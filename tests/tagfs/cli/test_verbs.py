@@ -185,11 +185,13 @@ class TestAdd:
             "--any-type",
             "--limit-rate",
             "1.5K",
+            "--cookies",
+            "/tmp/../c.txt",
         )
         assert ran.code == exits.OK
         assert verbs.seen_options == {
             "header.Referer": "http://x:1/", "header.A": "b", "allow-downgrade": "yes", "any-type": "yes",
-            "max-download": "1536",
+            "max-download": "1536", "cookies": "/c.txt",
         }  # fmt: skip
         assert tagfs("add", "http://h/a", "-H", "nothing").code == exits.USAGE
         assert tagfs("add", "http://h/a", "-o", "mode=on-demand", "--option", "split = 2").code == exits.OK
