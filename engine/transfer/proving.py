@@ -17,7 +17,7 @@ def request(mirror: Mirror, options: Options, start: int | None, end: int | None
     is meant for the places that the user named goes to no other one, wherever redirects led."""
     location = mirror.location
     url = mirror.url if location is None else location.url
-    headers = {} if mirror.is_stranger else dict(options.headers)
+    headers = {} if mirror.is_stranger or options.public_only else dict(options.headers)
     if location is not None:
         _, login = without_login(mirror.url)
         headers |= {"Authorization": login} if login else {}

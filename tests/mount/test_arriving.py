@@ -133,6 +133,9 @@ def test_a_metalink_gets_a_wrong_piece_from_another_mirror(
         f'<pieces length="{MIB // 2}" type="sha-256">{hashes}</pieces>'
         f'<url priority="1">{slow.url("bad.bin")}</url><url priority="2">{slow.url("good.bin")}</url></file></metalink>'
     )
+    mount.stop()
+    mount.config.write_text("[transfer]\nprivate_redirects = true\n")
+    mount.start()
     mount.tagfs("add", str(tmp_path / "x.meta4"))
     file = mount / "files/film.bin"
     assert file.read_bytes() == content
