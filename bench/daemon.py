@@ -30,6 +30,7 @@ def mounted(state: str, mountpoint: str, config: str = "") -> Iterator[tuple[sub
     finally:
         process.terminate()
         process.wait(30)
+        subprocess.run(["fusermount3", "-u", "-z", mountpoint], check=False, capture_output=True)  # if it died
         for line in Path(state + ".log").read_text(errors="replace").splitlines():
             if " INFO " not in line:  # nothing but the start and the end is expected
                 print(f"  daemon: {line}")

@@ -7,9 +7,8 @@ from pathlib import Path
 from statistics import median
 
 from bench.contest import Contender, Result, contest, run, table
-from bench.daemon import mounted
 from bench.transfer.content import fill, hashing, renew
-from bench.transfer.ours import Tagfs
+from bench.transfer.ours import fresh
 from tests.support.nginx import nginx
 
 
@@ -26,12 +25,11 @@ def measure(folder: Path, mib: int, rounds: int) -> None:
         (served / f"{number}.bin").hardlink_to(large)
         hashes.append(hashing(large))
 
-    with nginx(folder / "nginx", served) as server, mounted(f"{folder}/state", f"{folder}/mnt") as (daemon, _):
-        ours = Tagfs(daemon.pid, folder)
+    with nginx(folder / "nginx", served) as server:
 
-        def after() -> None:
-            out.unlink(missing_ok=True)
-            ours.forget()
+        def tagfs(number: int) -> Result:
+            with fresh(folder) as ours:
+                return ours.link(server.url(f"{number}.bin"))
 
         standings = contest(
             [
@@ -39,11 +37,11 @@ def measure(folder: Path, mib: int, rounds: int) -> None:
                 curl_and_sum(lambda number: server.url(f"{number}.bin"), out),
                 aria2c(1, lambda number: server.url(f"{number}.bin"), out),
                 aria2c(16, lambda number: server.url(f"{number}.bin"), out),
-                Contender("tagfs", lambda number: ours.link(server.url(f"{number}.bin"))),
+                Contender("tagfs", tagfs),
             ],
             rounds,
             before=before,
-            after=after,
+            after=lambda: out.unlink(missing_ok=True),
         )
     table(standings, "curl", ("MB/s", lambda wall: mib * 1.048576 / wall))
     without_hash(standings["tagfs"].results, standings["curl"].results if "curl" in standings else [], median(hashes))

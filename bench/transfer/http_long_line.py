@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.contest import Contender, contest, table
-from bench.daemon import mounted
+from bench.contest import Contender, Result, contest, table
 from bench.relay import relay
 from bench.transfer.content import fill, renew
 from bench.transfer.http_large import aria2c, curl
-from bench.transfer.ours import Tagfs
+from bench.transfer.ours import fresh
 from tests.support.nginx import nginx
 
 RTT = 0.1
@@ -31,25 +30,23 @@ def measure(folder: Path, mib: int, rounds: int) -> None:
     with (
         nginx(folder / "nginx", served) as server,
         relay(server.port, rtt=RTT, rate=RATE) as port,
-        mounted(f"{folder}/state", f"{folder}/mnt", AS_MANY) as (daemon, _),
     ):
-        ours = Tagfs(daemon.pid, folder)
 
         def url(number: int) -> str:
             return f"http://127.0.0.1:{port}/{number}.bin"
 
-        def after() -> None:
-            out.unlink(missing_ok=True)
-            ours.forget()
+        def tagfs(number: int) -> Result:
+            with fresh(folder, AS_MANY) as ours:
+                return ours.link(url(number))
 
         standings = contest(
             [
                 aria2c(16, url, out),
-                Contender("tagfs", lambda number: ours.link(url(number))),
+                Contender("tagfs", tagfs),
                 *([curl(url, out)] if mib <= 512 else []),  # its one connection takes 54 s for 1 GiB
             ],
             rounds,
             before=before,
-            after=after,
+            after=lambda: out.unlink(missing_ok=True),
         )
     table(standings, "aria2c -x16", ("MB/s", lambda wall: mib * 1.048576 / wall))
