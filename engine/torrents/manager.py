@@ -156,7 +156,8 @@ class TorrentManager:
         job = self._roster.jobs.get(root)
         if job is None:
             torrent = await self._catalogue.torrent(root)
-            if torrent is not None and not (top.state is State.COMPLETE and root == item):
+            over = top.state is State.COMPLETE and root == item
+            if torrent is not None and not (over and torrent.resume is None):  # without notes its goal was reached
                 await self._queue(top)
                 self._roster.enlist(top._replace(state=State.QUEUED), torrent.folder, torrent.options)
         elif job.run is None:

@@ -12,7 +12,7 @@ from typing import Final
 from engine.errors import BadRequest
 from engine.sources.torrent.metadata import Metainfo
 
-_NUMBERS: Final = re.compile(r"\s*\d{1,8}(-\d{1,8})?(\s*,\s*\d{1,8}(-\d{1,8})?)*\s*", re.ASCII)
+_NUMBERS: Final = re.compile(r"\s*\d{1,18}(-\d{1,18})?(\s*,\s*\d{1,18}(-\d{1,18})?)*\s*", re.ASCII)
 
 
 def check_select(text: str) -> str:

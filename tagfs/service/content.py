@@ -97,7 +97,8 @@ class Content(Part):
         [row] = self.items_of([item])
         while not row.state.whole:
             if not wait or row.state in (State.PAUSED, State.FAILED, State.MISSING):
-                raise VerbError(Code.FAILED, f"{row.name!r} is {row.state.value}: {row.error or 'not all is here'}.")
+                why = (row.error or "not all is here").removesuffix(".")
+                raise VerbError(Code.FAILED, f"{row.name!r} is {row.state.value}: {why}.")
             self._put_first(row)
             await trio.sleep(POLL)
             again = self.catalogue.item(row.id)

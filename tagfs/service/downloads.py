@@ -96,7 +96,7 @@ class Downloads(Part):
     @verb
     async def pause(self, items: tuple[Ref, ...] = (), *, all: bool = False) -> tuple[ItemView, ...]:
         rows = await self._chosen(items, all_=all)
-        changed = [item for item in rows if item.state in (State.QUEUED, State.DOWNLOADING)]
+        changed = [item for item in rows if item.state in (State.QUEUED, State.DOWNLOADING, State.SEEDING)]
         for item in changed:
             await self.transfers.pause(item.id)
         return self._views(changed)
@@ -107,7 +107,14 @@ class Downloads(Part):
         changed = [item for item in rows if item.state in (State.PAUSED, State.FAILED)]
         for item in changed:
             await edits.resume(self.context, item)
-        return self._views(changed)
+        return self._views(changed + [item for item in rows if await self._seeds_again(item)])
+
+    async def _seeds_again(self, item: Item) -> bool:
+        """Whether it is the one file of a torrent, whole, whose seeding was paused before its goal."""
+        if item.state is not State.COMPLETE or item.parent is not None:
+            return False
+        await self.transfers.resume(item.id)
+        return self.transfers.progress(item.id) is not None
 
     # -- in between --------------------------------------------------------------------------------------------
 

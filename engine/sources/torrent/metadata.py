@@ -76,6 +76,8 @@ def read_metainfo(data: bytes, config: TorrentConfig) -> Metainfo:
         if layout.file_flags(position) & (lt.file_flags_t.flag_pad_file | lt.file_flags_t.flag_symlink)
     )
     shown = [position for position in range(count) if position not in hidden]
+    if not shown:
+        raise BadRequest("This torrent holds no files, only padding or symlinks.")
     sizes = [layout.file_size(position) for position in shown]
     if [size for _, size, _ in entries] != sizes:
         raise BadRequest("This torrent contradicts itself: its two lists of files differ.")

@@ -63,7 +63,7 @@ def build(start: Start, config: TorrentConfig) -> lt.add_torrent_params:
     params.tracker_tiers = list(range(len(params.trackers)))
     params.url_seeds = [url for url in start.web_seeds if _may_ask(url, config)]
     params.http_seeds = []
-    params.peers = list(start.peers)
+    params.peers = with_address(start.peers)
     params.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed | lt.torrent_flags.stop_when_ready)
     params.flags |= lt.torrent_flags.override_trackers | lt.torrent_flags.override_web_seeds
     params.flags |= lt.torrent_flags.update_subscribe
@@ -132,6 +132,19 @@ def _may_ask(url: str, config: TorrentConfig) -> bool:
     # 2130706433 and 0x7f.1 are addresses to some resolvers; a name without a dot is one of this network.
     last = host.rpartition(".")[2]
     return "." in host and not host.endswith(_LOCAL) and not last[:1].isdigit()
+
+
+def with_address(peers: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The peers that are named by their address, which libtorrent takes alone."""
+    return [(host, port) for host, port in peers if _is_address(host)]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return "%" not in host
 
 
 def check_urls(urls: Iterable[str]) -> None:

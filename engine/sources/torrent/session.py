@@ -23,7 +23,7 @@ from engine.disk import Disk
 from engine.sources.torrent import alerts
 from engine.sources.torrent.config import TorrentConfig
 from engine.sources.torrent.events import Added, Checked, Described, Event, Failed, Gone
-from engine.sources.torrent.params import WANTED, Start, build
+from engine.sources.torrent.params import WANTED, Start, build, with_address
 from engine.sources.torrent.settings import settings_pack
 
 Key = TypeVar("Key", bound=Hashable)
@@ -145,7 +145,7 @@ class TorrentSession(Generic[Key]):
             self._handles[key].add_tracker({"url": url, "tier": tier})
 
     def connect(self, key: Key, peers: Iterable[tuple[str, int]]) -> None:
-        for peer in peers:
+        for peer in with_address(peers):
             self._handles[key].connect_peer(peer)
 
     # -- in between ------------------------------------------------------------------------------------------------

@@ -234,6 +234,38 @@ async def test_peers_that_lie_are_left(tmp_path: Path, seeds: Peer, announces, f
             }
 
 
+async def test_peers_without_an_address_are_left_out(tmp_path: Path, seeds: Peer, film: Path) -> None:
+    torrent = make_torrent(film)
+    seeds.seed(torrent, film.parent)
+    async with torrents(tmp_path / "state") as here:
+        link = torrent.magnet(peers=["999.1.1.1:5", "peer.example:1", "foo:80", seeds.address])
+        item = await here.add(link)
+        await here.add(torrent.magnet(peers=["another.example:1", "[fe80::1]:6"]))  # while it is in the session
+        await here.until(item, State.SEEDING)
+
+
+async def test_seeding_is_paused_and_goes_on(tmp_path: Path, seeds: Peer, film: Path) -> None:
+    torrent = make_torrent(film / "film.mkv")
+    seeds.seed(torrent, film)
+    async with torrents(tmp_path / "state") as here:
+        item = await here.until(await here.add(torrent.magnet(peers=[seeds.address])), State.SEEDING)
+        await here.manager.pause(item.id)
+        assert here.item(item).state is State.COMPLETE
+        await here.manager.resume(item.id)
+        await here.until(item, State.SEEDING)
+        await here.manager.pause(item.id)
+    async with torrents(tmp_path / "state", seed_time=0.5) as here:
+        assert here.manager.progress(item.id) is None  # it takes up nothing
+        await here.manager.resume(item.id)
+        await here.until(item, State.SEEDING)
+        with trio.fail_after(20):
+            while here.manager.progress(item.id) is not None:
+                await trio.sleep(0.001)
+        await here.manager.resume(item.id)
+        assert here.manager.progress(item.id) is None  # its goal is reached
+        assert here.item(item).state is State.COMPLETE
+
+
 async def test_what_is_no_torrent_is_refused(tmp_path: Path) -> None:
     async with torrents(tmp_path / "state") as here:
         for data in (b"", b"garbage", b"d4:infod4:name1:aee", b"l" * 100_000 + b"e" * 100_000):

@@ -133,6 +133,7 @@ def test_pieces_are_seen_wherever_they_begin(start: int, size: int, data: bytes,
 def test_selections() -> None:
     meta = layout_of([5, 5, 5, 5]).meta
     assert unwanted(meta, "1-2,4", ()) == {2}
+    assert unwanted(meta, "2-99999999999999", ()) == {0}
     assert unwanted(meta, "[01]", ()) == {2, 3}
     assert unwanted(meta, None, ((0, 0), (3, 9))) == {1, 2}
     assert unwanted(meta, None, ()) == set()

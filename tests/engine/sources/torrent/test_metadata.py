@@ -50,6 +50,12 @@ def test_nonsense_is_refused_with_a_sentence(data: bytes) -> None:
         read_metainfo(data, CONFIG)
 
 
+def test_no_files_but_pads_are_no_torrent() -> None:
+    pad = {"length": 5, "path": [".pad", "5"], "attr": "p"}
+    with pytest.raises(BadRequest, match="holds no files"):
+        read_metainfo(info(length=None, files=[pad]), CONFIG)
+
+
 def test_more_than_the_limits_is_refused() -> None:
     with pytest.raises(BadRequest, match="bytes, more than"):
         read_metainfo(info(comment="x" * 2000), replace(CONFIG, max_metadata=1000))
