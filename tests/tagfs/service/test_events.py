@@ -26,10 +26,12 @@ class Client:
         self.heard: list[EventView] = []
         self.reading = trio.Event()
         self.reading.set()
+        self.began = trio.Event()
 
     async def __call__(self, view: EventView) -> None:
         await self.reading.wait()
         self.heard.append(view)
+        self.began.set()
 
     @property
     def words(self) -> list[str]:
@@ -45,7 +47,7 @@ async def following(service: Service, **arguments: object) -> AsyncIterator[Clie
             await service.events(send=client, **arguments)
 
         nursery.start_soon(follow)
-        await trio.testing.wait_all_tasks_blocked()
+        await client.began.wait()  # a task that waits for a thread, where the query is read, counts as blocked
         yield client
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
