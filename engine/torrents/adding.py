@@ -11,17 +11,19 @@ from engine.formats.magnet import Magnet, is_magnet, magnet_uri, parse_magnet, p
 from engine.ports import AddRequest, Edit, NewItem, NewTorrent
 from engine.safe_names import is_safe
 from engine.sources.torrent.metadata import Metainfo, read_metainfo
-from engine.torrents.describing import GIVEN, SELECT, describe
+from engine.torrents.choosing import Chooser
+from engine.torrents.describing import GIVEN, describe
 from engine.torrents.folders import new_folder_name
 from engine.torrents.options import check_options
 from engine.torrents.roster import Roster
-from engine.torrents.selecting import check_select, unwanted
+from engine.torrents.selecting import SELECT, check_select, unwanted
 from engine.torrents.works import Works
 from engine.types import Item, ItemId, Source, SourceKind, State, Torrent
 
 
 class Adder:
-    def __init__(self, works: Works, roster: Roster) -> None:
+    def __init__(self, works: Works, roster: Roster, chooser: Chooser) -> None:
+        self._chooser = chooser
         self._works = works
         self._roster = roster
         self._one = trio.Lock()  # two that add the same torrent at once make one item
@@ -74,7 +76,8 @@ class Adder:
     async def _again(
         self, item: ItemId, request: AddRequest, magnet: Magnet, meta: Metainfo | None
     ) -> tuple[Item, bool]:
-        """One that is known gets the tags, and the trackers and peers of the new link; it leaves the trash."""
+        """One that is known gets the tags, and the trackers and peers of the new link; it leaves the trash. Files that
+        are selected are wanted from then on, beside those that were before. BadRequest for a selection of nothing."""
         catalogue, session = self._works.catalogue, self._works.session
         found = catalogue.item(item)
         row = await catalogue.torrent(item)
@@ -97,5 +100,6 @@ class Adder:
         if job is not None and job.swarm is not None and job.swarm.is_here:
             session.add_trackers(item, [url for url in merged.trackers if url not in old.trackers])
             session.connect(item, magnet.peers)
-        starts = found.trashed_ns is not None and found.state is not State.COMPLETE and not request.paused
-        return catalogue.item(item) or found, starts
+        chosen = request.select is not None and await self._chooser.select(item, request.select)
+        starts = chosen or (found.trashed_ns is not None and found.state is not State.COMPLETE)
+        return catalogue.item(item) or found, starts and not request.paused

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from engine.errors import BadRequest
 from engine.ports import Edit
+from engine.sources.torrent.metadata import read_metainfo
 from engine.torrents.options import check_options
 from engine.torrents.roster import Roster
+from engine.torrents.selecting import SELECT, check_select, unwanted
 from engine.torrents.works import Works
 from engine.types import Item, ItemId, State
 
@@ -33,6 +35,33 @@ class Chooser:
         if row.state is not State.QUEUED:
             await self._works.catalogue.edit(row.id, Edit(state=State.QUEUED))
         self.change(root, found[1], wanted=True)
+
+    async def select(self, root: ItemId, text: str) -> bool:
+        """Of a torrent that was known before: these files as well, or those that it will have. Whether there is
+        something to fetch by that for one that does not run. BadRequest."""
+        catalogue = self._works.catalogue
+        row = await catalogue.torrent(root)
+        job = self._roster.jobs.get(root)
+        files = await catalogue.torrent_files(root)
+        top = catalogue.item(root)
+        if row is None or top is None:
+            return False
+        if row.metadata is None or not files:
+            options = {**row.options, SELECT: check_select(text)}
+            await catalogue.set_torrent_options(root, options)
+            if job is not None:
+                job.options = options
+            return top.state is State.FAILED
+        meta = await self._works.disk.run(read_metainfo, row.metadata, self._works.config)
+        left = unwanted(meta, check_select(text), ())
+        chosen = {file.position for index, file in enumerate(meta.files) if index not in left}
+        wanted = [(position, item) for position, item in files if position in chosen and item.state is State.SKIPPED]
+        await catalogue.edit_many([(item.id, Edit(state=State.QUEUED)) for _, item in wanted])
+        for position, _ in wanted:
+            self.change(root, position, wanted=True)
+        if wanted and job is None:
+            await catalogue.settle_folder(root, State.QUEUED)  # its goal was reached, with less
+        return bool(wanted) and (job is None or top.state is State.FAILED)
 
     def change(self, root: ItemId, position: int, *, wanted: bool) -> None:
         """What the catalogue says of it stays. Instant."""

@@ -14,13 +14,12 @@ from engine.sources.torrent.metadata import Metainfo, read_metainfo, torrent_of_
 from engine.sources.torrent.params import Start
 from engine.torrents.job import Job
 from engine.torrents.opening import with_swarm
-from engine.torrents.selecting import unwanted
+from engine.torrents.selecting import SELECT, unwanted
 from engine.torrents.swarm import Swarm
 from engine.torrents.works import Works
 from engine.types import State, Torrent
 
 GIVEN = "shown-as"  # the name that a magnet link was shown under: the user has not chosen it, and it may change
-SELECT = "select"  # options of a torrent: which files, as the user said
 
 
 async def fetch_metadata(works: Works, job: Job, row: Torrent, swarm: Swarm) -> bytes:

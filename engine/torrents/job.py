@@ -134,6 +134,7 @@ class Job:
     run: Run | None = None
     resting: str | None = None  # why nothing comes: paused, failed; None while it is queued or runs
     files: Files | None = None
+    recorded: tuple[int, int] | None = None  # before it runs: bytes that are here, bytes that are wanted
     swarm: Swarm | None = None
     waiters: list[Waiter] = field(default_factory=list)
     hurried: dict[int, int] = field(default_factory=dict)  # pieces that readers want: how many do
@@ -158,7 +159,8 @@ class Job:
     @property
     def missing(self) -> int:
         """Bytes that are wanted and not here, as far as is known."""
-        return 1 if self.files is None else max(self.files.total - self.files.present, 1)
+        here, wanted = (self.files.present, self.files.total) if self.files is not None else self.recorded or (0, 1)
+        return max(wanted - here, 1)
 
     def came(self, piece: int) -> None:
         for waiter in self.waiters:

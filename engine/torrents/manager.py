@@ -59,8 +59,8 @@ class TorrentManager:
         space = Space(folders.root, self._config.reserve)
         self._works = Works(catalogue, blobs, folders, self._session, self._config, clock_ns, space)
         self._roster = Roster(catalogue, self._config.max_active)
-        self._adder = Adder(self._works, self._roster)
         self._chooser = Chooser(self._works, self._roster)
+        self._adder = Adder(self._works, self._roster, self._chooser)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """For ever. Started once what was left unfinished is known."""
@@ -125,6 +125,8 @@ class TorrentManager:
             return None
         peers = 0 if job.swarm is None else job.swarm.status.peers
         row = self._catalogue.item(item)
+        if job.files is None and job.recorded is not None and item == job.item:
+            return Progress(*job.recorded, connections=peers)
         if job.files is None or row is None:
             return Progress(0, None if row is None else row.size, connections=peers)
         found = self._catalogue.torrent_of(item)

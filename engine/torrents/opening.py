@@ -15,7 +15,7 @@ import os
 from dataclasses import dataclass, replace
 
 from engine.formats.magnet import parse_magnet
-from engine.sources.torrent.metadata import Metainfo
+from engine.sources.torrent.metadata import Metainfo, read_metainfo
 from engine.sources.torrent.params import Start
 from engine.torrents.envelope import Resume, unseal
 from engine.torrents.folders import changed, prints, sizes
@@ -86,6 +86,23 @@ async def files_of(works: Works, job: Job, meta: Metainfo) -> Files:
         elif item.state is State.SKIPPED or (item.trashed_ns is not None and item.id != job.item):
             skipped.add(index)
     return Files(meta, layout, items, skipped, done)
+
+
+async def recorded(works: Works, job: Job, row: Torrent) -> tuple[int, int] | None:
+    """(bytes that are here, bytes that are wanted) of a torrent that does not run, as was written down.
+    EngineError."""
+    if row.metadata is None:
+        return None
+    meta = await works.disk.run(read_metainfo, row.metadata, works.config)
+    files = await files_of(works, job, meta)
+    resume = None if row.resume is None else unseal(row.resume, meta.pieces)
+    have = bytearray(meta.pieces if resume is None else resume.have)
+    for index in files.done:
+        span = files.layout.pieces(files.file(index))
+        have[span.start : span.stop] = b"\1" * len(span)
+    files.layout.reset(bytes(have))
+    files.recount()
+    return files.present, files.total
 
 
 async def _give_names_back(works: Works, folder: str, files: Files) -> None:

@@ -14,6 +14,7 @@ import trio
 from engine.errors import EngineError, NoSuchItem, StoreFull
 from engine.ports import Edit
 from engine.torrents.job import Job, Run
+from engine.torrents.opening import recorded
 from engine.torrents.roster import Roster
 from engine.torrents.swarm import NoRoomLeft
 from engine.torrents.work import Work
@@ -52,6 +53,7 @@ class Runner:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_space)
             nursery.start_soon(self._remove_purged)
+            nursery.start_soon(self._recall)
             while True:
                 bell = roster.bell.next
                 while (job := roster.take()) is not None:
@@ -116,6 +118,14 @@ class Runner:
                     await run.ended.wait()
                 await self._works.disk.run(self._works.folders.remove, folder)
             await bell.wait()
+
+    async def _recall(self) -> None:
+        """How much is here of those that an earlier run of the daemon left and that do not run yet."""
+        for job in list(self._roster.jobs.values()):
+            row = await self._works.catalogue.torrent(job.item)
+            if row is not None and job.files is None:
+                with suppress(EngineError):  # it says so itself when it runs
+                    job.recorded = await recorded(self._works, job, row)
 
     async def _watch_space(self) -> None:
         """Those that wait for space go on when there may be some, one at a time."""

@@ -12,6 +12,8 @@ from typing import Final
 from engine.errors import BadRequest
 from engine.sources.torrent.metadata import Metainfo
 
+SELECT: Final = "select"  # the option of a torrent that holds it, as the user said
+
 _NUMBERS: Final = re.compile(r"\s*\d{1,18}(-\d{1,18})?(\s*,\s*\d{1,18}(-\d{1,18})?)*\s*", re.ASCII)
 
 

@@ -77,6 +77,38 @@ async def test_a_selection_of_nothing_is_refused(tmp_path: Path, film: Path) -> 
         assert here.folders == []
 
 
+async def test_a_selection_of_nothing_is_mended_by_adding_again(tmp_path: Path, seeds: Peer, film: Path) -> None:
+    torrent = make_torrent(film, piece_size=16384)
+    seeds.seed(torrent, film.parent)
+    link = torrent.magnet(peers=[seeds.address])
+    async with torrents(tmp_path / "state") as here:
+        item = await here.add(link, select="*.nope")
+        assert "None of the files" in ((await here.until(item, State.FAILED)).error or "")
+        assert (await here.add(link, select="*.jpg")).id == item.id
+        await here.until(item, State.SEEDING)
+        assert names(await here.tree(item))["extra/cover.jpg"] is State.COMPLETE
+
+
+@pytest.mark.parametrize("over", [False, True])
+async def test_files_that_are_selected_later_come_too(tmp_path: Path, seeds: Peer, film: Path, over: bool) -> None:
+    torrent = make_torrent(film, piece_size=16384)
+    seeds.seed(torrent, film.parent)
+    link = torrent.magnet(peers=[seeds.address])
+    async with torrents(tmp_path / "state", seed=not over) as here:
+        item = await here.add(link, select="*.jpg")
+        await here.until(item, State.COMPLETE if over else State.SEEDING)
+        while over and here.manager.progress(item.id) is not None:
+            await trio.sleep(0.001)
+        await here.add(link, select="*.txt")
+        found = await here.tree(item)
+        await here.until(found["extra/notes.txt"], State.COMPLETE)
+        assert names(await here.tree(item)) == {
+            "film.mkv": State.SKIPPED, "extra/cover.jpg": State.COMPLETE, "extra/notes.txt": State.COMPLETE,
+        }  # fmt: skip
+        with pytest.raises(BadRequest, match="None of the files"):
+            await here.add(link, select="*.nope")
+
+
 async def test_a_link_selects_by_so(tmp_path: Path, seeds: Peer, announces, film: Path) -> None:
     torrent = make_torrent(film, piece_size=16384)
     seeds.seed(torrent, film.parent)

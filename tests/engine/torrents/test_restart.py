@@ -179,3 +179,21 @@ async def test_a_file_that_was_changed_meanwhile_is_fetched_again(
     seeds.set(upload_rate_limit=0)
     async with torrents(tmp_path / "state") as here:
         assert await finished(here) == content.read_bytes()
+
+
+async def test_how_much_is_here_is_known_while_it_rests(
+    tmp_path: Path, seeds: Peer, torrent: Torrent, content: Path
+) -> None:
+    seeds.seed(torrent, tmp_path / "s", limit=1_000_000)
+    async with torrents(tmp_path / "state") as here:
+        item = await here.add(torrent.magnet(peers=[seeds.address]))
+        await here.here(item, 200_000)
+        await here.manager.pause(item.id)
+        before = here.manager.progress(item.id)
+        assert before is not None
+    async with torrents(tmp_path / "state") as here:
+        with trio.fail_after(20):
+            while (now := here.manager.progress(item.id)) is None or not now.done:
+                await trio.sleep(0.001)
+        assert (now.done, now.total) == (before.done, before.total)
+        assert here.item(item).state is State.PAUSED
