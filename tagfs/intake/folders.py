@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 import trio
 
-from engine.errors import BadRequest, CatalogueFailed, EngineError
+from engine.errors import BadRequest, CatalogueFailed, EngineError, StoreFull
 from engine.formats.read import MAX_BYTES, check_size
 from engine.ports import Catalogue, Transfers
 from query.errors import BadName
@@ -54,12 +54,13 @@ class Status(NamedTuple):
 @dataclass(slots=True)
 class Folder:
     """`seen`: size and date of what the last look found. `done`: the same of what was taken, and is still here because
-    it could not be renamed."""
+    it could not be renamed. `starved`: names of those that wait for space, which has been said."""
 
     path: str
     tags: tuple[str, ...]
     seen: dict[str, Status] = field(default_factory=dict)
     done: dict[str, Status] = field(default_factory=dict)
+    starved: set[str] = field(default_factory=set)
 
 
 def tagged(folders: Mapping[str, str]) -> list[Folder]:
@@ -134,17 +135,19 @@ class Watch:
                 await self._take(folder, name)
             if names is None:
                 await self._look(folder)
-                pause = SETTLED if folder.seen.keys() - folder.done.keys() else LOOK
+                pause = SETTLED if folder.seen.keys() - folder.done.keys() - folder.starved else LOOK
 
     async def _look(self, folder: Folder) -> None:
         """Take what has stayed the same since the last look."""
         found = await trio.to_thread.run_sync(_candidates, folder.path)
         before, folder.seen = folder.seen, found
         folder.done = {name: status for name, status in folder.done.items() if found.get(name) == status}
+        folder.starved &= found.keys()
         for name, status in found.items():
             if before.get(name) == status and name not in folder.done:
                 await self._take(folder, name, status.changed_ns)
-                folder.done[name] = status
+                if name not in folder.starved:
+                    folder.done[name] = status
 
     async def _take(self, folder: Folder, name: str, changed_ns: int | None = None) -> None:
         """Add what a file names. One that is gone, or is no file, is none of our business. `changed_ns`, of one that
@@ -168,11 +171,17 @@ class Watch:
                 await self._mark(path, None if self._remove else "added")
         except CatalogueFailed:
             raise
+        except StoreFull as error:  # nothing is wrong with the file: the next look takes it again
+            if name not in folder.starved:
+                self._say(f"{path} waits for space: {error}")
+            folder.starved.add(name)
         except (EngineError, BadName, OSError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            folder.starved.discard(name)
             self._say(f"{path}: {why}")
             await self._mark(path, "bad")
         else:
+            folder.starved.discard(name)
             log.info("%d downloads of %s, %s", len(items), tame(path), span(items))
             for note in found.notes:
                 self._say(f"{path}: {note}")

@@ -6,10 +6,12 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
+from engine.errors import StoreFull
 from engine.ports import AddRequest
 from tagfs.daemon.errors import StartError
 from tagfs.intake import folders
@@ -75,6 +77,30 @@ async def test_what_is_bad_is_marked_and_said(world: World, folder: Path) -> Non
     assert "This is no torrent" in world.context.faults.text()
     assert "x\n" not in world.context.faults.text()
     assert await world.names("files") == []
+
+
+async def test_what_there_is_no_space_for_is_not_bad(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "SETTLED", 0.01)
+    monkeypatch.setattr(folders, "LOOK", 0.01)
+    works, refused = world.catalogue.add, 0
+
+    async def full(*args: Any) -> Any:
+        nonlocal refused
+        refused += 1
+        if refused < 4:
+            raise StoreFull("no space left for the catalogue; free some, nothing was changed")
+        return await works(*args)
+
+    monkeypatch.setattr(world.catalogue, "add", full)
+    async with watching(world, folder, "a"):
+        (folder / "x.url").write_text(url_file())
+        await until((folder / "x.url.added").exists)
+        assert await world.names("tags/a") == ["f.iso"]
+    assert os.listdir(folder) == ["x.url.added"]
+    assert refused == 4
+    assert world.context.faults.text().count("waits for space") == 1
 
 
 async def test_what_is_not_for_us_stays(world: World, folder: Path) -> None:
