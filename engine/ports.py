@@ -421,6 +421,7 @@ class AddRequest:
     tags: Collection[str] = ()
     digests: Mapping[str, str] = field(default_factory=dict)  # algorithm -> hex
     pieces: Pieces | None = None  # of the one file that `urls` name
+    size: int | None = None  # that it must have
     paused: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     torrent: bytes | None = None

@@ -42,6 +42,7 @@ class Wanted:
             tags=tags,
             digests=self.digests,
             pieces=self.pieces,
+            size=self.size,
             paused=paused or self.paused,
             options={
                 **({"public-only": "yes"} if self.by_stranger else {}),

@@ -129,7 +129,8 @@ class Connection:
     async def _fetch(self) -> None:
         shared, file = self._shared, self._file
         ask, known = self._paced_ask(), self._known()
-        asked = Asked(ask.start, ask.end, known, file.ranges.total, self.mirror.url, shared.record.options.any_type)
+        options = shared.record.options
+        asked = Asked(ask.start, ask.end, known, file.ranges.total, self.mirror.url, options.any_type, options.size)
         async with shared.source.open(ask) as body:
             match judge(asked, body.head):
                 case Take() as take:

@@ -32,6 +32,7 @@ class Asked:
     held: int  # bytes of the file that are here
     url: str  # as the user gave it
     any_type: bool = False  # the user knows that this is a web page
+    size: int | None = None  # that was promised
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,14 @@ _PAGE: Final = frozenset({"text/html", "application/xhtml+xml"})
 def judge(asked: Asked, head: Head) -> Verdict:
     """The decision. Sentences name the host, never the URL's secrets."""
     host = host_of(head.url)
+    verdict = _judge(asked, head, host)
+    if isinstance(verdict, Take) and verdict.size is not None and asked.size not in (None, verdict.size):
+        why = f"{host} has a file of {verdict.size} bytes, but {asked.size} were promised."
+        return Failed(why, Fault.FINAL)
+    return verdict
+
+
+def _judge(asked: Asked, head: Head, host: str) -> Verdict:
     match head.status:
         case 200 | 203:
             if _is_suspect(asked, head):

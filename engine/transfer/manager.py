@@ -27,7 +27,7 @@ from engine.sources.router import Router
 from engine.sources.stream import StreamSource
 from engine.sources.urls import check_url, name_of, source_of
 from engine.transfer.config import TransferConfig
-from engine.transfer.options import FULL, MODE, ON_DEMAND, PIECES, check_mode, check_options
+from engine.transfer.options import FULL, MODE, ON_DEMAND, PIECES, SIZE, check_mode, check_options
 from engine.transfer.pieces import check_pieces, pieces_text
 from engine.transfer.reader import ArrivingReader, WaitingRoom
 from engine.transfer.record import new_staging_name
@@ -85,6 +85,8 @@ class TransferManager:
         digests, options = check_digests(request.digests), check_options(request.options)
         if request.pieces is not None:
             options[PIECES] = pieces_text(check_pieces(request.pieces))
+        if request.size is not None:
+            options[SIZE] = str(request.size)
         name = request.name or name_of(urls[0])
         new = NewItem(name=name, tags=request.tags, sources=[source_of(url) for url in urls])
         known = self._catalogue.blob(digests["sha256"]) if "sha256" in digests else None

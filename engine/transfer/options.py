@@ -30,6 +30,7 @@ RATE: Final = "max-download"
 MOST_DIGITS: Final = 15
 MODE: Final = "mode"
 PIECES: Final = "pieces"  # of the file that is asked for, see `pieces`
+SIZE: Final = "size"  # that the file must have
 FULL: Final = "full"
 ON_DEMAND: Final = "on-demand"
 _HOME, _LOCATION, _LOCATION_PUBLIC = "home", "location", "location-public"
@@ -54,6 +55,7 @@ class Options:
     cookies: str | None = None  # a file of them
     max_download: int | None = None  # bytes a second
     on_demand: bool = False  # only what readers ask for is fetched
+    size: int | None = None  # that the file must have
     home: str | None = None
     location: Location | None = None
 
@@ -102,6 +104,7 @@ def read_options(options: Mapping[str, str]) -> Options:
         cookies=options.get(COOKIES),
         max_download=_number(options.get(RATE)) or None,
         on_demand=options.get(MODE) == ON_DEMAND,
+        size=_number(options.get(SIZE)),
         home=options.get(_HOME),
         location=None if location is None else Location(location, options.get(_LOCATION_PUBLIC) == "yes"),
     )

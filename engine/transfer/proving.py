@@ -47,7 +47,8 @@ async def prove(mirror: Mirror, shared: Shared, file: StagedFile) -> Failed | st
     options = shared.record.options
     async with shared.source.open(request(mirror, options, start, end, None)) as body:
         known = Version(file.size)
-        verdict = judge(Asked(start, end, known, file.ranges.total, mirror.url, options.any_type), body.head)
+        asked = Asked(start, end, known, file.ranges.total, mirror.url, options.any_type, options.size)
+        verdict = judge(asked, body.head)
         if isinstance(verdict, Failed):
             return verdict
         version = version_of(body.head, file.size, shared.clock_ns())

@@ -74,7 +74,7 @@ class Quick:
         head = answer.head
         if head is None:
             return False
-        take = judge(Asked(None, None, None, 0, url, record.options.any_type), head)
+        take = judge(Asked(None, None, None, 0, url, record.options.any_type, record.options.size), head)
         if not isinstance(take, Take) or take.size is None or head.framing is not Framing.LENGTH:
             return False
         if take.size > SMALL or record.known_content(head.digests, take.size) is not None:

@@ -16,6 +16,7 @@ from typing import Final
 import trio
 
 from engine.disk import Disk
+from engine.errors import DigestMismatch
 from engine.known import known, recorded
 from engine.ports import Blobs, Catalogue, Edit
 from engine.sources.stream import Head
@@ -143,6 +144,8 @@ class Record:
         Shielded, for a blob that is placed while its row is not written would be fetched a second time. What remains
         to be hashed and synced is bounded by the checkpoints.
         """
+        if self.options.size not in (None, file.size):
+            raise DigestMismatch(f"The file has {file.size} bytes, but {self.options.size} were promised.")
         with trio.CancelScope(shield=True):
             done = await self._blobs.ingest(file.name, self.row.digests)
             if done.size != file.size:

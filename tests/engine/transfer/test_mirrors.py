@@ -226,3 +226,25 @@ async def test_a_place_that_changes_its_file_midway_spoils_nothing(server, tmp_p
     async with rig(tmp_path, split=4, min_split_size=MIB // 8) as here:
         item = await here.add(server.add("/a", drip()), server.add("/b", changing))
         assert here.content(await here.until(item)) == CONTENT
+
+
+@pytest.mark.parametrize("size", [1000, SIZE])
+async def test_a_place_with_a_file_of_another_size_than_promised_is_left(server, tmp_path, size):
+    """Both the short way and the ordinary one."""
+    good, other = CONTENT[:size], CONTENT[: size - 1]
+    async with rig(tmp_path) as here:
+        item = await here.add(server.add("/a", Resource(other)), server.add("/b", Resource(good)), size=size)
+        assert here.content(await here.until(item)) == good
+        assert len(server.ranges("/a")) == 1
+        lost = await here.until(await here.add(server.add("/c", Resource(other)), size=size))
+        assert (lost.state, lost.error) == (
+            State.FAILED, f"127.0.0.1 has a file of {size - 1} bytes, but {size} were promised.",
+        )  # fmt: skip
+
+
+async def test_a_size_that_the_server_does_not_tell_is_held_to_at_the_end(server, tmp_path):
+    async with rig(tmp_path) as here:
+        item = await here.until(await here.add(server.add("/a", Resource(CONTENT, chunked=True)), size=SIZE + 1))
+        assert (item.state, item.error) == (State.FAILED, f"The file has {SIZE} bytes, but {SIZE + 1} were promised.")
+        item = await here.until(await here.add(server.add("/a", Resource(CONTENT, chunked=True)), size=SIZE))
+        assert here.content(item) == CONTENT
