@@ -23,8 +23,15 @@ from engine.sources.torrent.config import TorrentConfig
 from engine.torrents.manager import TorrentManager
 from engine.types import Item, ItemId, State
 
+# Nobody counts the seconds of a stop here: what a busy machine does not get done would be hashed at the next start.
 QUIET = TorrentConfig(
-    listen="127.0.0.1:0", outgoing="127.0.0.1", dht=False, pex=False, private_addresses=True, seed_ratio=0.0
+    listen="127.0.0.1:0",
+    outgoing="127.0.0.1",
+    dht=False,
+    pex=False,
+    private_addresses=True,
+    seed_ratio=0.0,
+    stop_deadline=20.0,
 )
 PATIENCE = 60
 

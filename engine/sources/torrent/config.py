@@ -39,5 +39,7 @@ class TorrentConfig:
     checkpoint_bytes: int = 64 * MIB
     checkpoint_seconds: float = 10.0
     ahead: int = 8 * MIB  # fetched ahead of a reader who reads on
-    stop_deadline: float = 3.0
+    # Of each step at the end: the last notes of a torrent, its leaving the session, the end of the session. The daemon
+    # has promised to be gone after five seconds (tagfs/daemon/run.py), and all three may take their full time.
+    stop_deadline: float = 1.3
     max_waiters: int = 500  # reads that may wait at once, over all torrents
