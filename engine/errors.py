@@ -53,3 +53,11 @@ class StoreFull(EngineError):
 
 class CatalogueFailed(EngineError):
     """EIO: the database cannot be written any more. Its service raises this, which ends the daemon."""
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error that is no group itself."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -524,10 +524,11 @@ class Blobs(Protocol):
         """Bytes `[0, upto)` will not change any more: read them now, for `adopt` to be spared that. One call at a time
         a pass."""
 
-    async def adopt(self, begun: Pass) -> Ingested:
+    async def adopt(self, begun: Pass, *, heal: bool = False) -> Ingested:
         """The door in for a file that goes on to be used where it is, on the same file system: hashed, synced, made
         read-only and given a second name in the store, not copied. Nobody may write to it any more. Where the store
-        has the content already, the path becomes a name of that. DigestMismatch if the witness does not agree."""
+        has the content already, the path becomes a name of that; with `heal` the blob becomes a name of the path, since
+        it was found to be damaged. DigestMismatch if the witness does not agree."""
 
     async def lend(self, sha256: str, path: str) -> None:
         """The blob under a second name, read-only, for who reads files by path; `path` is replaced."""

@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 
 import trio
 
@@ -193,7 +194,7 @@ class BlobStore:
         """See `ports.Blobs.read_ahead`. OSError where the disk fails."""
         await self.disk.run(begun.advance, upto)
 
-    async def adopt(self, begun: ports.Pass) -> Ingested:
+    async def adopt(self, begun: ports.Pass, *, heal: bool = False) -> Ingested:
         """See `ports.Blobs.adopt`. DigestMismatch, StoreFull; OSError where the disk fails."""
         await self.disk.run(begun.advance, None)
         if not begun.agrees():
@@ -201,18 +202,18 @@ class BlobStore:
         sha256, size = begun.sha256(), begun.offset
         async with self._door(sha256):
             self.touch(sha256)  # as in ingest
-            await self.disk.run(self._adopt, begun.path, sha256, size)
+            await self.disk.run(partial(self._adopt, heal=heal), begun.path, sha256, size)
         return Ingested(sha256, size, {"sha256": sha256})
 
     async def lend(self, sha256: str, path: str) -> None:
         """See `ports.Blobs.lend`."""
         await self.disk.run(link_into, self.path(sha256), path, self.staging_path(secrets.token_hex(16)))
 
-    def _adopt(self, path: str, sha256: str, size: int) -> None:
+    def _adopt(self, path: str, sha256: str, size: int, *, heal: bool) -> None:
         """In a disk thread, one at a time for each digest."""
         target = self.path(sha256)
         temporary = self.staging_path(secrets.token_hex(16))
-        if regular_size(target) == size:
+        if regular_size(target) == size and not heal:
             if not os.path.samefile(target, path):
                 link_into(target, path, temporary)
             self._make_durable([os.path.dirname(target)])

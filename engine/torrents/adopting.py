@@ -125,7 +125,7 @@ class Adopter:
             if file.size == 0:
                 await self._works.disk.run(_touch, begun.made.path)
             async with begun.reading:
-                done = await self._works.blobs.adopt(begun.made)
+                done = await self._works.blobs.adopt(begun.made, heal=index in self._files.damaged)
         except DigestMismatch as error:
             raise DamagedFile(f"file {file.position} is not what the torrent says") from error
         except FileNotFoundError as error:

@@ -47,6 +47,7 @@ class Files:
     items: dict[int, ItemId]
     skipped: set[int]
     done: set[int]  # whole, and blobs
+    damaged: set[int] = field(default_factory=set)  # were blobs, and are not what they were
     ready: dict[int, None] = field(default_factory=dict)  # all pieces are here, but no blob yet; in order
 
     def __post_init__(self) -> None:

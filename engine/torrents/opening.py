@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Final
 
 from engine.formats.magnet import parse_magnet
 from engine.sources.torrent.metadata import Metainfo, read_metainfo
@@ -26,6 +28,8 @@ from engine.torrents.live import LivePieces
 from engine.torrents.works import Works
 from engine.types import State, Torrent
 
+NOTHING: Final = (None, frozenset[int](), None)
+
 _log = logging.getLogger(__name__)
 
 
@@ -36,15 +40,15 @@ class Opened:
     live: LivePieces
 
 
-async def open_torrent(works: Works, job: Job, row: Torrent, meta: Metainfo) -> Opened:
-    """The metadata is here, and the items are made."""
+async def open_torrent(works: Works, job: Job, row: Torrent, meta: Metainfo, *, believe: bool = True) -> Opened:
+    """The metadata is here, and the items are made. Without `believe` everything is hashed."""
     await works.disk.run(works.folders.create, job.folder)
     folder = works.folders.path(job.folder)
     files = await files_of(works, job, meta)
     await _give_names_back(works, folder, files)
     live = LivePieces(folder)
     try:
-        have, loose, notes = await _believed(works, row, folder, files, live)
+        have, loose, notes = await _believed(works, row, folder, files, live) if believe else NOTHING
         if have is not None:
             await use_known(works, job, files, have)
             loose = {piece for piece in loose if not have[piece]}
@@ -121,7 +125,7 @@ async def _give_names_back(works: Works, folder: str, files: Files) -> None:
 
 async def _believed(
     works: Works, row: Torrent, folder: str, files: Files, live: LivePieces
-) -> tuple[bytearray | None, set[int], bytes | None]:
+) -> tuple[bytearray | None, Collection[int], bytes | None]:
     """(have, loose, notes); `have` of None: everything has to be hashed."""
     layout = files.layout
     pieces = files.meta.pieces
@@ -129,7 +133,7 @@ async def _believed(
     resume = Resume(bytes(pieces)) if row.resume is None else unseal(row.resume, pieces)
     if resume is None:
         _log.info("item %d: what was written down of its pieces is damaged, so they are all hashed", row.item)
-        return None, set(), None
+        return NOTHING
     have = bytearray(resume.have)
     now = await works.disk.run(prints, folder, list(resume.prints))
     for position in changed(resume.prints, now, is_clean=resume.is_clean):

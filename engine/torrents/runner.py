@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import trio
 
-from engine.errors import EngineError, NoSuchItem, StoreFull
+from engine.errors import EngineError, NoSuchItem, StoreFull, first_of
 from engine.ports import Edit
 from engine.torrents.job import Job, Run
 from engine.torrents.opening import recorded
@@ -71,11 +71,11 @@ class Runner:
             except* NoSuchItem:
                 pass  # it went while it was fetched
             except* (NoRoomLeft, StoreFull) as group:
-                end = _End(State.PAUSED, str(_first(group)))
+                end = _End(State.PAUSED, str(first_of(group)))
             except* EngineError as group:
-                end = _End(State.FAILED, str(_first(group)))
+                end = _End(State.FAILED, str(first_of(group)))
             except* OSError as group:
-                error = _first(group)
+                error = first_of(group)
                 end = _End(State.FAILED, f"The disk failed: {getattr(error, 'strerror', None) or error}.")
             except* Exception:
                 _log.exception("item %d: the torrent stopped for a reason that nobody expected", job.item)
@@ -151,10 +151,3 @@ async def settle_root(works: Works, item: ItemId, state: State, why: str | None)
         await works.catalogue.edit(item, Edit(state=State.COMPLETE))
     elif row is not None:
         await works.catalogue.settle_folder(item, state, why)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

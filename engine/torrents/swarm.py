@@ -133,12 +133,6 @@ class Swarm:
         """Until it is known what is on disk; a full check may take minutes, so there is no deadline."""
         await self._until(lambda: self._checks > 0, patience=float("inf"))
 
-    async def check(self) -> None:
-        """Hash everything again."""
-        before = self._checks
-        self.session.check(self.item)
-        await self._until(lambda: self._checks > before, patience=float("inf"))
-
     async def described(self) -> bytes:
         """The info dictionary, once the swarm has sent it."""
         await self._until(lambda: self._info is not None, patience=float("inf"))

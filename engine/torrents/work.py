@@ -12,7 +12,8 @@ import os
 
 import trio
 
-from engine.errors import NoSuchItem
+from engine.errors import NoSuchItem, first_of
+from engine.ports import Edit
 from engine.sources.torrent.events import NoRoom
 from engine.torrents import describing
 from engine.torrents.adopting import Adopter, DamagedFile
@@ -25,7 +26,7 @@ from engine.torrents.works import Works
 from engine.transfer.bell import Bell
 from engine.types import State, Torrent
 
-MAX_CHECKS = 3  # full checks of one run, after which the disk is not believed any more
+MAX_CHECKS = 3  # full checks in a row, after which the disk is not believed any more
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,6 @@ class Work:
         self._works = works
         self._job = job
         self._bell = bell
-        self._checks = 0
 
     async def run(self) -> None:
         """Until the goal is reached. SwarmFailed, NoRoomLeft, BadRequest, NoSuchItem."""
@@ -50,11 +50,15 @@ class Work:
         if data is None:
             data = await self._fetch_metadata(row)
         row, meta = await describing.describe(works, row, data)
-        opened = await open_torrent(works, job, row, meta)
-        try:
-            await self._exchange(opened)
-        finally:
-            opened.live.close()
+        for checks in range(MAX_CHECKS + 1):
+            opened = await open_torrent(works, job, row, meta, believe=checks == 0)
+            try:
+                if await self._exchange(opened):
+                    return
+            finally:
+                opened.live.close()
+            await works.catalogue.save_resume(job.item, b"")  # what was believed is not: the next start hashes, too
+        raise SwarmFailed("What is written to the disk is not what is read from it.")
 
     async def _fetch_metadata(self, row: Torrent) -> bytes:
         swarm = self._job.swarm = Swarm(self._works.session, self._job.item)
@@ -66,7 +70,9 @@ class Work:
                 await swarm.end()
             self._job.swarm = None
 
-    async def _exchange(self, opened: Opened) -> None:
+    async def _exchange(self, opened: Opened) -> bool:
+        """True at the goal, False when a file turned out not to hold what it should. Then the torrent leaves the
+        session, for one that libtorrent checks again while it is there does not go back to its seeds."""
         job, files = self._job, opened.files
         swarm = Swarm(self._works.session, job.item)
         keeper = Keeper(self._works, job, files, swarm, opened.live)
@@ -96,8 +102,7 @@ class Work:
                 await swarm.checked()
                 keeper.changed()
                 await self._go_on(files, swarm)
-            while not await self._until_damaged(files, swarm, keeper):
-                await self._check(files, swarm)
+            return await self._until_damaged(files, swarm, keeper)
         finally:
             await keeper.last_checkpoint()
             job.swarm = None
@@ -107,12 +112,7 @@ class Work:
 
     async def _until_damaged(self, files: Files, swarm: Swarm, keeper: Keeper) -> bool:
         """True at the goal, False when a file turned out not to hold what it should."""
-        damage: list[DamagedFile] = []
-
-        def note(group: BaseExceptionGroup[DamagedFile]) -> None:
-            damage.extend(error for error in group.exceptions if isinstance(error, DamagedFile))
-            _log.info("item %d: %s: everything is hashed again", self._job.item, group.exceptions[0])
-
+        is_damaged = False
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(Adopter(self._works, self._job, files, swarm).run)
@@ -120,8 +120,9 @@ class Work:
                 await self._until_over(files, swarm)
                 nursery.cancel_scope.cancel()
         except* DamagedFile as group:
-            note(group)
-        return not damage
+            is_damaged = True
+            _log.info("item %d: %s: everything is hashed again", self._job.item, first_of(group))
+        return not is_damaged
 
     async def _until_over(self, files: Files, swarm: Swarm) -> None:
         while True:
@@ -139,7 +140,16 @@ class Work:
             elif self._job.is_seeding:  # more files are wanted
                 self._job.is_seeding = False
                 await self._set_state(State.DOWNLOADING)
+            else:
+                await self._say_trouble(swarm)
             await bell.wait()
+
+    async def _say_trouble(self, swarm: Swarm) -> None:
+        """Why nothing comes, while nobody is there: what the trackers say. It is no failure, they are asked again."""
+        trouble = swarm.trouble if swarm.status.peers == 0 else None
+        item = self._works.catalogue.item(self._job.item)
+        if item is not None and item.error != trouble and not item.state.whole:
+            await self._works.catalogue.edit(item.id, Edit(state=item.state, error=trouble))
 
     def _is_goal_reached(self, files: Files, swarm: Swarm) -> bool:
         config, options = self._works.config, self._job.options
@@ -149,15 +159,6 @@ class Work:
         seconds = float(options.get("seed-time", config.seed_time))
         sent = ratio > 0 and swarm.status.uploaded >= ratio * max(files.meta.size, 1)
         return sent or (seconds > 0 and swarm.status.seeding >= seconds)
-
-    async def _check(self, files: Files, swarm: Swarm) -> None:
-        """A file changed under us, or what was written is not what the disk gives back."""
-        self._checks += 1
-        if self._checks > MAX_CHECKS:
-            raise SwarmFailed("What is written to the disk is not what is read from it.")
-        files.ready.clear()
-        await swarm.check()
-        await self._go_on(files, swarm)
 
     async def _go_on(self, files: Files, swarm: Swarm) -> None:
         """After a check, before anything is fetched: a blob that turned out to be damaged is not the file that is
@@ -169,6 +170,7 @@ class Work:
                 _log.warning("item %d: the content of file %d is damaged", files.items[index], position)
                 await self._works.disk.run(copy_private, os.path.join(folder, str(position)))
                 files.done.discard(index)
+                files.damaged.add(index)
         files.recount()
         swarm.session.go(swarm.item, asleep=self._job.on_demand)
 

@@ -7,6 +7,7 @@ with tracker() as announces:
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -53,7 +54,7 @@ class Tracker:
     def answer(self, announce: Announce) -> bytes:
         self.seen.append(announce)
         if self.failure:
-            return bencode({"failure reason": self.failure})
+            return bencode({"failure reason": os.fsencode(self.failure)})
         swarm = self._swarms.setdefault(announce.info_hash, set())
         here = (announce.host, announce.port)
         peers = (self._introduced | (swarm if self.announced else set())) - {here}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -10,6 +11,7 @@ import libtorrent as lt
 
 from engine.sources.torrent.events import Event, Failed, Flushed, Gone, NoRoom, PieceDone, Saved, Status, Warned
 
+SAID: Final = 200  # characters of what a tracker says that are shown
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -31,11 +33,20 @@ def translate(alert: lt.alert) -> Event | None:
         case lt.torrent_error_alert():
             return Failed(f"The torrent stopped: {alert.error.message()}.")
         case lt.tracker_error_alert():
-            reason = alert.error_message() or alert.error.message()
+            reason = _said(alert.error_message) or alert.error.message()
             return Warned(f"A tracker does not help: {reason}.")
         case lt.url_seed_alert():
             return Warned(f"A web seed does not help: {alert.error.message()}.")
     return None
+
+
+def _said(text: Callable[[], str]) -> str:
+    """What a stranger said, on one line and not long. libtorrent's binding cannot give texts that are not UTF-8."""
+    try:
+        said = text()
+    except UnicodeDecodeError:
+        return ""
+    return "".join(c if c.isprintable() else " " for c in said)[:SAID].strip(" .")
 
 
 def saved(params: lt.add_torrent_params) -> Saved:

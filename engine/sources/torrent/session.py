@@ -94,7 +94,7 @@ class TorrentSession(Generic[Key]):
     def go(self, key: Key, *, asleep: bool = False) -> None:
         """End a hold. `asleep`: but wait for `wake`."""
         handle = self._handles[key]
-        handle.unset_flags(lt.torrent_flags.stop_when_ready | lt.torrent_flags.upload_mode)
+        handle.unset_flags(lt.torrent_flags.stop_when_ready)
         if not asleep:
             handle.resume()
 
@@ -117,13 +117,6 @@ class TorrentSession(Generic[Key]):
         """`Checked` follows, with the pieces that are here."""
         self._looks.add(key)
         self._handles[key].post_status(lt.status_flags_t.query_pieces)
-
-    def check(self, key: Key) -> None:
-        """Hash all files once more, and hold then. `Checked` follows."""
-        handle = self._handles[key]
-        handle.clear_error()
-        handle.set_flags(lt.torrent_flags.stop_when_ready)
-        handle.force_recheck()
 
     def want_file(self, key: Key, position: int, *, wanted: bool) -> None:
         self._handles[key].file_priority(position, WANTED if wanted else 0)

@@ -65,6 +65,7 @@ def settings_pack(config: TorrentConfig) -> dict[str, Any]:
         "max_piece_count": config.max_pieces,
         "tick_interval": 100,  # a first peer is connected to at the next tick
         "stop_tracker_timeout": 1,
+        "min_reconnect_time": 5,  # peers that restart, and all of them after a check; those that fail wait longer
         "close_redundant_connections": False,  # a torrent on demand keeps its seeds from one read to the next
         "no_atime_storage": True,
         **_ENCRYPTION[config.encryption],

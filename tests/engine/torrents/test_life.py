@@ -306,3 +306,69 @@ async def test_what_is_no_torrent_is_refused(tmp_path: Path) -> None:
         with pytest.raises(BadRequest, match="There is no option"):
             await here.add("magnet:?xt=urn:btih:" + "0" * 40, options={"header.X": "1"})
         assert here.folders == []
+
+
+@pytest.mark.parametrize(("failure", "shown"), [("go\x1b[31m\naway", "go [31m away"), ("\udcff\udcfe", "")])
+async def test_what_trackers_say_is_shown_until_somebody_is_there(
+    tmp_path: Path, announces, film: Path, failure: str, shown: str
+) -> None:
+    torrent = make_torrent(film, piece_size=16384, trackers=[announces.url])
+    announces.failure = failure
+    async with torrents(tmp_path / "state") as here:
+        item = await here.add(torrent.data)
+        found = await here.when(item, lambda found: found.error is not None)
+        assert found.state is State.DOWNLOADING
+        assert found.error.startswith(f"A tracker does not help: {shown}")
+        assert found.error.isprintable()
+        with peer() as seeds:
+            seeds.seed(torrent, film.parent)
+            await here.add(torrent.magnet(peers=[seeds.address]))
+            assert (await here.until(item, State.SEEDING)).error is None
+
+
+async def test_a_file_that_is_overwritten_while_it_arrives_is_fetched_again(
+    tmp_path: Path, seeds: Peer, announces
+) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(2_000_000))
+    torrent = make_torrent(path, piece_size=16384, trackers=[announces.url])
+    seeds.seed(torrent, tmp_path, limit=500_000)
+    async with torrents(tmp_path / "state") as here:
+        item = await here.add(torrent.data)
+        await here.here(item, 200_000)
+        await here.manager._roster.jobs[item.id].swarm.flush()
+        (folder,) = here.folders
+        with (tmp_path / "state/torrents" / folder / "0").open("r+b") as file:
+            file.write(bytes(2_000_000))
+        done = await here.until(item, State.SEEDING)
+        assert here.content(done) == path.read_bytes()
+    assert seeds.uploaded(torrent) > 2_100_000
+
+
+async def test_a_damaged_blob_is_not_written_to_but_replaced(
+    tmp_path: Path, seeds: Peer, announces, film: Path
+) -> None:
+    torrent = make_torrent(film, piece_size=16384, trackers=[announces.url])
+    data = (film / "film.mkv").read_bytes()
+    seeds.seed(torrent, film.parent)
+    async with torrents(tmp_path / "state") as here:
+        item = await here.add(torrent.data)
+        done = await here.until(item, State.SEEDING)
+        movie = (await here.tree(done))["film.mkv"]
+        blob = Path(here.store.path(movie.sha256))
+    os.chmod(blob, 0o640)
+    with blob.open("r+b") as file:
+        file.write(bytes(20_000))
+    os.chmod(blob, 0o440)
+    with blob.open("rb") as damaged:
+        async with torrents(tmp_path / "state") as here:
+            await here.manager.pause(item.id)
+            await here.catalogue.save_resume(item.id, b"damaged: everything is hashed")
+            await here.manager.resume(item.id)
+            with trio.fail_after(20):
+                while here.content(movie) != data:
+                    await trio.sleep(0.01)
+            (folder,) = here.folders
+            assert blob.samefile(tmp_path / "state/torrents" / folder / "0")
+        assert damaged.read() == bytes(20_000) + data[20_000:]
+    assert seeds.uploaded(torrent) < 2 * len(data)
