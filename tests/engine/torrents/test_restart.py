@@ -58,11 +58,13 @@ def killed(state: Path, what: str | None, *, after: int) -> int:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         done = -1
-        while done < after:
-            line = child.stdout.readline()
-            assert line, child.wait()
-            done = int(line)
-        child.send_signal(signal.SIGKILL)
+        try:
+            while done < after:
+                line = child.stdout.readline()
+                assert line, child.wait()
+                done = int(line)
+        finally:
+            child.send_signal(signal.SIGKILL)
     return done
 
 
