@@ -232,7 +232,18 @@ class TorrentSession(Generic[Key]):
         if key in self._looks and len(status.pieces):
             self._looks.discard(key)
             self._deliver(key, Checked(bytes(status.pieces)))
+        in_order = status.num_peers == status.num_seeds
+        if in_order != bool(status.flags & lt.torrent_flags.sequential_download):
+            self._choose_order(status.handle, in_order)
         self._deliver(key, alerts.status(status))
+
+    def _choose_order(self, handle: lt.torrent_handle, in_order: bool) -> None:
+        """Rare pieces first is for those who trade them. Where all peers are seeds, pieces come in order, so that a
+        file can be hashed while it arrives, and be read from its beginning."""
+        if in_order:
+            handle.set_flags(lt.torrent_flags.sequential_download)
+        else:
+            handle.unset_flags(lt.torrent_flags.sequential_download)
 
 
 FLUSHES = 2

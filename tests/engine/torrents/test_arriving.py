@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import libtorrent as lt
 import pytest
 import trio
 
@@ -137,3 +138,28 @@ async def test_a_large_file_is_hashed_while_it_arrives(
             assert here.content(large) == path.read_bytes()
             blob = here.store.path(here.item(large).sha256)
             assert any(os.path.samefile(path, blob) and offset >= 64 << 10 for path, offset in read.items()), read
+
+
+async def test_pieces_come_in_order_while_there_is_nobody_to_trade_with(tmp_path: Path, seeds: Peer) -> None:
+    (tmp_path / "s").mkdir()
+    path = tmp_path / "s" / "large"
+    path.write_bytes(os.urandom(16 << 20))
+    with tracker() as announces:
+        announces.introduce(seeds.address)
+        torrent = make_torrent(path, piece_size=65536, trackers=[announces.url])
+        seeds.seed(torrent, path.parent, limit=2_000_000)
+        async with torrents(tmp_path / "state") as here:
+            item = await here.add(torrent.data)
+            await here.here(item, 3 << 20)
+            files = here.manager._roster.jobs[item.id].files
+            assert files is not None
+            have = bytes(files.layout.have)
+            assert have.find(0) >= 3 * sum(have) // 4  # but for what is on its way
+            with peer() as other:
+                await trio.to_thread.run_sync(
+                    lambda: other.leech(torrent, tmp_path / "other", from_=[here.address, seeds.address])
+                )
+                handle = here.manager._session._handles[item.id]
+                with trio.fail_after(30):
+                    while (await trio.to_thread.run_sync(handle.flags)) & lt.torrent_flags.sequential_download:
+                        await trio.sleep(0.01)
