@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import resource
 import sys
 from collections.abc import Callable, Sequence
 
@@ -20,6 +21,8 @@ from tagfs.config.paths import LOG_NAME
 from tagfs.daemon import logs, mountpoint, state
 from tagfs.daemon.errors import StartError
 from tagfs.daemon.readiness import Teller
+
+DESCRIPTORS = 1 << 16
 
 log = logging.getLogger("tagfs.daemon")
 
@@ -54,6 +57,7 @@ def _start(options: argparse.Namespace, ready: Callable[[], None]) -> None:
     loaded, chosen = _settings(options)
     where = loaded.config.paths.state
     os.umask(0o077)
+    _take_descriptors()
     state.prepare(where)
     held = state.lock(where)
     try:
@@ -66,6 +70,15 @@ def _start(options: argparse.Namespace, ready: Callable[[], None]) -> None:
         state.remove_info(where)
     finally:
         os.close(held)
+
+
+def _take_descriptors() -> None:
+    """As many as we are allowed, within reason: each torrent in the session holds one, each open file of the mount
+    another, and where there are none left no command is answered. The usual 1,024 is a limit for users of select(2)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _settings(options: argparse.Namespace) -> tuple[Loaded, MountOptions]:

@@ -1,6 +1,7 @@
 """The daemon as a process, started and ended in every way that there is."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -34,6 +35,18 @@ def test_mount_returns_when_the_mount_answers_and_umount_when_all_is_gone(home: 
     assert not home.mounted()
     wait_gone(pid, 0)
     assert home.tagfs("ls").returncode == 3
+
+
+@pytest.mark.mount
+def test_it_takes_the_descriptors_that_it_may_have(home: Home) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        pid = home.mount()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    mine, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    assert mine == (1 << 16 if hard == resource.RLIM_INFINITY else min(hard, 1 << 16))
 
 
 @pytest.mark.mount
