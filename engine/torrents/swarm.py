@@ -57,7 +57,9 @@ class Swarm:
         self.came: Callable[[int, list[int]], None] = _ignore
         self.reset: Callable[[], None] = lambda: None
         self._failure: EngineError | None = None
+        self._asked = False  # the session will add it, or say why it cannot
         self._added = False
+        self._leaving = False
         self._gone = False
         self._info: bytes | None = None
         self._checks = 0
@@ -78,7 +80,7 @@ class Swarm:
 
     @property
     def is_here(self) -> bool:
-        return self._added and not self._gone
+        return self._added and not self._leaving
 
     def hear(self, event: Event) -> None:
         """Instant."""
@@ -127,6 +129,7 @@ class Swarm:
     async def begin(self, start: Start) -> None:
         """Until it is in the session. SwarmFailed, BadRequest."""
         await self.session.add(self.item, start)
+        self._asked = True
         await self._until(lambda: self._added)
 
     async def checked(self) -> None:
@@ -149,6 +152,7 @@ class Swarm:
                 return
             wanted = bytes(layout.have)
             target = self._flushes + FLUSHES
+            self._require()
             self.session.flush(self.item)
             await self._until(lambda: self._flushes >= target)
             self.safe = bytearray(map(min, wanted, layout.have))
@@ -157,6 +161,7 @@ class Swarm:
         """libtorrent's notes for the next start."""
         async with self._saving:
             self._saves.clear()
+            self._require()
             self.session.save(self.item)
             await self._until(lambda: bool(self._saves))
             return self._saves[-1]
@@ -168,10 +173,21 @@ class Swarm:
 
     async def end(self) -> None:
         """Until it is out of the session, and nothing writes to its files any more."""
-        if self._added and not self._gone:
-            self.session.remove(self.item)
-            self._failure = None
-            await self._until(lambda: self._gone)
+        if not self._asked or self._gone:
+            return
+        if not self._added:  # told to stop in the moment that it was added
+            try:
+                await self._until(lambda: self._added)
+            except SwarmFailed:
+                return  # it never got in
+        self._leaving = True
+        self.session.remove(self.item)
+        self._failure = None
+        await self._until(lambda: self._gone)
+
+    def _require(self) -> None:
+        if not self.is_here:
+            raise SwarmFailed("The torrent left the session.")
 
     def raise_failure(self) -> None:
         if self._failure is not None:

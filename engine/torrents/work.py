@@ -105,10 +105,10 @@ class Work:
             return await self._until_damaged(files, swarm, keeper)
         finally:
             await keeper.last_checkpoint()
-            job.swarm = None
             with trio.move_on_after(self._works.config.stop_deadline) as scope:
                 scope.shield = True
                 await swarm.end()
+            job.swarm = None  # until here it hears from the session
 
     async def _until_damaged(self, files: Files, swarm: Swarm, keeper: Keeper) -> bool:
         """True at the goal, False when a file turned out not to hold what it should."""

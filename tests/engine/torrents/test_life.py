@@ -372,3 +372,26 @@ async def test_a_damaged_blob_is_not_written_to_but_replaced(
             assert blob.samefile(tmp_path / "state/torrents" / folder / "0")
         assert damaged.read() == bytes(20_000) + data[20_000:]
     assert seeds.uploaded(torrent) < 2 * len(data)
+
+
+@pytest.mark.parametrize("link", [False, True])
+async def test_paused_at_any_moment_it_leaves_the_session_and_goes_on_later(
+    tmp_path: Path, seeds: Peer, film: Path, caplog: pytest.LogCaptureFixture, link: bool
+) -> None:
+    torrent = make_torrent(film, piece_size=16384)
+    seeds.seed(torrent, film.parent)
+    async with torrents(tmp_path / "state") as here:
+        magnet = torrent.magnet(peers=[seeds.address])
+        item = await here.add(magnet if link else torrent.data, paused=True)
+        for moments in range(60):
+            await here.manager.resume(item.id)
+            for _ in range(moments):
+                await trio.sleep(0.0002)
+            await here.manager.pause(item.id)
+            assert not here.manager._works.session.has(item.id)
+            if here.item(item).state is not State.PAUSED:
+                break
+        assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+        await here.add(magnet)  # which brings the peer
+        await here.manager.resume(item.id)
+        await here.until(item, State.SEEDING)
