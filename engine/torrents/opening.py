@@ -146,7 +146,24 @@ async def _believed(
     for index in files.done:
         span = layout.pieces(files.file(index))
         have[span.start : span.stop] = b"\1" * len(span)
-    return have, {piece for piece in loose if not have[piece]}, resume.notes
+    return have, await _readable(works, folder, files, {piece for piece in loose if not have[piece]}), resume.notes
+
+
+async def _readable(works: Works, folder: str, files: Files, pieces: set[int]) -> set[int]:
+    """Those of `pieces` that lie within the files as they are: libtorrent gives a torrent up that it cannot read, and
+    what was still in its memory at a kill was never written."""
+    layout, size = files.layout, files.meta.piece_size
+    holders = {piece: [files.file(index) for index in layout.files_of(piece)] for piece in pieces}
+    positions = {file.position for held in holders.values() for file in held}
+    lengths = await works.disk.run(sizes, folder, positions)
+    return {
+        piece
+        for piece, held in holders.items()
+        if all(
+            lengths.get(file.position, 0) >= min(piece * size + layout.piece_bytes(piece) - file.offset, file.size)
+            for file in held
+        )
+    }
 
 
 def with_swarm(start: Start, job: Job, row: Torrent, meta: Metainfo | None) -> Start:

@@ -199,3 +199,19 @@ async def test_how_much_is_here_is_known_while_it_rests(
                 await trio.sleep(0.001)
         assert (now.done, now.total) == (before.done, before.total)
         assert here.item(item).state is State.PAUSED
+
+
+async def test_pieces_whose_file_was_never_written_are_fetched(
+    tmp_path: Path, seeds: Peer, torrent: Torrent, content: Path
+) -> None:
+    """As a kill leaves it that comes before libtorrent has made the file."""
+    async with torrents(tmp_path / "state") as here:
+        item = await here.add(torrent.data)
+        await here.in_session(item)
+        (folder,) = here.folders
+    live = tmp_path / "state/torrents" / folder / "live"
+    live.write_bytes(b"".join(piece.to_bytes(4, "little") for piece in range(SIZE // PIECE + 1)))
+    (tmp_path / "state/torrents" / folder / "0").write_bytes(bytes(PIECE // 2))
+    seeds.seed(torrent, tmp_path / "s")
+    async with torrents(tmp_path / "state") as here:
+        assert await finished(here) == content.read_bytes()
