@@ -127,6 +127,7 @@ async def test_a_file_can_be_skipped_while_it_arrives(tmp_path: Path, seeds: Pee
         await here.catalogue.trash(tree["film.mkv"].id)
         await here.manager.skip(tree["extra/cover.jpg"].id)
         seeds.seed(torrent, film.parent)
+        await here.in_session(item)
         await here.add(torrent.magnet(peers=[seeds.address]))
         done = await here.until(item, State.SEEDING)
         assert names(await here.tree(done)) == {
