@@ -55,7 +55,7 @@ def _resolve(argument: str, info: DaemonInfo | None) -> str:
 
 def folder_at(argument: str, info: DaemonInfo | None) -> str | None:
     """The reference of a folder item whose path in this mount, or id, `argument` is; None for anything else, as for a
-    word without a slash: it is a query, whatever the working directory holds."""
+    word without a slash: it is a query, whatever the working directory holds. UsageError for a file there."""
     if found := _ID.fullmatch(argument):
         return f"id:{found[1]}"
     if "/" not in argument:
@@ -64,8 +64,11 @@ def folder_at(argument: str, info: DaemonInfo | None) -> str | None:
         status = os.lstat(os.path.expanduser(argument))
     except (OSError, ValueError):
         return None
-    if not stat.S_ISDIR(status.st_mode) or not FIRST_ITEM <= status.st_ino <= LAST_ITEM:
+    if not FIRST_ITEM <= status.st_ino <= LAST_ITEM:
         return None
     mount = tagfs_mount_of(status.st_dev)
-    ours = mount is not None and (info is None or mount.mountpoint == info.mountpoint)
-    return f"id:{status.st_ino}" if ours else None
+    if mount is None or (info is not None and mount.mountpoint != info.mountpoint):
+        return None
+    if not stat.S_ISDIR(status.st_mode):
+        raise UsageError(f"{escape(argument)} is a file: only a folder, or what matches a query, can be listed.")
+    return f"id:{status.st_ino}"

@@ -229,6 +229,7 @@ def test_the_command_line_knows_folders(filled: Mount, tmp_path: Path) -> None:
         "E",
         "f",
     ]
+    assert "files/f is a file: only a folder" in filled.sh(f"{ls} files/f 2>&1 || true")
     filled.sh("mkdir tags/E")
     assert filled.sh(f"cd files && {ls} E") == ""  # a query, as anywhere else
     filled.tagfs("tag", str(filled / "tags/a/D/scans/front.png"), "D/scans/big", "-t", "c")
