@@ -19,6 +19,7 @@ from engine.sources.torrent.events import (
     Failed,
     Flushed,
     Gone,
+    Lost,
     NoRoom,
     PieceDone,
     Saved,
@@ -37,6 +38,10 @@ PATIENCE = 60.0  # seconds for what the session does at once when all is well
 
 class SwarmFailed(EngineError):
     """The torrent stopped; `str()` is a sentence."""
+
+
+class FileLost(EngineError):
+    """A file of the torrent cannot be read or written."""
 
 
 class NoRoomLeft(EngineError):
@@ -102,8 +107,10 @@ class Swarm:
                 self._flushes += 1
             case Saved(data):
                 self._saves.append(data)
+            case Lost(why):
+                self._failure = FileLost(why)
             case Failed(why):
-                self._failure = SwarmFailed(why)
+                self._failure = self._failure or SwarmFailed(why)  # which follows the loss of a file
             case NoRoom():
                 self._failure = NoRoomLeft(NO_ROOM)
             case Warned(why):

@@ -21,7 +21,7 @@ from engine.torrents.folders import copy_private
 from engine.torrents.job import Files, Job
 from engine.torrents.keeping import Keeper
 from engine.torrents.opening import Opened, open_torrent
-from engine.torrents.swarm import NO_ROOM, NoRoomLeft, Swarm, SwarmFailed
+from engine.torrents.swarm import NO_ROOM, FileLost, NoRoomLeft, Swarm, SwarmFailed
 from engine.torrents.works import Works
 from engine.transfer.bell import Bell
 from engine.types import State, Torrent
@@ -119,7 +119,7 @@ class Work:
                 nursery.start_soon(keeper.run)
                 await self._until_over(files, swarm)
                 nursery.cancel_scope.cancel()
-        except* DamagedFile as group:
+        except* (DamagedFile, FileLost) as group:
             is_damaged = True
             _log.info("item %d: %s: everything is hashed again", self._job.item, first_of(group))
         return not is_damaged

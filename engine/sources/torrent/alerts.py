@@ -9,7 +9,7 @@ from typing import Final
 
 import libtorrent as lt
 
-from engine.sources.torrent.events import Event, Failed, Flushed, Gone, NoRoom, PieceDone, Saved, Status, Warned
+from engine.sources.torrent.events import Event, Failed, Flushed, Gone, Lost, NoRoom, PieceDone, Saved, Status, Warned
 
 SAID: Final = 200  # characters of what a tracker says that are shown
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -29,7 +29,7 @@ def translate(alert: lt.alert) -> Event | None:
         case lt.file_error_alert():
             if alert.error.value() in _FULL:
                 return NoRoom()
-            return Failed(f"The disk failed: {alert.error.message()}.")
+            return Lost(f"The disk failed: {alert.error.message()}.")
         case lt.torrent_error_alert():
             return Failed(f"The torrent stopped: {alert.error.message()}.")
         case lt.tracker_error_alert():

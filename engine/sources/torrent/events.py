@@ -68,6 +68,13 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """A file cannot be read or written. The torrent stopped. `why` is a sentence."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NoRoom:
     """The disk is full."""
 
@@ -79,4 +86,4 @@ class Warned:
     why: str
 
 
-Event = Added | Gone | Described | Checked | PieceDone | Flushed | Saved | Status | Failed | NoRoom | Warned
+Event = Added | Gone | Described | Checked | PieceDone | Flushed | Saved | Status | Failed | Lost | NoRoom | Warned

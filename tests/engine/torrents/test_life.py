@@ -396,3 +396,22 @@ async def test_paused_at_any_moment_it_leaves_the_session_and_goes_on_later(
         await here.add(magnet)  # which brings the peer
         await here.manager.resume(item.id)
         await here.until(item, State.SEEDING)
+
+
+async def test_a_file_that_is_removed_under_a_seed_comes_back(
+    tmp_path: Path, seeds: Peer, announces, film: Path
+) -> None:
+    torrent = make_torrent(film / "film.mkv", piece_size=16384, trackers=[announces.url])
+    seeds.seed(torrent, film)
+    async with torrents(tmp_path / "state") as here:
+        item = await here.add(torrent.data)
+        await here.until(item, State.SEEDING)
+        seeds.remove(torrent)
+        (folder,) = here.folders
+        (tmp_path / "state/torrents" / folder / "0").unlink()
+        await here.manager._roster.jobs[item.id].swarm.flush(anyway=True)  # closes what libtorrent has open
+        with peer(host="127.0.0.2") as fresh:
+            announces.introduce(here.address)
+            fresh.leech(torrent, tmp_path / "fresh", from_=[here.address])
+            await trio.to_thread.run_sync(fresh.wait_complete, torrent)
+        assert (tmp_path / "fresh/film.mkv").read_bytes() == (film / "film.mkv").read_bytes()
