@@ -213,7 +213,10 @@ class TorrentReader:
             hurried[piece] -= 1
             if not hurried[piece]:
                 del hurried[piece]
-        swarm.session.no_hurry(swarm.item, [p for p in left if p not in hurried and not files.layout.have[p]])
+        forsaken = [p for p in left if p not in hurried and not files.layout.have[p]]
+        swarm.session.no_hurry(swarm.item, forsaken)
+        if forsaken and self._job.on_demand:
+            swarm.session.want_pieces(swarm.item, dict.fromkeys(forsaken, 0))
         fresh = wanted.keys() - self._asked
         if fresh and self._job.on_demand:
             swarm.session.want_pieces(swarm.item, dict.fromkeys(fresh, URGENT))

@@ -67,7 +67,8 @@ def build(start: Start, config: TorrentConfig) -> lt.add_torrent_params:
     params.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed | lt.torrent_flags.stop_when_ready)
     params.flags |= lt.torrent_flags.override_trackers | lt.torrent_flags.override_web_seeds
     params.flags |= lt.torrent_flags.update_subscribe
-    params.flags |= lt.torrent_flags.sequential_download  # until there is somebody to trade with: `TorrentSession`
+    if not start.on_demand:
+        params.flags |= lt.torrent_flags.sequential_download  # until there is somebody to trade with: `TorrentSession`
     if start.on_demand and start.data is not None:
         params.flags |= lt.torrent_flags.paused  # until somebody wants a piece: see `TorrentSession.wake`
     if start.hold:
