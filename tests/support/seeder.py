@@ -23,6 +23,9 @@ TICK_MS = 250  # of waiting for an alert, after which progress is looked at agai
 class Session:
     def __init__(self, settings: dict[str, Any]) -> None:
         self._session = lt.session(settings)
+        everybody = lt.ip_filter()
+        everybody.add_rule("0.0.0.0", "255.255.255.255", 1 << lt.session.global_peer_class_id)
+        self._session.set_peer_class_filter(everybody)  # or limits would not hold for peers on loopback
         self._handles: dict[str, lt.torrent_handle] = {}
         self._params: dict[str, lt.add_torrent_params] = {}
 
