@@ -44,7 +44,7 @@ def look(file: Path, size: int, started: float, *, mib: int, offsets: int, patie
         if time.perf_counter() > deadline:
             found.stuck = "no such file in time"
             return found
-        time.sleep(0.002)
+        time.sleep(0.002)  # another process has no event to wait for
     found.start = time.perf_counter() - started
     chance = random.Random(seed)  # the same places for everybody, none of them near the ones that are read in order
     places = [chance.randrange(size // 3, size - MIB) // MIB * MIB + chance.randrange(MIB // 2) for _ in range(offsets)]

@@ -68,7 +68,7 @@ class Tagfs:
             if time.perf_counter() > deadline:
                 progress = os.getxattr(file, "user.tagfs.progress").decode()
                 raise TookTooLong(f"not done after {patience:.0f} s: {state.decode()}, {progress}")
-            time.sleep(0.01)
+            time.sleep(0.01)  # another process has no event to wait for
 
     def forget(self) -> None:
         """All items and their blobs."""

@@ -11,11 +11,9 @@ from urllib.parse import urlsplit
 
 import libtorrent as lt
 
-from engine.errors import BadRequest
 from engine.sources.addresses import is_public
 from engine.sources.torrent.config import TorrentConfig
 from engine.sources.torrent.metadata import load
-from engine.sources.urls import hidden
 
 WANTED: Final = 4  # libtorrent's middle priority
 BLOCK: Final = 16384
@@ -147,10 +145,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return "%" not in host
-
-
-def check_urls(urls: Iterable[str]) -> None:
-    """BadRequest for what is no URL of a tracker or web seed."""
-    for url in urls:
-        if not urlsplit(url).hostname:
-            raise BadRequest(f"{hidden(url)!r} is no URL of a tracker or web seed.")
