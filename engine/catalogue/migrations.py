@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 Step = Callable[[SqliteDatabase], None]
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 # SQL and not models: a step stays what it was when the models go on to change.
 TORRENT: Final = (
@@ -51,6 +51,39 @@ FOLDERS_AND_TORRENTS: Final = (
     TORRENT_FILE,
     'CREATE UNIQUE INDEX "torrent_file_item" ON "torrent_file" ("item")',
 )
+RELATION: Final = (
+    'CREATE TABLE "relation" ("tag" INTEGER NOT NULL,'
+    " \"kind\" TEXT NOT NULL CHECK (kind IN ('implies', 'same-as', 'excludes', 'requires')),"
+    ' "other" INTEGER NOT NULL, PRIMARY KEY ("tag", "kind", "other"),'
+    ' FOREIGN KEY ("tag") REFERENCES "tag" ("id") ON DELETE CASCADE,'
+    ' FOREIGN KEY ("other") REFERENCES "tag" ("id") ON DELETE CASCADE, CHECK (tag <> other)) STRICT, WITHOUT ROWID'
+)
+SAVED_QUERY: Final = (
+    'CREATE TABLE "saved_query" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,'
+    ' "name" BLOB NOT NULL CHECK (length(name) BETWEEN 1 AND 255), "text" TEXT NOT NULL,'
+    ' "added_ns" INTEGER NOT NULL) STRICT'
+)
+JOURNAL: Final = (
+    'CREATE TABLE "journal" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "call" INTEGER NOT NULL,'
+    ' "at_ns" INTEGER NOT NULL, "cause" TEXT NOT NULL, "undoes" INTEGER, "item" INTEGER, "items" BLOB,'
+    ' "what" TEXT NOT NULL) STRICT'
+)
+SUGGESTION: Final = (
+    'CREATE TABLE "suggestion" ("item" INTEGER NOT NULL, "tag" TEXT NOT NULL, "origin" TEXT NOT NULL,'
+    " \"state\" TEXT NOT NULL CHECK (state IN ('open', 'accepted', 'refused')),"
+    ' PRIMARY KEY ("item", "tag"),'
+    ' FOREIGN KEY ("item") REFERENCES "item" ("id") ON DELETE CASCADE) STRICT, WITHOUT ROWID'
+)
+RELATIONS_AND_HISTORY: Final = (
+    'ALTER TABLE "blob" ADD COLUMN "mime" TEXT',
+    RELATION,
+    'CREATE INDEX "relation_other" ON "relation" ("other")',
+    SAVED_QUERY,
+    'CREATE UNIQUE INDEX "saved_query_name" ON "saved_query" ("name")',
+    JOURNAL,
+    'CREATE INDEX "journal_item" ON "journal" ("item", "id") WHERE item IS NOT NULL',
+    SUGGESTION,
+)
 
 
 def _statements(*statements: str) -> Step:
@@ -61,7 +94,10 @@ def _statements(*statements: str) -> Step:
     return step
 
 
-STEPS: Final[Mapping[int, Step]] = {1: _statements(*FOLDERS_AND_TORRENTS)}
+STEPS: Final[Mapping[int, Step]] = {
+    1: _statements(*FOLDERS_AND_TORRENTS),
+    2: _statements(*RELATIONS_AND_HISTORY),
+}
 
 # Marks the file as ours to file(1) and to ourselves: "tgfs".
 APPLICATION_ID: Final = 0x74676673

@@ -1,10 +1,11 @@
 """The tables of the catalogue: what each column means, its sentinels and its invariants. Imports peewee; any thread.
 
-    blob ◀── item ◀──┬── tagging ──▶ tag
+    blob ◀── item ◀──┬── tagging ──▶ tag ◀── relation
       ▲      ▲  │     ├── xattr
       │      └──┘     ├── source
       └── digest      ├── download
-                      └── torrent ◀── torrent_file ──▶ item
+                      ├── suggestion
+                      └── torrent ◀── torrent_file ──▶ item        journal, saved_query: point to nothing
 
 The models are not bound to a database: a query is built here or in `scans` and executed on the connection of the
 thread that runs it. They are the newest schema; `migrations` brings older files up to it. The tables are STRICT, so a
@@ -41,6 +42,9 @@ class Blob(Table):
     id = AutoField(constraints=[SQL("AUTOINCREMENT")])
     sha256 = TextField(unique=True, constraints=[Check("length(sha256) = 64")])  # lower-case hex, the file's name
     size = BigIntegerField(constraints=[Check("size >= 0")], index=True)  # bytes; content of a known size is looked for
+    mime = TextField(
+        null=True
+    )  # the media type by its first bytes; empty: looked at and not known; NULL: not looked at
 
 
 class Digest(Table):
@@ -198,4 +202,66 @@ class TorrentFile(Table):
         without_rowid = True
 
 
-MODELS: tuple[type[Table], ...] = (Blob, Digest, Item, Tag, Tagging, Xattr, Source, Download, Torrent, TorrentFile)
+class Relation(Table):
+    """What one tag says about another: `tag` implies (same-as, excludes, requires) `other`. As stated, never closed."""
+
+    tag = ForeignKeyField(Tag, column_name="tag", on_delete="CASCADE", index=False)
+    kind = TextField(constraints=[Check("kind IN ('implies', 'same-as', 'excludes', 'requires')")])
+    other = ForeignKeyField(Tag, column_name="other", on_delete="CASCADE", index=True)
+
+    class Meta:
+        table_name = "relation"
+        primary_key = CompositeKey("tag", "kind", "other")
+        without_rowid = True
+        constraints = (Check("tag <> other"),)
+
+
+class SavedQuery(Table):
+    """A query with a name, which is a directory below /queries."""
+
+    id = AutoField(constraints=[SQL("AUTOINCREMENT")])
+    name = BlobField(unique=True, constraints=[Check("length(name) BETWEEN 1 AND 255")])  # os.fsencode
+    text = TextField()  # the expression, as query.render spells it
+    added_ns = BigIntegerField()
+
+    class Meta:
+        table_name = "saved_query"
+
+
+class Journal(Table):
+    """What was done: one row for the items that one transaction changed alike. Points to nothing and outlives all."""
+
+    id = AutoField(constraints=[SQL("AUTOINCREMENT")])  # ascending in the order of commits
+    call = BigIntegerField()  # the id of the first row of the transaction; the rows of one follow each other
+    at_ns = BigIntegerField()
+    cause = TextField()  # who did it: mount, command, download, rule, undo
+    undoes = BigIntegerField(null=True)  # the call that this one took back
+    item = BigIntegerField(null=True)  # the one item; NULL for several, and for what concerns no item
+    items = BlobField(null=True)  # several items, as a serialized roaring bitmap
+    what = TextField()  # JSON object, see docs/on-disk-format.md
+
+    class Meta:
+        table_name = "journal"
+
+
+Journal.add_index(Journal.index(Journal.item, Journal.id, name="journal_item", where=SQL("item IS NOT NULL")))
+
+
+class Suggestion(Table):
+    """A tag that something proposes for an item. It is none of its tags until somebody accepts it."""
+
+    item = ForeignKeyField(Item, column_name="item", on_delete="CASCADE", index=False)
+    tag = TextField()  # NFC, as query.names.check_own_tag gives it; there need not be such a tag
+    origin = TextField()  # what proposes it: name, content, ...
+    state = TextField(constraints=[Check("state IN ('open', 'accepted', 'refused')")])
+
+    class Meta:
+        table_name = "suggestion"
+        primary_key = CompositeKey("item", "tag")
+        without_rowid = True
+
+
+MODELS: tuple[type[Table], ...] = (
+    Blob, Digest, Item, Tag, Tagging, Xattr, Source, Download, Torrent, TorrentFile, Relation, SavedQuery, Journal,
+    Suggestion,
+)  # fmt: skip

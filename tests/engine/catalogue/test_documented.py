@@ -14,7 +14,10 @@ from engine.catalogue.database import prepare
 from engine.types import SourceKind, State
 
 TEXT = (Path(__file__).parents[3] / "docs" / "on-disk-format.md").read_text()
-TABLES = ("blob", "digest", "item", "tag", "tagging", "xattr", "source", "download", "torrent", "torrent_file")
+TABLES = (
+    "blob", "digest", "item", "tag", "tagging", "xattr", "source", "download", "torrent", "torrent_file", "relation",
+    "saved_query", "journal", "suggestion",
+)  # fmt: skip
 
 
 @pytest.fixture

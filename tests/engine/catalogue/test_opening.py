@@ -99,7 +99,7 @@ def add_column(database: SqliteDatabase) -> None:
 
 
 def add_table(database: SqliteDatabase) -> None:
-    raw(database).execute("CREATE TABLE relation (tag INTEGER) STRICT")
+    raw(database).execute("CREATE TABLE further (tag INTEGER) STRICT")
 
 
 def fail(database: SqliteDatabase) -> None:
@@ -118,7 +118,7 @@ def test_migrations_climb_step_by_step(tmp_path: Path) -> None:
     finally:
         database.close()
     assert pragma(path, "user_version") == now + 2
-    assert "CREATE TABLE relation (tag INTEGER) STRICT" in schema(path)
+    assert "CREATE TABLE further (tag INTEGER) STRICT" in schema(path)
 
 
 def test_a_migration_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
