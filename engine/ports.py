@@ -494,15 +494,17 @@ class Content:
 
 
 class Blobs(Protocol):
-    """Content by SHA-256. Files in the store never change."""
+    """Content by SHA-256, wherever it is kept. Content in the store never changes.
 
-    def path(self, sha256: str) -> str: ...
+    What is in the making lies in staging, a local folder whatever the store is: it is written in pieces, read while it
+    grows, and must survive a restart."""
+
     def open(self, sha256: str) -> int:
-        """A read-only file descriptor, which the caller closes."""
+        """A read-only file descriptor, which the caller closes. SourceFailed when the content is gone."""
 
     def exists(self, sha256: str) -> bool: ...
     def size(self, sha256: str) -> int | None:
-        """Bytes of the blob's file; None where there is none."""
+        """Bytes of the blob; None where there is none."""
 
     def create_staging(self, name: str | None = None) -> tuple[str, int]:
         """(name, fd) of a new empty file below staging, or of the existing one of that `name`; mode 0600."""
@@ -512,11 +514,28 @@ class Blobs(Protocol):
         """A hint: bytes `[0, upto)` will not change any more, `ingest` may be spared hashing them."""
 
     async def ingest(self, staging: str, digests: Mapping[str, str]) -> Ingested:
-        """The one door in: hash, compare with `digests` (DigestMismatch), fsync, rename, fsync the folder.
+        """The one door in: hash, compare with `digests` (DigestMismatch), make durable under its name.
 
         Afterwards the caller commits the row that names the blob. Content that is there already is not stored twice.
         The staging name is gone on success and untouched on failure."""
 
+    async def put_many(self, contents: Sequence[Content]) -> list[StoreFull | OSError | None]:
+        """The same door for small contents in memory, which are made durable together. Returns what went wrong with
+        each; None: it is in the store, whole and durable."""
+
+    def discard_staging(self, name: str) -> None:
+        """Nothing to do where it is gone already."""
+
+    def hold(self, sha256: str) -> None:
+        """Somebody has it open: gc leaves it. Paired with `release`."""
+
+    def release(self, sha256: str) -> None: ...
+
+
+class LocalBlobs(Blobs, Protocol):
+    """Content in files of a local file system, which programs that read and write files by path can share: torrents."""
+
+    def path(self, sha256: str) -> str: ...
     def begin_pass(self, path: str, witness: Witness | None = None) -> Pass:
         """For `adopt`. Instant: the file is opened when it is read."""
 
@@ -532,13 +551,3 @@ class Blobs(Protocol):
 
     async def lend(self, sha256: str, path: str) -> None:
         """The blob under a second name, read-only, for who reads files by path; `path` is replaced."""
-
-    async def put_many(self, contents: Sequence[Content]) -> list[StoreFull | OSError | None]:
-        """The same door for small contents in memory, which are made durable together: one sync of a folder serves
-        all that came into it. Returns what went wrong with each; None: it is in the store, whole and durable."""
-
-    def discard_staging(self, name: str) -> None: ...
-    def hold(self, sha256: str) -> None:
-        """Somebody has it open: gc leaves it. Paired with `release`."""
-
-    def release(self, sha256: str) -> None: ...

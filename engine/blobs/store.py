@@ -46,7 +46,7 @@ _STAGING_NAME = re.compile(r"[0-9a-z]+(\.[a-z]+)?")
 
 
 class BlobStore:
-    """Implements `ports.Blobs`. `root` and what it needs below are made where missing."""
+    """Implements `ports.LocalBlobs`. `root` and what it needs below are made where missing."""
 
     def __init__(
         self, root: str | os.PathLike[str], *, disk: Disk | None = None, clock: Callable[[], float] = time.monotonic
@@ -191,11 +191,11 @@ class BlobStore:
         return Pass(path, witness)
 
     async def read_ahead(self, begun: ports.Pass, upto: int) -> None:
-        """See `ports.Blobs.read_ahead`. OSError where the disk fails."""
+        """See `ports.LocalBlobs.read_ahead`. OSError where the disk fails."""
         await self.disk.run(begun.advance, upto)
 
     async def adopt(self, begun: ports.Pass, *, heal: bool = False) -> Ingested:
-        """See `ports.Blobs.adopt`. DigestMismatch, StoreFull; OSError where the disk fails."""
+        """See `ports.LocalBlobs.adopt`. DigestMismatch, StoreFull; OSError where the disk fails."""
         await self.disk.run(begun.advance, None)
         if not begun.agrees():
             raise DigestMismatch("The content is not what was promised.")
@@ -206,7 +206,7 @@ class BlobStore:
         return Ingested(sha256, size, {"sha256": sha256})
 
     async def lend(self, sha256: str, path: str) -> None:
-        """See `ports.Blobs.lend`."""
+        """See `ports.LocalBlobs.lend`."""
         await self.disk.run(link_into, self.path(sha256), path, self.staging_path(secrets.token_hex(16)))
 
     def _adopt(self, path: str, sha256: str, size: int, *, heal: bool) -> None:

@@ -20,7 +20,7 @@ from functools import partial
 import trio
 
 from engine.errors import BadRequest
-from engine.ports import AddRequest, Blobs, Catalogue, Progress
+from engine.ports import AddRequest, Catalogue, LocalBlobs, Progress
 from engine.sources.torrent.config import TorrentConfig
 from engine.sources.torrent.events import Event
 from engine.sources.torrent.session import TorrentSession
@@ -43,7 +43,7 @@ class TorrentManager:
     def __init__(
         self,
         catalogue: Catalogue,
-        blobs: Blobs,
+        blobs: LocalBlobs,
         root: str,
         config: TorrentConfig | None = None,
         *,

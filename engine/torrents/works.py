@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.disk import Disk
-from engine.ports import Blobs, Catalogue
+from engine.ports import Catalogue, LocalBlobs
 from engine.sources.torrent.config import TorrentConfig
 from engine.sources.torrent.session import TorrentSession
 from engine.torrents.folders import Folders
@@ -17,7 +17,7 @@ from engine.types import ItemId
 @dataclass(frozen=True)
 class Works:
     catalogue: Catalogue
-    blobs: Blobs
+    blobs: LocalBlobs
     folders: Folders
     session: TorrentSession[ItemId]
     config: TorrentConfig
