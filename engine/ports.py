@@ -15,6 +15,7 @@ from typing import Protocol
 from pyroaring import BitMap
 
 from engine.errors import StoreFull
+from engine.history import Cause, Record
 from engine.types import (
     Blob,
     Change,
@@ -152,6 +153,9 @@ class Progress:
 class Catalogue(Protocol):
     """Items, tags and all that must survive. One implementation today (SQLite)."""
 
+    def by(self, cause: Cause) -> Catalogue:
+        """The same catalogue, which notes in the journal that what is written through it was done by `cause`."""
+
     # -- point reads -------------------------------------------------------------------------------------------
     def item(self, item: ItemId) -> Item | None:
         """Also of trashed items."""
@@ -224,6 +228,11 @@ class Catalogue(Protocol):
 
     async def blobs(self) -> list[Blob]: ...
     async def unreferenced_blobs(self) -> list[Blob]: ...
+    async def log(
+        self, item: ItemId | None = None, *, before: int | None = None, since_ns: int = 0, limit: int = 100
+    ) -> list[Record]:
+        """Rows of the journal, the newest first: all, or those that concern one item. Only ids below `before`."""
+
     async def check(self) -> list[str]:
         """integrity_check, foreign_key_check and own consistency rules: one sentence a fault, empty when sound."""
 
@@ -279,6 +288,9 @@ class Catalogue(Protocol):
 
     async def forget_blob(self, sha256: str) -> bool:
         """Remove the row if no item refers to it (checked in the same transaction); True when it is gone."""
+
+    async def cut_history(self, before_ns: int | None, keep_rows: int) -> bool:
+        """Forget a few rows of the journal that are older, or more than so many; True when there may be more."""
 
     async def create_tag(self, name: str) -> None:
         """NameTaken when it exists."""

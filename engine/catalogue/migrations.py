@@ -64,7 +64,7 @@ SAVED_QUERY: Final = (
     ' "added_ns" INTEGER NOT NULL) STRICT'
 )
 JOURNAL: Final = (
-    'CREATE TABLE "journal" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "call" INTEGER NOT NULL,'
+    'CREATE TABLE "journal" ("id" INTEGER NOT NULL PRIMARY KEY, "call" INTEGER NOT NULL,'
     ' "at_ns" INTEGER NOT NULL, "cause" TEXT NOT NULL, "undoes" INTEGER, "item" INTEGER, "items" BLOB,'
     ' "what" TEXT NOT NULL) STRICT'
 )
@@ -81,7 +81,7 @@ RELATIONS_AND_HISTORY: Final = (
     SAVED_QUERY,
     'CREATE UNIQUE INDEX "saved_query_name" ON "saved_query" ("name")',
     JOURNAL,
-    'CREATE INDEX "journal_item" ON "journal" ("item", "id") WHERE item IS NOT NULL',
+    'CREATE INDEX "journal_undoes" ON "journal" ("undoes") WHERE undoes IS NOT NULL',
     SUGGESTION,
 )
 

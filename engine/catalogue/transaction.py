@@ -1,8 +1,8 @@
-"""One transaction, as the functions that write see it. Imports points; on the writer thread.
+"""One transaction, as the functions that write see it. Imports points, journal; on the writer thread.
 
 A job is a function of a `Transaction`. It reads and writes through the connection and notes what it did to items and
 tags. The facts before and after come from the database itself, within the transaction, so they are exact. From them
-`seal` keeps `tag.items`, the one number that is stored twice.
+`seal` keeps `tag.items`, the one number that is stored twice, and the journal, which no function can forget therefore.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from engine.catalogue import points
+from engine import history
+from engine.catalogue import journal, points
 from engine.errors import NoSuchItem
+from engine.history import Cause, Entry
 from engine.types import Change, Facts, Item, ItemId, TagChange
 
 ADJUST_COUNT = "UPDATE tag SET items = items + ? WHERE name = ?"
@@ -22,12 +24,16 @@ ADJUST_COUNT = "UPDATE tag SET items = items + ? WHERE name = ?"
 
 @dataclass(slots=True)
 class Transaction:
-    """`clock` gives nanoseconds since the epoch."""
+    """`clock` gives nanoseconds since the epoch. `entries` are rows of the journal that do not follow from `changes`
+    and `tags`: a change to very many items is one `Entry` with their bitmap, and not in `changes`."""
 
     connection: sqlite3.Connection
     clock: Callable[[], int]
+    cause: Cause = Cause.MOUNT
+    undoes: int | None = None  # the call that this transaction takes back
     changes: list[Change] = field(default_factory=list)
     tags: list[TagChange] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
 
     def item(self, number: int) -> Item:
         """NoSuchItem if there is none, live or trashed."""
@@ -56,7 +62,11 @@ class Transaction:
         self.changes.append(Change(ItemId(number), before, None))
 
     def seal(self) -> None:
-        """The last statement of each job: bring the counts of the tags up to date."""
+        """The last statements of each job: bring the counts of the tags up to date, and write the journal."""
+        if entries := history.entries(self.changes, self.tags) + self.entries:
+            journal.write(
+                self.connection, entries, at_ns=self.clock(), cause=self.cause, undoes=self.undoes
+            )  # fmt: skip
         counts: Counter[str] = Counter()
         for change in self.changes:
             for facts, step in ((change.before, -1), (change.after, 1)):

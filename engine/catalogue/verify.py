@@ -52,6 +52,13 @@ WRONG_PAIR: Final = (
     " OR (key IS NOT NULL AND (value IS NULL OR instr(key, ':') > 0 OR name <> key || ':' || value))"
 )
 WRONG_HASH: Final = "SELECT sha256 FROM blob WHERE length(sha256) <> 64 OR sha256 GLOB '*[^0-9a-f]*'"
+WRONG_CAUSES: Final = (
+    "SELECT id FROM journal WHERE cause NOT IN ('mount', 'command', 'download', 'rule', 'upkeep', 'undo')"
+)
+WRONG_CALL: Final = (
+    "SELECT id, call FROM journal WHERE call > id OR undoes >= call"
+    " OR (item IS NOT NULL AND items IS NOT NULL) OR NOT json_valid(what)"
+)
 
 # (query, its parameters, the sentence with a place for each column)
 RULES: Final[tuple[tuple[str, tuple[int, ...], str], ...]] = (
@@ -63,6 +70,8 @@ RULES: Final[tuple[tuple[str, tuple[int, ...], str], ...]] = (
     (NO_FOLDER, (), "item {} is in item {}, which is no folder"),
     (WRONG_COUNT, (), "tag {!r} counts {} live items and has {}"),
     (WRONG_PAIR, (), "tag {!r} is not the pair of its key and value"),
+    (WRONG_CAUSES, (), "row {} of the history does not say who did it"),
+    (WRONG_CALL, (), "row {} of the history, of change {}, contradicts itself"),
     (WRONG_HASH, (), "blob {!r} is not named by the lower-case hex of a SHA-256"),
 )
 

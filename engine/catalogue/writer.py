@@ -26,6 +26,7 @@ from peewee import DatabaseError
 from engine.catalogue.database import open_writer, raw, translate
 from engine.catalogue.transaction import Transaction
 from engine.errors import BadRequest, CatalogueFailed, EngineError
+from engine.history import Cause
 from engine.types import Change, TagChange
 from query.errors import show
 
@@ -40,6 +41,7 @@ class Job:
     function: Callable[[Transaction], Any]
     # Called with the result on the trio thread, when observers have heard of all earlier jobs and of no later one.
     arrived: Callable[[Any], None] | None = None
+    cause: Cause = Cause.MOUNT  # who asked for it, for the journal
     result: Any = None
     error: BaseException | None = None
     changes: Sequence[Change] = ()
@@ -111,7 +113,7 @@ class Writer:
 
 def _perform(connection: sqlite3.Connection, job: Job, clock: Callable[[], int]) -> None:
     """Run one job inside the group. Raises only what concerns the whole group."""
-    transaction = Transaction(connection, clock)
+    transaction = Transaction(connection, clock, job.cause)
     connection.execute("SAVEPOINT job")
     try:
         job.result = job.function(transaction)

@@ -1,0 +1,156 @@
+"""What the journal says: who did it, and what was changed. Plain values, pure; imports types. Any thread.
+
+A row is about items that one transaction changed alike. Its `what` is a JSON object with some of these keys:
+
+    add remove    lists of tags
+    name          [old, new]
+    parent        [old, new]: the folder item that holds it, null for none
+    trashed       [was in the trash by itself, is]
+    content       [old SHA-256, new]; the first content of an item is no change of it
+    made          the name, or true for several; with `add` its tags, with `trashed` true where it is made in the trash
+    ended         the name, or true for several: it is gone for good
+    dropped       the same of what never had content
+
+and one about a tag has `tag`: ["created", name], ["removed", name] or ["renamed", old, new].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pyroaring import BitMap
+
+from engine.types import Change, Facts, ItemId, TagChange, TagEvent
+
+What = dict[str, Any]
+
+
+class Cause(StrEnum):
+    """Who did it."""
+
+    MOUNT = "mount"
+    COMMAND = "command"
+    DOWNLOAD = "download"  # a transfer or a watched folder, by itself
+    RULE = "rule"  # of the config file
+    UPKEEP = "upkeep"  # of the trash, by age and size
+    UNDO = "undo"
+
+    @property
+    def decided(self) -> bool:
+        """Whether a person did it: `tagfs undo` looks for the last of these."""
+        return self is Cause.MOUNT or self is Cause.COMMAND
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of the journal."""
+
+    id: int
+    call: int  # the id of the first row of its transaction
+    at_ns: int
+    cause: Cause
+    undoes: int | None  # the call that this one took back
+    items: BitMap  # empty for what concerns none
+    what: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row to be. `item` for a single one, `items` for several, neither for what concerns none."""
+
+    what: What
+    item: int | None = None
+    items: BitMap | None = None
+
+
+# Up to here what a transaction made or ended has a row each, with the name; beyond, one for all of it.
+NAMED_LIMIT = 100
+
+
+def entries(changes: list[Change], tags: list[TagChange]) -> list[Entry]:
+    """The rows that tell of a transaction: tags first, then items in the order of their first change."""
+    told = [Entry(_of_tag(change)) for change in tags]
+    if len(changes) == 1:  # nearly all of them
+        [(item, before, after)] = [(change.item, change.before, change.after) for change in changes]
+        what = difference(before, after)
+        if what:
+            told.append(Entry(what, item))
+        return told
+    groups: dict[Any, list[tuple[ItemId, What]]] = {}
+    for item, before, after in _net(changes):
+        if what := difference(before, after):
+            groups.setdefault(_alike(what), []).append((item, what))
+    born = [key for key in groups if "made" in key[0]]
+    if sum(len(groups[key]) for key in born) > NAMED_LIMIT and len(born) > NAMED_LIMIT // 10:
+        made = [item for key in born for item, _ in groups.pop(key)]  # each with other tags, as `import` makes them
+        told.append(Entry({"made": True}, items=BitMap(made)))
+    for key, group in groups.items():
+        told += _told(key[0], group)
+    return told
+
+
+def difference(before: Facts | None, after: Facts | None) -> What:
+    """What a journal says of an item that was so and is so; empty where nothing of it is worth a row."""
+    if before is None:
+        return {} if after is None else _made(after)
+    if after is None:
+        return {"dropped" if before.sha256 is None and not before.trashed else "ended": before.name}
+    what: What = {}
+    if before.tags != after.tags:
+        if came := after.tags - before.tags:
+            what["add"] = sorted(came)
+        if gone := before.tags - after.tags:
+            what["remove"] = sorted(gone)
+    if before.name != after.name:
+        what["name"] = [before.name, after.name]
+    if before.parent != after.parent:
+        what["parent"] = [before.parent, after.parent]
+    if before.trashed != after.trashed:
+        what["trashed"] = [before.trashed, after.trashed]
+    if before.sha256 != after.sha256 and before.sha256 is not None:
+        what["content"] = [before.sha256, after.sha256]
+    return what
+
+
+def _made(after: Facts) -> What:
+    what: What = {"made": after.name}
+    if after.tags:
+        what["add"] = sorted(after.tags)
+    if after.trashed:
+        what["trashed"] = True
+    return what
+
+
+def _net(changes: list[Change]) -> list[tuple[ItemId, Facts | None, Facts | None]]:
+    """An item that was changed twice in one transaction was changed once."""
+    first: dict[ItemId, Facts | None] = {}
+    last: dict[ItemId, Facts | None] = {}
+    for change in changes:
+        first.setdefault(change.item, change.before)
+        last[change.item] = change.after
+    return [(item, before, last[item]) for item, before in first.items()]
+
+
+def _alike(what: What) -> tuple[Any, ...]:
+    """What is equal for items that were changed alike: names of what came and went do not count."""
+    return (tuple(what), *(str(value) for key, value in what.items() if key not in _NAMING))
+
+
+_NAMING = ("made", "ended", "dropped")
+
+
+def _told(keys: tuple[str, ...], group: list[tuple[ItemId, What]]) -> list[Entry]:
+    naming = next((key for key in keys if key in _NAMING), None)
+    if len(group) == 1 or (naming is not None and len(group) <= NAMED_LIMIT):
+        return [Entry(what, item) for item, what in group]
+    what = group[0][1] if naming is None else {**group[0][1], naming: True}
+    return [Entry(what, items=BitMap([item for item, _ in group]))]
+
+
+def _of_tag(change: TagChange) -> What:
+    if change.event is TagEvent.RENAMED:
+        return {"tag": ["renamed", change.name, change.new_name]}
+    return {"tag": [change.event.value, change.name]}
