@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 
@@ -134,7 +135,8 @@ async def staging_in_use(catalogue: Catalogue) -> list[str]:
 def fuse_options(options: MountOptions) -> frozenset[str]:
     """What libfuse is told. default_permissions always: the kernel checks modes, so that allow_other cannot open more
     than they say. No auto_unmount: after a crash a dead mount is safer than an empty directory."""
-    chosen = {"fsname=tagfs", "subtype=tagfs", "default_permissions", "nosuid", "nodev", "noatime"}
+    source = re.sub(r"([\\,])", r"\\\1", options.fsname)  # as libfuse wants a backslash or a comma in a value
+    chosen = {f"fsname={source}", "subtype=tagfs", "default_permissions", "nosuid", "nodev", "noatime"}
     if options.allow_other:
         chosen.add("allow_other")
     if options.read_only:

@@ -9,7 +9,7 @@ import sys
 from tagfs.cli import exits
 from tagfs.cli.session import Session
 from tagfs.cli.verb import Verb
-from tagfs.config.mount_options import OPTIONS
+from tagfs.config.mount_options import spelled
 from tagfs.daemon import readiness
 from tagfs.daemon.errors import StartError
 from tagfs.daemon.mountinfo import FSTYPE, mount_at
@@ -24,7 +24,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
         metavar="OPT[,OPT]",
         action="append",
         default=[],
-        help=f"mount options: {', '.join(OPTIONS)}=OCTAL; they win over [mount] of the config file",
+        help=f"mount options: {spelled()}; they win over [mount] of the config file",
     )
     parser.add_argument("--config", metavar="FILE", help="the config file; default: see tagfs config path")
 

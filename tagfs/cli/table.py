@@ -47,7 +47,10 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ),
     (
         "Settings",
-        (Entry("config", "config", "[path]", "what is set, and where each value comes from"),),
+        (
+            Entry("config", "config", "[path]", "what is set, and where each value comes from"),
+            Entry("unit", "unit", "", "print a systemd user unit that mounts when you log in"),
+        ),
     ),
 )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tagfs.config.errors import ConfigError
-from tagfs.config.kinds import flag, keys, octal
+from tagfs.config.kinds import flag, keys, octal, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class MountOptions:
     read_only: bool = flag(False, "nothing can be changed through the mount; downloads and the command line go on")
     noexec: bool = flag(False, "files cannot be executed from the mount")
     umask: int = octal(0o022, "permission bits that no file or directory of the mount shows")
+    fsname: str = words("tagfs", "what `mount` and `df` show as the source")
 
 
 _FLAGS = {
@@ -34,7 +35,9 @@ _FLAGS = {
     "exec": ("noexec", False),
 }
 
-OPTIONS = (*_FLAGS, "umask")  # every word that -o knows; docs/cli.md lists them
+_VALUES = {"umask": "OCTAL", "fsname": "NAME"}
+
+OPTIONS = (*_FLAGS, *_VALUES)  # every word that -o knows; docs/cli.md lists them
 
 
 def parse_mount_options(text: str, base: MountOptions) -> MountOptions:
@@ -47,9 +50,16 @@ def parse_mount_options(text: str, base: MountOptions) -> MountOptions:
             changes[key] = setting
         elif name == "umask" and equals:
             changes["umask"] = _umask(value)
+        elif name == "fsname" and value:
+            changes["fsname"] = value
         else:
-            raise ConfigError(f"-o {word} is not a mount option; there are {', '.join(_FLAGS)} and umask=OCTAL.")
+            raise ConfigError(f"-o {word} is not a mount option; there are {spelled()}.")
     return replace(base, **changes)
+
+
+def spelled() -> str:
+    """Every option as a person writes it, for help and sentences."""
+    return ", ".join((*_FLAGS, *(f"{name}={value}" for name, value in _VALUES.items())))
 
 
 def _umask(value: str) -> object:

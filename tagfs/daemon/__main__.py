@@ -20,7 +20,9 @@ from tagfs.config.mount_options import MountOptions, parse_mount_options
 from tagfs.config.paths import LOG_NAME
 from tagfs.daemon import logs, mountpoint, state
 from tagfs.daemon.errors import StartError
+from tagfs.daemon.notify import Notifier
 from tagfs.daemon.readiness import Teller
+from tagfs.escape import tame
 
 DESCRIPTORS = 1 << 16
 
@@ -29,12 +31,14 @@ log = logging.getLogger("tagfs.daemon")
 
 def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
-    teller = Teller(options.ready_fd)
+    teller, notifier = Teller(options.ready_fd), Notifier.of(os.environ)
     if options.ready_fd is not None:
         os.set_inheritable(options.ready_fd, False)  # no child of ours may keep the parent waiting
+        notifier = Notifier()  # what runs in the background is not the main process of a service
     try:
-        _start(options, teller.ready)
+        _start(options, teller, notifier)
     except StartError as error:
+        notifier.status(str(error))
         if not teller.failed(error):
             print(f"tagfs: {error}", file=sys.stderr)  # noqa: T201  # to the terminal, or to the log by now
         return error.exit_code
@@ -53,7 +57,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _start(options: argparse.Namespace, ready: Callable[[], None]) -> None:
+def _start(options: argparse.Namespace, teller: Teller, notifier: Notifier) -> None:
     loaded, chosen = _settings(options)
     where = loaded.config.paths.state
     os.umask(0o077)
@@ -66,7 +70,12 @@ def _start(options: argparse.Namespace, ready: Callable[[], None]) -> None:
         state.make_private(loaded.config.paths.runtime)
         state.write_info(where, state.DaemonInfo(os.getpid(), loaded.socket, mounted, __version__))
         os.chdir("/")  # keep no directory busy
-        _run(loaded, mounted, chosen, ready)
+
+        def ready() -> None:
+            teller.ready()
+            notifier.ready(f"Mounted at {tame(mounted)}")
+
+        _run(loaded, mounted, chosen, ready, notifier)
         state.remove_info(where)
     finally:
         os.close(held)
@@ -101,14 +110,14 @@ def _open_log(loaded: Loaded, *, background: bool) -> None:
         raise StartError(f"The log file {path} cannot be opened: {error.strerror}.") from error
 
 
-def _run(loaded: Loaded, mounted: str, options: MountOptions, ready: Callable[[], None]) -> None:
+def _run(loaded: Loaded, mounted: str, options: MountOptions, ready: Callable[[], None], notifier: Notifier) -> None:
     import trio  # these two take most of the start-up time
 
     from tagfs.daemon import run
 
     log.info("tagfs %s starts on %s, to be mounted at %s", __version__, loaded.config.paths.state, mounted)
     try:
-        trio.run(run.run, loaded.config, mounted, options, ready)
+        trio.run(run.run, loaded.config, mounted, options, ready, notifier)
     except BaseException as error:
         sentence = run.sentence(error)
         if sentence is None:

@@ -13,10 +13,14 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 from dataclasses import asdict, dataclass
 
 from tagfs.config.paths import INFO_NAME, LOCK_NAME
 from tagfs.daemon.errors import StartError
+from tagfs.daemon.mountinfo import mount_at
+
+LAST_WORDS = 6.0  # seconds; a daemon promises to end within five
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +56,40 @@ def make_private(folder: str) -> None:
 
 
 def lock(state: str) -> int:
-    """Own the state directory until the descriptor that this returns is closed. StartError when a daemon does."""
+    """Own the state directory until the descriptor that this returns is closed. StartError when a daemon does; one that
+    has lost its mount, and so is about to end, is given time to do so: umount(8) does not wait for it."""
     try:
         held = os.open(os.path.join(state, LOCK_NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise StartError(f"The state directory {state} cannot be locked: {error.strerror}.") from error
+    if _take(held):
+        return held
+    other = read_info(state)
+    if other is None or mount_at(other.mountpoint) is not None or not _ended(other.pid) or not _take(held):
+        os.close(held)
+        where = f" (pid {other.pid}, mounted at {other.mountpoint})" if other else ""
+        raise StartError(f"A daemon{where} runs on the state directory {state} already.")
+    return held
+
+
+def _take(held: int) -> bool:
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(held)
-        other = read_info(state)
-        where = f" (pid {other.pid}, mounted at {other.mountpoint})" if other else ""
-        raise StartError(f"A daemon{where} runs on the state directory {state} already.") from None
-    return held
+        return False
+    return True
+
+
+def _ended(pid: int) -> bool:
+    """Whether that process has ended, or does so within LAST_WORDS."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([process], [], [], LAST_WORDS)[0])
+    finally:
+        os.close(process)
 
 
 def locked(state: str) -> bool:

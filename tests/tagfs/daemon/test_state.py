@@ -59,12 +59,27 @@ def test_one_daemon_at_a_time(tmp_path: Path) -> None:
     assert not state.locked(where)
     held = state.lock(where)
     assert state.locked(where)
-    state.write_info(where, DaemonInfo(4711, "/run/x.sock", "/home/me/T", "0.1.0"))
-    with pytest.raises(StartError, match=r"A daemon \(pid 4711, mounted at /home/me/T\) runs on .* already"):
+    ended = subprocess.Popen([sys.executable, "-c", ""])  # of a live one without a mount the end would be waited for
+    ended.wait()
+    state.write_info(where, DaemonInfo(ended.pid, "/run/x.sock", "/home/me/T", "0.1.0"))
+    with pytest.raises(StartError, match=rf"A daemon \(pid {ended.pid}, mounted at /home/me/T\) runs on .* already"):
         state.lock(where)
     os.close(held)
     assert not state.locked(where)
     os.close(state.lock(where))
+
+
+def test_a_daemon_that_has_lost_its_mount_is_waited_for(tmp_path: Path) -> None:
+    code = (
+        f"from tagfs.daemon import state; state.lock({str(tmp_path)!r}); print(flush=True); input(); print(flush=True)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdout.readline()
+        state.write_info(str(tmp_path), DaemonInfo(process.pid, "/run/x.sock", "/home/me/T", "0.1.0"))
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        os.close(state.lock(str(tmp_path)))
 
 
 def test_the_lock_goes_with_its_process_however_it_ends(tmp_path: Path) -> None:
