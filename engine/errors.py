@@ -35,6 +35,10 @@ class AttributeExists(EngineError):
     """EEXIST: XATTR_CREATE of what is there."""
 
 
+class Busy(EngineError):
+    """EBUSY: something else has it; later it may work."""
+
+
 class NotReady(EngineError):
     """EAGAIN: not here yet and the caller does not want to wait, or the number of waiters is at its limit."""
 

@@ -139,6 +139,14 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced:
+    """`item` has the new content; `kept` is the item in the trash that has the old one, None where none was lost."""
+
+    item: Item
+    kept: ItemId | None
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Of an arriving item. `done` and `total` are bytes, `speed` bytes a second (5 s window), `eta` seconds."""
 
@@ -174,6 +182,10 @@ class Catalogue(Protocol):
     def xattrs(self, item: ItemId) -> Mapping[str, bytes]: ...
     def sources(self, item: ItemId) -> Sequence[Source]: ...
     def download(self, item: ItemId) -> Download | None: ...
+    def staged(self, item: ItemId) -> Sequence[str]:
+        """Its files in staging: what a download or a writer brings, then drafts in the order in which they build on
+        each other."""
+
     def blob(self, sha256: str) -> Blob | None: ...
     def blob_by_digest(self, algorithm: str, hexdigest: str) -> Blob | None:
         """The blob that carries this digest (sha256, sha512, md5, btv2root, ... as recorded when it was verified)."""
@@ -226,6 +238,9 @@ class Catalogue(Protocol):
     async def downloads(self) -> list[Download]:
         """Of live items that are not whole, in queue order."""
 
+    async def drafts(self) -> list[tuple[ItemId, str]]:
+        """Item and staged file of each draft, in the trash or not, oldest first."""
+
     async def blobs(self) -> list[Blob]: ...
     async def unreferenced_blobs(self) -> list[Blob]: ...
     async def log(
@@ -247,6 +262,31 @@ class Catalogue(Protocol):
         """The content of `item` is this blob now, which is in the store already: blob row and digests are made,
         state becomes complete, error is cleared and the download row goes. With `keep_old` a previous non-empty
         content becomes an item of its own in the trash (same name and tags)."""
+
+    async def start_draft(self, item: ItemId, staging: str) -> None:
+        """A staged file that is to be new content of the item, which keeps what it has until `seal`."""
+
+    async def drop_draft(self, staging: str) -> None:
+        """Nothing comes of it. Nothing where there is none."""
+
+    async def seal(
+        self, staging: str, sha256: str, size: int, *, digests: Mapping[str, str], mtime_ns: int | None, keep_old: bool
+    ) -> Item:
+        """As `complete`, for the item that the staged file belongs to by now (see `replace`), by a draft or a download.
+        Earlier drafts of it are superseded and their rows go. Content that is the old one changes the date alone;
+        other content is not a torrent's any more: the old one stays that, where it is kept. NoSuchItem."""
+
+    async def strand(
+        self, staging: str, sha256: str, size: int, *, digests: Mapping[str, str], why: str
+    ) -> ItemId | None:
+        """The bytes of a draft that nobody has finished become an item of their own in the trash, whose error is `why`.
+        None where they are what the item holds, or none. NoSuchItem."""
+
+    async def replace(self, target: ItemId, source: ItemId) -> Replaced:
+        """`mv source target`: target keeps id, name, place, tags and attributes, and gets content, state, mode and date
+        of source, which is gone, and its staged files. What target held becomes an item of its own in the trash, with
+        the drafts that were written over it, unless it was empty or is the same content. Both are files, target is
+        live; Busy where a download brings one of them."""
 
     async def unpack(self, item: ItemId, files: Sequence[FolderFile]) -> list[ItemId]:
         """Make a folder of an item that has no content and is none yet, in place: id, name, tags and state stay, its

@@ -74,6 +74,10 @@ SUGGESTION: Final = (
     ' PRIMARY KEY ("item", "tag"),'
     ' FOREIGN KEY ("item") REFERENCES "item" ("id") ON DELETE CASCADE) STRICT, WITHOUT ROWID'
 )
+DRAFT: Final = (
+    'CREATE TABLE "draft" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "item" INTEGER NOT NULL,'
+    ' "staging" TEXT NOT NULL, FOREIGN KEY ("item") REFERENCES "item" ("id") ON DELETE CASCADE) STRICT'
+)
 RELATIONS_AND_HISTORY: Final = (
     'ALTER TABLE "blob" ADD COLUMN "mime" TEXT',
     RELATION,
@@ -83,6 +87,9 @@ RELATIONS_AND_HISTORY: Final = (
     JOURNAL,
     'CREATE INDEX "journal_undoes" ON "journal" ("undoes") WHERE undoes IS NOT NULL',
     SUGGESTION,
+    DRAFT,
+    'CREATE INDEX "draft_item" ON "draft" ("item")',
+    'CREATE UNIQUE INDEX "draft_staging" ON "draft" ("staging")',
 )
 
 

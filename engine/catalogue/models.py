@@ -4,7 +4,7 @@
       ▲      ▲  │     ├── xattr
       │      └──┘     ├── source
       └── digest      ├── download
-                      ├── suggestion
+                      ├── draft, suggestion
                       └── torrent ◀── torrent_file ──▶ item        journal, saved_query: point to nothing
 
 The models are not bound to a database: a query is built here or in `scans` and executed on the connection of the
@@ -169,6 +169,15 @@ class Download(Table):
     options = TextField()  # JSON object of settings for this download alone
 
 
+class Draft(Table):
+    """New content for an item that has some already (or is about to): a staged file that is written or hashed. Several
+    of one item build on each other in the order of their ids. The row goes when the content is the item's."""
+
+    id = AutoField(constraints=[SQL("AUTOINCREMENT")])
+    item = ForeignKeyField(Item, column_name="item", on_delete="CASCADE", index=True)
+    staging = TextField(unique=True)  # file name below the staging folder
+
+
 class Torrent(Table):
     """A torrent that arrives, seeds, or has been here. `item` is the file or the folder that it became."""
 
@@ -263,6 +272,6 @@ class Suggestion(Table):
 
 
 MODELS: tuple[type[Table], ...] = (
-    Blob, Digest, Item, Tag, Tagging, Xattr, Source, Download, Torrent, TorrentFile, Relation, SavedQuery, Journal,
-    Suggestion,
+    Blob, Digest, Item, Tag, Tagging, Xattr, Source, Download, Draft, Torrent, TorrentFile, Relation, SavedQuery,
+    Journal, Suggestion,
 )  # fmt: skip

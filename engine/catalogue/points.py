@@ -37,6 +37,8 @@ DOWNLOAD_COLUMNS: Final = (
     " d.options"
 )
 DOWNLOAD: Final = "SELECT " + DOWNLOAD_COLUMNS + " FROM download d WHERE d.item = ?"  # noqa: S608 -- constants, no values
+STAGED: Final = "SELECT staging FROM download WHERE item = ?"
+DRAFTS: Final = "SELECT staging FROM draft WHERE item = ? ORDER BY id"
 BLOB: Final = "SELECT id, sha256, size FROM blob WHERE sha256 = ?"
 BLOB_BY_DIGEST: Final = (
     "SELECT b.id, b.sha256, b.size FROM digest d JOIN blob b ON b.id = d.blob WHERE d.algorithm = ? AND d.hex = ?"
@@ -59,7 +61,7 @@ TORRENT_V2: Final = "SELECT item FROM torrent WHERE v2 = ? ORDER BY item LIMIT 1
 QUERIES: Final[Mapping[str, int]] = {
     ITEM: 1, LIVE_NAMED: 1, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, ORIGINS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
     BLOB: 1, BLOB_BY_DIGEST: 2, DIGEST_OF: 2, BLOBS_OF_SIZE: 1, CHILD: 2, HOLDS: 1, UP: 1, TAG: 1, TAG_CARRIED: 1,
-    TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1,
+    STAGED: 1, DRAFTS: 1, TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1,
 }  # fmt: skip
 
 # A dictionary look-up is five times quicker than the constructor of an Enum, and a listing makes 10,000 rows.
@@ -141,6 +143,12 @@ def sources(connection: sqlite3.Connection, number: int) -> list[Source]:
 def download(connection: sqlite3.Connection, number: int) -> Download | None:
     rows = connection.execute(DOWNLOAD, (number,)).fetchall()
     return download_of(rows[0]) if rows else None
+
+
+def staged(connection: sqlite3.Connection, number: int) -> list[str]:
+    """The staged files of an item in the order in which they build on each other."""
+    rows = connection.execute(STAGED, (number,)).fetchall() + connection.execute(DRAFTS, (number,)).fetchall()
+    return [name for (name,) in rows]
 
 
 def blob(connection: sqlite3.Connection, sha256: str) -> Blob | None:

@@ -10,7 +10,7 @@ from peewee import JOIN, ModelSelect, SqliteDatabase, fn
 
 from engine.catalogue import points
 from engine.catalogue.database import raw
-from engine.catalogue.models import Blob, Download, Item, Tagging, Torrent
+from engine.catalogue.models import Blob, Download, Draft, Item, Tagging, Torrent
 from engine.types import Blob as BlobRow
 from engine.types import Download as DownloadRow
 from engine.types import Item as ItemRow
@@ -93,6 +93,11 @@ def downloads(database: SqliteDatabase) -> list[DownloadRow]:
         .order_by(Download.item)
     )
     return [points.download_of(row) for row in query.tuples().iterator(database)]
+
+
+def drafts(database: SqliteDatabase) -> list[tuple[ItemId, str]]:
+    query = Draft.select(Draft.item, Draft.staging).order_by(Draft.id)
+    return [(ItemId(item), staging) for item, staging in query.tuples().iterator(database)]
 
 
 def blobs(database: SqliteDatabase) -> list[BlobRow]:

@@ -25,10 +25,10 @@ from engine.catalogue.delivery import Delivery
 from engine.catalogue.readers import Readers
 from engine.catalogue.transaction import Transaction
 from engine.catalogue.writer import Job, Writer
-from engine.catalogue.writes import content, edits, folders, items, tagging, torrents
+from engine.catalogue.writes import content, drafts, edits, folders, items, tagging, torrents
 from engine.errors import CatalogueFailed
 from engine.history import Cause, Record
-from engine.ports import Arrived, Edit, FolderFile, NewItem, NewTorrent, Observer, Opening, TorrentFiles
+from engine.ports import Arrived, Edit, FolderFile, NewItem, NewTorrent, Observer, Opening, Replaced, TorrentFiles
 from engine.types import Blob, Download, Facts, Item, ItemId, Source, State, Torrent
 from query.ast import Compare, Range
 
@@ -156,6 +156,9 @@ class SqliteCatalogue:
     def download(self, item: ItemId) -> Download | None:
         return points.download(self._connection, item)
 
+    def staged(self, item: ItemId) -> Sequence[str]:
+        return points.staged(self._connection, item)
+
     def blob(self, sha256: str) -> Blob | None:
         return points.blob(self._connection, sha256)
 
@@ -214,6 +217,9 @@ class SqliteCatalogue:
     async def downloads(self) -> list[Download]:
         return await self._readers.run(scans.downloads)
 
+    async def drafts(self) -> list[tuple[ItemId, str]]:
+        return await self._readers.run(scans.drafts)
+
     async def blobs(self) -> list[Blob]:
         return await self._readers.run(scans.blobs)
 
@@ -247,6 +253,27 @@ class SqliteCatalogue:
         return await self._write(
             content.complete, item, sha256, size, digests=dict(digests), mtime_ns=mtime_ns, keep_old=keep_old
         )
+
+    async def start_draft(self, item: ItemId, staging: str) -> None:
+        await self._write(drafts.start, item, staging)
+
+    async def drop_draft(self, staging: str) -> None:
+        await self._write(drafts.drop, staging)
+
+    async def seal(
+        self, staging: str, sha256: str, size: int, *, digests: Mapping[str, str], mtime_ns: int | None, keep_old: bool
+    ) -> Item:
+        return await self._write(
+            drafts.seal, staging, sha256, size, digests=dict(digests), mtime_ns=mtime_ns, keep_old=keep_old
+        )
+
+    async def strand(
+        self, staging: str, sha256: str, size: int, *, digests: Mapping[str, str], why: str
+    ) -> ItemId | None:
+        return await self._write(drafts.strand, staging, sha256, size, digests=dict(digests), why=why)
+
+    async def replace(self, target: ItemId, source: ItemId) -> Replaced:
+        return await self._write(drafts.replace, target, source)
 
     async def unpack(self, item: ItemId, files: Sequence[FolderFile]) -> list[ItemId]:
         return await self._write(folders.unpack, item, list(files))

@@ -30,6 +30,7 @@ _ERRNO: tuple[tuple[type[Exception], int], ...] = (
     (errors.BadRequest, errno.EINVAL),
     (errors.AttributeMissing, errno.ENODATA),
     (errors.AttributeExists, errno.EEXIST),
+    (errors.Busy, errno.EBUSY),
     (errors.NotReady, errno.EAGAIN),
     (errors.SourceFailed, errno.EIO),
     (errors.StoreFull, errno.ENOSPC),

@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.catalogue import checks, points
 from engine.catalogue.transaction import Transaction
-from engine.catalogue.writes import edits
+from engine.catalogue.writes import edits, superseded
 from engine.errors import BadRequest, NoSuchItem
 from engine.ports import Arrived, NewDownload
 from engine.types import BlobId, Download, Item, ItemId, Kind, State
@@ -25,12 +25,6 @@ COMPLETE: Final = (
     " mtime_given = mtime_given OR ? WHERE id = ?"
 )
 ARRIVED: Final = "UPDATE item SET state = ?, blob = ?, size = ?, error = NULL WHERE id = ?"
-KEEP_OLD: Final = (
-    "INSERT INTO item (name, kind, state, size, blob, mtime_ns, mtime_given, added_ns, mode, trashed_ns)"
-    " SELECT name, kind, 'complete', blob.size, blob, mtime_ns, mtime_given, added_ns, mode, ?"
-    " FROM item JOIN blob ON blob.id = item.blob WHERE item.id = ? AND blob.size > 0"
-)
-KEEP_OLD_TAGS: Final = "INSERT INTO tagging (item, tag) SELECT ?, tag FROM tagging WHERE item = ?"
 DROP_DOWNLOAD: Final = "DELETE FROM download WHERE item = ?"
 PUT_DOWNLOAD: Final = (
     "INSERT INTO download (item, staging, size, etag, last_modified, ranges, digests, name_fixed, attempts,"
@@ -57,8 +51,8 @@ def complete(
     if old.kind is not Kind.FILE:
         raise BadRequest(f"item {item} is no file and has no content")
     blob = blob_to_use(transaction, sha256, size, digests)
-    if keep_old and old.blob is not None and old.blob != blob:
-        _keep_old(transaction, old)
+    if keep_old and old.blob is not None and old.blob != blob and old.size:
+        superseded.keep(transaction, old)
     with transaction.changing(item):
         transaction.connection.execute(COMPLETE, (blob, size, mtime_ns, mtime_ns is not None, item))
         transaction.connection.execute(DROP_DOWNLOAD, (item,))
@@ -133,12 +127,3 @@ def _put_download(transaction: Transaction, download: Download) -> None:
             json.dumps(dict(download.options)),
         ),
     )  # fmt: skip
-
-
-def _keep_old(transaction: Transaction, old: Item) -> None:
-    """What the item held until now becomes an item of its own in the trash, unless it was empty."""
-    connection = transaction.connection
-    cursor = connection.execute(KEEP_OLD, (transaction.clock(), old.id))
-    if cursor.rowcount == 1 and cursor.lastrowid is not None:
-        connection.execute(KEEP_OLD_TAGS, (cursor.lastrowid, old.id))
-        transaction.made(cursor.lastrowid)

@@ -100,6 +100,7 @@ KNOWN = [
     (errors.BadRequest("x"), errno.EINVAL),
     (errors.AttributeMissing("x"), errno.ENODATA),
     (errors.AttributeExists("x"), errno.EEXIST),
+    (errors.Busy("x"), errno.EBUSY),
     (errors.NotReady("x"), errno.EAGAIN),
     (errors.SourceFailed("x"), errno.EIO),
     (errors.DigestMismatch("x"), errno.EIO),
