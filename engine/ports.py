@@ -62,6 +62,7 @@ class NewItem:
     tags: Collection[str] = ()  # created where they do not exist
     size: int | None = None
     sha256: str | None = None
+    mime: str | None = None  # of the blob, see `Ingested`
     mtime_ns: int | None = None  # None: now
     mode: int = 0o644
     target: str | None = None
@@ -135,6 +136,7 @@ class Arrived:
     size: int
     digests: Mapping[str, str] = field(default_factory=dict)
     state: State = State.COMPLETE
+    mime: str | None = None  # see `Ingested`
     edit: Edit = field(default_factory=Edit)  # of name, mode and times, on the way
 
 
@@ -243,6 +245,9 @@ class Catalogue(Protocol):
 
     async def blobs(self) -> list[Blob]: ...
     async def unreferenced_blobs(self) -> list[Blob]: ...
+    async def blobs_to_look_at(self, after: int, limit: int) -> list[Blob]:
+        """Of which nobody has told the media type yet; only ids above `after`, oldest first."""
+
     async def log(
         self, item: ItemId | None = None, *, before: int | None = None, since_ns: int = 0, limit: int = 100
     ) -> list[Record]:
@@ -257,11 +262,19 @@ class Catalogue(Protocol):
     async def edit(self, item: ItemId, edit: Edit) -> Item: ...
     async def edit_many(self, edits: Sequence[tuple[ItemId, Edit]]) -> None: ...
     async def complete(
-        self, item: ItemId, sha256: str, size: int, *, digests: Mapping[str, str], mtime_ns: int | None, keep_old: bool
+        self,
+        item: ItemId,
+        sha256: str,
+        size: int,
+        *,
+        digests: Mapping[str, str],
+        mtime_ns: int | None,
+        keep_old: bool,
+        mime: str | None = None,
     ) -> Item:
         """The content of `item` is this blob now, which is in the store already: blob row and digests are made,
         state becomes complete, error is cleared and the download row goes. With `keep_old` a previous non-empty
-        content becomes an item of its own in the trash (same name and tags)."""
+        content becomes an item of its own in the trash (same name and tags). `mime` as in `Ingested`."""
 
     async def start_draft(self, item: ItemId, staging: str) -> None:
         """A staged file that is to be new content of the item, which keeps what it has until `seal`."""
@@ -270,14 +283,22 @@ class Catalogue(Protocol):
         """Nothing comes of it. Nothing where there is none."""
 
     async def seal(
-        self, staging: str, sha256: str, size: int, *, digests: Mapping[str, str], mtime_ns: int | None, keep_old: bool
+        self,
+        staging: str,
+        sha256: str,
+        size: int,
+        *,
+        digests: Mapping[str, str],
+        mtime_ns: int | None,
+        keep_old: bool,
+        mime: str | None = None,
     ) -> Item:
         """As `complete`, for the item that the staged file belongs to by now (see `replace`), by a draft or a download.
         Earlier drafts of it are superseded and their rows go. Content that is the old one changes the date alone;
         other content is not a torrent's any more: the old one stays that, where it is kept. NoSuchItem."""
 
     async def strand(
-        self, staging: str, sha256: str, size: int, *, digests: Mapping[str, str], why: str
+        self, staging: str, sha256: str, size: int, *, digests: Mapping[str, str], why: str, mime: str | None = None
     ) -> ItemId | None:
         """The bytes of a draft that nobody has finished become an item of their own in the trash, whose error is `why`.
         None where they are what the item holds, or none. NoSuchItem."""
@@ -295,6 +316,9 @@ class Catalogue(Protocol):
 
     async def add_digests(self, sha256: str, digests: Mapping[str, str]) -> None:
         """Further digests that the content of a blob was found to have; nothing where there is no such blob."""
+
+    async def set_media_types(self, found: Mapping[str, str]) -> None:
+        """By SHA-256: what the first bytes of blobs tell, see `Ingested`. Nothing where there is no such blob."""
 
     async def add_torrent(self, new: NewItem, torrent: NewTorrent) -> Item: ...
     async def describe_torrent(self, item: ItemId, found: TorrentFiles) -> list[ItemId]:
@@ -511,6 +535,7 @@ class Ingested:
     sha256: str
     size: int
     digests: Mapping[str, str]  # every algorithm that was checked, lower-case hex
+    mime: str | None = None  # what the first bytes tell; empty: nothing; None: nobody has looked
 
 
 class Witness(Protocol):
@@ -574,6 +599,10 @@ class Blobs(Protocol):
     async def put_many(self, contents: Sequence[Content]) -> list[StoreFull | OSError | None]:
         """The same door for small contents in memory, which are made durable together. Returns what went wrong with
         each; None: it is in the store, whole and durable."""
+
+    async def looks(self, blobs: Sequence[str]) -> list[str | None]:
+        """What the first bytes of each of these blobs tell it to be, a MIME type; empty: nothing; None: there is no
+        such blob, or nobody can tell."""
 
     def discard_staging(self, name: str) -> None:
         """Nothing to do where it is gone already."""

@@ -1,4 +1,4 @@
-"""The values that cross the engine. Plain, frozen, no I/O; imports only `query`. Used on every thread.
+"""The values that cross the engine. Plain, frozen, no I/O; imports only `media_types`. Used on every thread.
 
 Names from outside (file names) are `str` with surrogateescape, exactly what `os.fsdecode` gives; the catalogue stores
 `os.fsencode` of them, so bytes that are not UTF-8 survive a round trip. Tag names are always NFC and valid UTF-8.
@@ -6,12 +6,13 @@ Names from outside (file names) are `str` with surrogateescape, exactly what `os
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple, NewType
+
+from engine.media_types import media_types
 
 ItemId = NewType("ItemId", int)  # also the inode number of the item on every path; never reused
 BlobId = NewType("BlobId", int)
@@ -148,30 +149,6 @@ class TagCount:
     items: int
 
 
-def media_types(name: str) -> tuple[str, ...]:
-    """The values of `type:` for a file name: the class and the MIME type, by extension; empty when unknown."""
-    mime, encoding = mimetypes.guess_type(name, strict=False)
-    if encoding is not None:
-        return ("archive", f"application/{encoding}")
-    if mime is None:
-        return ()
-    major = mime.partition("/")[0]
-    if mime in _ARCHIVES:
-        return ("archive", mime)
-    if major in ("video", "audio", "image", "text"):
-        return (major, mime)
-    return (mime,)
-
-
-_ARCHIVES = frozenset(
-    "application/" + kind
-    for kind in (
-        "zip", "x-tar", "x-7z-compressed", "vnd.rar", "x-rar-compressed", "x-rar", "gzip", "x-bzip2", "x-xz", "zstd",
-        "x-iso9660-image", "x-cpio", "java-archive", "vnd.debian.binary-package", "x-debian-package", "x-rpm",
-    )
-)  # fmt: skip
-
-
 def extension(name: str) -> str:
     """The value of `ext:`: what follows the last dot, lower case; empty for none and for dot files."""
     stem, dot, ext = name.rpartition(".")
@@ -199,6 +176,7 @@ class Facts:
     hosts: frozenset[str] = frozenset()
     parent: ItemId | None = None
     buried: bool = False  # a folder that holds it, at whatever depth, is in the trash
+    mime: str | None = None  # of the content, by its bytes; None where there is none, or nobody has looked
 
     @property
     def live(self) -> bool:
@@ -211,7 +189,7 @@ class Facts:
             case "state":
                 return (self.state.value,)
             case "type":
-                return media_types(self.name) if self.kind is Kind.FILE else ()
+                return media_types(self.name, self.mime) if self.kind is Kind.FILE else ()
             case "ext":
                 ext = extension(self.name) if self.kind is Kind.FILE else ""
                 return (ext,) if ext else ()

@@ -21,7 +21,7 @@ class Order(Enum):
 
 BUILTIN: Final[dict[str, str]] = {
     "state": "where the download stands: queued, downloading, paused, complete, seeding, failed or skipped",
-    "type": "video, audio, image, text or archive, or a MIME type such as video/x-matroska",
+    "type": "video, audio, image, text or archive, or a MIME type such as video/x-matroska; by content, else by name",
     "ext": "the extension of the name, without its dot and in any case",
     "size": "the full size in bytes; bounds may carry a unit, as in 700M or 1.5GiB",
     "added": "when the item was made, in UTC; bounds are dates or ages, as in 2026-11 or 7d",

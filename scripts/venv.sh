@@ -39,6 +39,7 @@ missing_packages() {
     "$python" -c 'import os, sys, sysconfig
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || packages+=("$flavour-dev")
     "$python" -c 'import ensurepip, venv' 2>/dev/null || packages+=("$flavour-venv")
+    "$python" -c 'import ctypes; ctypes.CDLL("libmagic.so.1")' 2>/dev/null || packages+=(libmagic1)
     command -v nginx >/dev/null || packages+=(nginx-light)
     command -v setfattr >/dev/null || packages+=(attr)
     command -v rsync >/dev/null || packages+=(rsync)

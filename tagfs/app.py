@@ -21,6 +21,7 @@ import trio
 
 from engine.blobs import BlobStore
 from engine.blobs.gc import Collector
+from engine.blobs.looking import look_at_old_blobs
 from engine.catalogue import open_catalogue
 from engine.downloads import Downloads
 from engine.index import BitmapIndex
@@ -109,6 +110,7 @@ async def _run(
             await nursery.start(torrents.run)
             await nursery.start(inbox.run)
             await nursery.start(Collector(catalogue, store).run)
+            nursery.start_soon(look_at_old_blobs, catalogue, store)
             watch = Watch(
                 catalogue,
                 transfers,

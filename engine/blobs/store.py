@@ -37,6 +37,7 @@ from engine.blobs.files import (
     write_new,
 )
 from engine.blobs.hashing import Digester, Pass
+from engine.blobs.magic import Magic
 from engine.digests import check_digests
 from engine.disk import Disk, fsync_dir, full_is_store_full, kill_point
 from engine.errors import BadRequest, DigestMismatch, SourceFailed, StoreFull
@@ -53,6 +54,7 @@ class BlobStore:
     ) -> None:
         self.disk = disk or Disk()
         self._clock = clock
+        self._magic = Magic()
         self._blobs = os.path.join(os.fspath(root), "blobs")
         self._staging = os.path.join(os.fspath(root), "staging")
         for folder in (os.fspath(root), self._blobs, self._staging):
@@ -184,8 +186,8 @@ class BlobStore:
         sha256 = found["sha256"]
         async with self._door(sha256):
             self.touch(sha256)  # before it is looked for: gc may not take it between this and the caller's row
-            await self.disk.run(self._place, path, sha256, size)
-        return Ingested(sha256, size, found)
+            mime = await self.disk.run(self._place, path, sha256, size)
+        return Ingested(sha256, size, found, mime)
 
     def begin_pass(self, path: str, witness: Witness | None = None) -> Pass:
         return Pass(path, witness)
@@ -202,30 +204,31 @@ class BlobStore:
         sha256, size = begun.sha256(), begun.offset
         async with self._door(sha256):
             self.touch(sha256)  # as in ingest
-            await self.disk.run(partial(self._adopt, heal=heal), begun.path, sha256, size)
-        return Ingested(sha256, size, {"sha256": sha256})
+            mime = await self.disk.run(partial(self._adopt, heal=heal), begun.path, sha256, size)
+        return Ingested(sha256, size, {"sha256": sha256}, mime)
 
     async def lend(self, sha256: str, path: str) -> None:
         """See `ports.LocalBlobs.lend`."""
         await self.disk.run(link_into, self.path(sha256), path, self.staging_path(secrets.token_hex(16)))
 
-    def _adopt(self, path: str, sha256: str, size: int, *, heal: bool) -> None:
-        """In a disk thread, one at a time for each digest."""
+    def _adopt(self, path: str, sha256: str, size: int, *, heal: bool) -> str | None:
+        """In a disk thread, one at a time for each digest. Returns what its first bytes tell."""
         target = self.path(sha256)
         temporary = self.staging_path(secrets.token_hex(16))
         if regular_size(target) == size and not heal:
             if not os.path.samefile(target, path):
                 link_into(target, path, temporary)
             self._make_durable([os.path.dirname(target)])
-            return
+            return self._magic.look_at(target)
         seal(path)
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
         link_into(path, target, temporary)
         kill_point("adopt.linked")
         self._make_durable([os.path.dirname(target)])
+        return self._magic.look_at(target)
 
-    def _place(self, staging: str, sha256: str, size: int) -> None:
-        """In a disk thread, one at a time for each digest."""
+    def _place(self, staging: str, sha256: str, size: int) -> str | None:
+        """In a disk thread, one at a time for each digest. Returns what its first bytes tell."""
         target = self.path(sha256)
         folder = os.path.dirname(target)
         if regular_size(target) == size:  # the same content again; one of another size is damaged, and replaced
@@ -238,6 +241,7 @@ class BlobStore:
             kill_point("ingest.renamed")
         self._make_durable([folder])
         kill_point("ingest.placed")
+        return self._magic.look_at(target)
 
     async def put_many(self, contents: Sequence[Content]) -> list[StoreFull | OSError | None]:
         """See `ports.Blobs.put_many`."""
@@ -286,6 +290,19 @@ class BlobStore:
         kill_point("put.renamed")
         self._make_durable(folders)
         kill_point("put.placed")
+
+    async def looks(self, blobs: Sequence[str]) -> list[str | None]:
+        """See `ports.Blobs.looks`."""
+        return await self.disk.run(self._look_at_all, list(blobs))
+
+    def _look_at_all(self, blobs: list[str]) -> list[str | None]:
+        return [self._look(sha256) for sha256 in blobs]
+
+    def _look(self, sha256: str) -> str | None:
+        try:
+            return self._magic.look_at(self.path(sha256))
+        except FileNotFoundError:
+            return None
 
     def _make_durable(self, folders: Collection[str]) -> None:
         """The names in them, and theirs. Also for content that was there: the process that placed it may have died

@@ -22,7 +22,7 @@ WALK: Final = (
 )
 NOTED: Final = f"{WALK} WHERE trashed OR EXISTS (SELECT 1 FROM tagging t WHERE t.item = below.id)"  # noqa: S608 -- constants, no values
 ROWS: Final = (
-    "SELECT i.id, i.name, i.kind, i.state, i.size, b.sha256, i.added_ns, i.trashed_ns IS NOT NULL, i.parent"
+    "SELECT i.id, i.name, i.kind, i.state, i.size, b.sha256, i.added_ns, i.trashed_ns IS NOT NULL, i.parent, b.mime"
     " FROM json_each(?) j JOIN item i ON i.id = j.value LEFT JOIN blob b ON b.id = i.blob"
 )
 TAGS: Final = "SELECT t.item, g.name FROM json_each(?) j JOIN tagging t ON t.item = j.value JOIN tag g ON g.id = t.tag"
@@ -54,7 +54,7 @@ def _facts(connection: sqlite3.Connection, found: list[Row]) -> dict[int, Facts]
         if host:
             hosts[item].add(host)
     facts = {}
-    for item, name, kind, state, size, sha256, added_ns, trashed, parent in connection.execute(ROWS, (ids,)):
+    for item, name, kind, state, size, sha256, added_ns, trashed, parent, mime in connection.execute(ROWS, (ids,)):
         facts[item] = Facts(
             name=os.fsdecode(name),
             kind=Kind(kind),
@@ -68,5 +68,6 @@ def _facts(connection: sqlite3.Connection, found: list[Row]) -> dict[int, Facts]
             hosts=frozenset(hosts.get(item, ())),
             parent=parent,
             buried=bool(buried[item]),
+            mime=mime,
         )
     return {item: facts[item] for item in buried}

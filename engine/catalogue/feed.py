@@ -19,8 +19,9 @@ from pyroaring import BitMap
 
 from engine.catalogue.database import raw
 from engine.catalogue.transaction import Transaction
+from engine.media_types import media_types
 from engine.ports import Opening
-from engine.types import State, extension, media_types, timestamp
+from engine.types import State, extension, timestamp
 from query.ast import Compare, Op, Range
 from query.evaluate import satisfies
 
@@ -40,6 +41,7 @@ UNTAGGED: Final = "SELECT id FROM item WHERE NOT EXISTS (SELECT 1 FROM tagging W
 SOURCES: Final = "SELECT DISTINCT item, kind FROM source"
 HOSTS: Final = "SELECT DISTINCT item, host FROM source WHERE host <> ''"
 FILE_NAMES: Final = "SELECT id, name FROM item WHERE kind = 'file'"
+FILE_TYPES: Final = "SELECT i.id, i.name, b.mime FROM item i LEFT JOIN blob b ON b.id = i.blob WHERE i.kind = 'file'"
 NAMES: Final = "SELECT id, name FROM item WHERE trashed_ns IS NULL"
 NAMED: Final = "SELECT id, name FROM item WHERE trashed_ns IS NULL AND name = ?"
 HASHES: Final = "SELECT i.id, b.sha256 FROM item i JOIN blob b ON b.id = i.blob WHERE i.trashed_ns IS NULL"
@@ -124,15 +126,15 @@ def _values(connection: sqlite3.Connection, key: str) -> Iterator[tuple[int, str
 
 def _types(connection: sqlite3.Connection) -> Iterator[tuple[int, str]]:
     """A million names have a few hundred endings: each is looked up once (5 µs a look-up)."""
-    known: dict[bytes, tuple[str, ...]] = {}
-    for item, name in connection.execute(FILE_NAMES):
+    known: dict[tuple[bytes, str | None], tuple[str, ...]] = {}
+    for item, name, mime in connection.execute(FILE_TYPES):
         dot = name.rfind(b".")
         ending = name[dot:] if dot > 0 and not name.startswith(b".") and b":" not in name else None
-        types = None if ending is None else known.get(ending)
+        types = None if ending is None else known.get((ending, mime))
         if types is None:
-            types = media_types(os.fsdecode(name))
+            types = media_types(os.fsdecode(name), mime)
             if ending is not None:
-                known[ending] = types
+                known[ending, mime] = types
         for value in types:
             yield item, value
 

@@ -78,8 +78,15 @@ DRAFT: Final = (
     'CREATE TABLE "draft" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "item" INTEGER NOT NULL,'
     ' "staging" TEXT NOT NULL, FOREIGN KEY ("item") REFERENCES "item" ("id") ON DELETE CASCADE) STRICT'
 )
+ITEM_TO_LOOK: Final = (
+    'CREATE INDEX "item_to_look" ON "item" ("id") WHERE trashed_ns IS NULL'
+    " AND (looked = 0 OR looked = 1 AND state IN ('complete', 'seeding'))"
+)
 RELATIONS_AND_HISTORY: Final = (
     'ALTER TABLE "blob" ADD COLUMN "mime" TEXT',
+    'CREATE INDEX "blob_to_look" ON "blob" ("id") WHERE mime IS NULL',
+    'ALTER TABLE "item" ADD COLUMN "looked" INTEGER NOT NULL DEFAULT 0 CHECK (looked BETWEEN 0 AND 2)',
+    ITEM_TO_LOOK,
     RELATION,
     'CREATE INDEX "relation_other" ON "relation" ("other")',
     SAVED_QUERY,

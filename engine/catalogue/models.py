@@ -14,6 +14,8 @@ column holds its type or NULL and nothing else. docs/on-disk-format.md describes
 
 from __future__ import annotations
 
+from typing import Final
+
 from peewee import (
     SQL,
     AutoField,
@@ -29,6 +31,8 @@ from peewee import (
     TextField,
 )
 
+TO_LOOK: Final = "trashed_ns IS NULL AND (looked = 0 OR looked = 1 AND state IN ('complete', 'seeding'))"
+
 
 class Table(Model):
     class Meta:
@@ -42,9 +46,10 @@ class Blob(Table):
     id = AutoField(constraints=[SQL("AUTOINCREMENT")])
     sha256 = TextField(unique=True, constraints=[Check("length(sha256) = 64")])  # lower-case hex, the file's name
     size = BigIntegerField(constraints=[Check("size >= 0")], index=True)  # bytes; content of a known size is looked for
-    mime = TextField(
-        null=True
-    )  # the media type by its first bytes; empty: looked at and not known; NULL: not looked at
+    mime = TextField(null=True)  # what its first bytes tell; empty: they tell nothing; NULL: nobody has looked
+
+
+Blob.add_index(Blob.index(Blob.id, name="blob_to_look", where=SQL("mime IS NULL")))
 
 
 class Digest(Table):
@@ -81,6 +86,8 @@ class Item(Table):
     trashed_ns = BigIntegerField(null=True)  # NULL: the item is live
     # The folder item that holds it; NULL at the top. Never a cycle. What is in a folder goes when the folder goes.
     parent = ForeignKeyField("self", column_name="parent", null=True, on_delete="CASCADE", index=False)
+    # How far rules and suggestions have come with it: 0 not looked at, 1 when it was added, 2 when it was whole.
+    looked = IntegerField(constraints=[SQL("DEFAULT 0"), Check("looked BETWEEN 0 AND 2")])
 
     class Meta:
         constraints = (
@@ -95,6 +102,8 @@ Item.add_index(Item.index(Item.name, name="item_trashed_name", where=SQL("trashe
 # Live items by state, without reading their rows: what the index opens with (0.15 s for a million).
 Item.add_index(Item.index(Item.state, Item.id, name="item_live_state", where=SQL("trashed_ns IS NULL")))
 Item.add_index(Item.index(Item.blob, name="item_blob", where=SQL("blob IS NOT NULL")))
+# What is to be looked at; the query that asks for it repeats the condition word for word.
+Item.add_index(Item.index(Item.id, name="item_to_look", where=SQL(TO_LOOK)))
 Item.add_index(Item.index(Item.parent, Item.name, name="item_parent_name", where=SQL("parent IS NOT NULL")))
 
 

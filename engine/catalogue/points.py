@@ -26,7 +26,7 @@ LIVE_NAMED: Final = "SELECT id FROM item WHERE name = ? AND trashed_ns IS NULL O
 TRASH_NAMED: Final = "SELECT id FROM item WHERE name = ? AND trashed_ns IS NOT NULL ORDER BY id"
 TAGS: Final = "SELECT g.name FROM tagging t JOIN tag g ON g.id = t.tag WHERE t.item = ?"
 FACTS: Final = (
-    "SELECT i.name, i.kind, i.state, i.size, b.sha256, i.added_ns, i.trashed_ns IS NOT NULL, i.parent"
+    "SELECT i.name, i.kind, i.state, i.size, b.sha256, i.added_ns, i.trashed_ns IS NOT NULL, i.parent, b.mime"
     " FROM item i LEFT JOIN blob b ON b.id = i.blob WHERE i.id = ?"
 )
 ORIGINS: Final = "SELECT kind, host FROM source WHERE item = ?"
@@ -91,7 +91,7 @@ def facts(connection: sqlite3.Connection, number: int) -> Facts | None:
     rows = connection.execute(FACTS, (number,)).fetchall()
     if not rows:
         return None
-    name, kind, state, size, sha256, added_ns, in_trash, parent = rows[0]
+    name, kind, state, size, sha256, added_ns, in_trash, parent, mime = rows[0]
     origins = connection.execute(ORIGINS, (number,)).fetchall()
     return Facts(
         name=os.fsdecode(name),
@@ -106,6 +106,7 @@ def facts(connection: sqlite3.Connection, number: int) -> Facts | None:
         hosts=frozenset(host for _, host in origins if host),
         parent=parent,
         buried=parent is not None and buried(connection, parent),
+        mime=mime,
     )
 
 

@@ -109,6 +109,11 @@ def unreferenced_blobs(database: SqliteDatabase) -> list[BlobRow]:
     return _blobs(Blob.select(Blob.id, Blob.sha256, Blob.size).where(~fn.EXISTS(used)).order_by(Blob.id), database)
 
 
+def blobs_to_look_at(database: SqliteDatabase, after: int, limit: int) -> list[BlobRow]:
+    query = Blob.select(Blob.id, Blob.sha256, Blob.size).where(Blob.mime.is_null(), Blob.id > after)
+    return _blobs(query.order_by(Blob.id).limit(limit), database)
+
+
 def _items() -> ModelSelect[Item]:
     """The columns of points.ITEM_COLUMNS, in their order."""
     tag_count = Tagging.select(fn.COUNT(Tagging.tag)).where(Tagging.item == Item.id)

@@ -231,6 +231,9 @@ class SqliteCatalogue:
     ) -> list[Record]:
         return await self._readers.run(lambda database: journal.log(database, item, before, since_ns, limit))
 
+    async def blobs_to_look_at(self, after: int, limit: int) -> list[Blob]:
+        return await self._readers.run(lambda database: scans.blobs_to_look_at(database, after, limit))
+
     async def check(self) -> list[str]:
         return await self._readers.run(verify.check)
 
@@ -248,10 +251,18 @@ class SqliteCatalogue:
         await self._write(edits.edit_many, list(edits_))
 
     async def complete(
-        self, item: ItemId, sha256: str, size: int, *, digests: Mapping[str, str], mtime_ns: int | None, keep_old: bool
+        self,
+        item: ItemId,
+        sha256: str,
+        size: int,
+        *,
+        digests: Mapping[str, str],
+        mtime_ns: int | None,
+        keep_old: bool,
+        mime: str | None = None,
     ) -> Item:
         return await self._write(
-            content.complete, item, sha256, size, digests=dict(digests), mtime_ns=mtime_ns, keep_old=keep_old
+            content.complete, item, sha256, size, digests=dict(digests), mtime_ns=mtime_ns, keep_old=keep_old, mime=mime
         )
 
     async def start_draft(self, item: ItemId, staging: str) -> None:
@@ -261,16 +272,24 @@ class SqliteCatalogue:
         await self._write(drafts.drop, staging)
 
     async def seal(
-        self, staging: str, sha256: str, size: int, *, digests: Mapping[str, str], mtime_ns: int | None, keep_old: bool
+        self,
+        staging: str,
+        sha256: str,
+        size: int,
+        *,
+        digests: Mapping[str, str],
+        mtime_ns: int | None,
+        keep_old: bool,
+        mime: str | None = None,
     ) -> Item:
         return await self._write(
-            drafts.seal, staging, sha256, size, digests=dict(digests), mtime_ns=mtime_ns, keep_old=keep_old
+            drafts.seal, staging, sha256, size, digests=dict(digests), mtime_ns=mtime_ns, keep_old=keep_old, mime=mime
         )
 
     async def strand(
-        self, staging: str, sha256: str, size: int, *, digests: Mapping[str, str], why: str
+        self, staging: str, sha256: str, size: int, *, digests: Mapping[str, str], why: str, mime: str | None = None
     ) -> ItemId | None:
-        return await self._write(drafts.strand, staging, sha256, size, digests=dict(digests), why=why)
+        return await self._write(drafts.strand, staging, sha256, size, digests=dict(digests), why=why, mime=mime)
 
     async def replace(self, target: ItemId, source: ItemId) -> Replaced:
         return await self._write(drafts.replace, target, source)
@@ -280,6 +299,9 @@ class SqliteCatalogue:
 
     async def add_digests(self, sha256: str, digests: Mapping[str, str]) -> None:
         await self._write(content.add_digests, sha256, dict(digests))
+
+    async def set_media_types(self, found: Mapping[str, str]) -> None:
+        await self._write(content.set_media_types, dict(found))
 
     async def add_torrent(self, new: NewItem, torrent: NewTorrent) -> Item:
         return await self._write(torrents.add_torrent, new, torrent)

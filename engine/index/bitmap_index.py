@@ -263,7 +263,7 @@ def _computed_from(facts: Facts | None) -> object:
         return None
     return (
         facts.name, facts.kind, facts.state, facts.size, facts.sha256, facts.added_ns, facts.sources, facts.hosts,
-        not facts.tags,
+        facts.mime, not facts.tags,
     )  # fmt: skip
 
 

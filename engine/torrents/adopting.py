@@ -135,7 +135,7 @@ class Adopter:
         if done.size != file.size:
             raise DamagedFile(f"file {file.position} has {done.size} bytes and not {file.size}")
         digests = {} if file.root is None else {ROOT: file.root}
-        arrived[index] = Arrived(self._files.items[index], done.sha256, done.size, digests)
+        arrived[index] = Arrived(self._files.items[index], done.sha256, done.size, digests, mime=done.mime)
 
 
 def witness_of(files: Files, file: File) -> Witness | None:

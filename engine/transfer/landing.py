@@ -12,7 +12,7 @@ State: the entries that wait to be taken. Imports errors and ports.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import trio
@@ -99,10 +99,21 @@ class Landing:
             contents = [Content(entry.arrived.sha256, entry.data) for entry in group]
             for entry, error in zip(group, await self._blobs.put_many(contents), strict=True):
                 entry.error = error
-            await self._complete([entry for entry in group if entry.error is None])
+            placed = [entry for entry in group if entry.error is None]
+            for entry, mime in zip(placed, await self._looks(placed), strict=True):
+                entry.arrived = replace(entry.arrived, mime=mime)
+            await self._complete(placed)
         finally:
             for entry in group:
                 self._blobs.release(entry.arrived.sha256)
+
+    async def _looks(self, group: list[_Entry]) -> list[str | None]:
+        """What each is. Where the disk fails nobody knows yet, which is no reason to fetch it again."""
+        try:
+            return await self._blobs.looks([entry.arrived.sha256 for entry in group])
+        except OSError as error:
+            _log.warning("%d downloads could not be looked at: %s", len(group), error)
+            return [None] * len(group)
 
     async def _complete(self, group: list[_Entry]) -> None:
         """In one transaction; where that is refused in one each, so that one refusal costs no other."""

@@ -134,7 +134,7 @@ class Record:
         try:
             self._discard(self.row.staging)
             with trio.CancelScope(shield=True):
-                await self._complete(blob.sha256, blob.size, {})
+                await self._complete(blob.sha256, blob.size, {}, None)
         finally:
             self._blobs.release(blob.sha256)
 
@@ -154,7 +154,7 @@ class Record:
                 _log.info("item %d: no length was announced, and the connection just ended", self.item)
                 await self._catalogue.edit(self.item, Edit(set_xattrs={UNVERIFIED: b"length"}))
             self._blobs.discard_staging(file.name + SUFFIX)
-            await self._complete(done.sha256, done.size, done.digests)
+            await self._complete(done.sha256, done.size, done.digests, done.mime)
 
     async def failed(self, why: str) -> None:
         """For good. What is here stays, for the user may want it tried again."""
@@ -180,8 +180,10 @@ class Record:
             await self._catalogue.update_download(self.row)
         await self._catalogue.edit(self.item, Edit(state=state, error=why))
 
-    async def _complete(self, sha256: str, size: int, digests: Mapping[str, str]) -> None:
-        await self._catalogue.complete(self.item, sha256, size, digests=digests, mtime_ns=None, keep_old=False)
+    async def _complete(self, sha256: str, size: int, digests: Mapping[str, str], mime: str | None) -> None:
+        await self._catalogue.complete(
+            self.item, sha256, size, digests=digests, mtime_ns=None, keep_old=False, mime=mime
+        )
 
     def _discard(self, staging: str) -> None:
         self._blobs.discard_staging(staging)

@@ -87,6 +87,7 @@ class Content(Part):
             tags=tags,
             size=blob.size,
             sha256=blob.sha256,
+            mime=blob.mime,
             mtime_ns=staged.mtime_ns,
             mode=staged.mode,
             sources=[Source(SourceKind.IMPORT, "", "", "")],

@@ -58,7 +58,13 @@ class Sealer:
         try:
             blob = await self._ingest(item, staging)
             await self._catalogue.complete(
-                item, blob.sha256, blob.size, digests=blob.digests, mtime_ns=mtime_ns(), keep_old=False
+                item,
+                blob.sha256,
+                blob.size,
+                digests=blob.digests,
+                mtime_ns=mtime_ns(),
+                keep_old=False,
+                mime=blob.mime,
             )
             if cut_short:
                 await self._catalogue.edit(item, Edit(state=State.COMPLETE, error=CUT_SHORT))

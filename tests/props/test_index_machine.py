@@ -56,6 +56,7 @@ tags = st.sampled_from(PLAIN + PAIRS)
 tag_sets = st.frozensets(tags, max_size=4)
 names = st.sampled_from(NAMES)
 contents = st.sampled_from(CONTENTS)
+mimes = st.none() | st.sampled_from(("", "text/plain", "video/x-matroska", "application/zip", "audio/mpeg"))
 PATHS = (("a.mkv",), ("sub", "a.mkv"), ("sub", "b.txt"), ("sub", "deep", "er", "c.iso"), ("other", "d"))
 paths = st.lists(st.sampled_from(PATHS), unique=True, max_size=5)
 
@@ -110,6 +111,8 @@ class IndexMachine(RuleBasedStateMachine):
         self.now_ns = START_NS
         self.model: dict[ItemId, Facts] = {}
         self.known_tags: set[str] = set()
+        self.mimes: dict[str, str] = {}  # by digest: what a blob was first found to be
+        self.kept_blobs: set[str] = set()  # rows outlive the items that had them
         self.asked: list[Expr] = []
         self.portal = Portal(self._opened)
 
@@ -162,10 +165,20 @@ class IndexMachine(RuleBasedStateMachine):
         return any(tag in facts.tags for facts in self.model.values())
 
     # -- rules -----------------------------------------------------------------------------------------------------
-    @rule(target=items, name=names, tags=tag_sets, content=contents, host=st.sampled_from(HOSTS))
-    def add(self, name: str, tags: frozenset[str], content: str, host: str) -> ItemId:
+    def looked(self, digest: str, mime: str | None) -> None:
+        """The model of what a blob is: the first who tells is believed, for all items that have it."""
+        if mime is not None and digest not in self.mimes:
+            self.mimes[digest] = mime
+            for item, facts in self.model.items():
+                if facts.sha256 == digest:
+                    self.model[item] = replace(facts, mime=mime)
+
+    @rule(target=items, name=names, tags=tag_sets, content=contents, host=st.sampled_from(HOSTS), mime=mimes)
+    def add(self, name: str, tags: frozenset[str], content: str, host: str, mime: str | None) -> ItemId:
         source = Source(SourceKind.HTTP if host else SourceKind.IMPORT, "", "", host)
-        new = NewItem(name, tags=tags, size=len(content), sha256=sha(content), sources=[source])
+        new = NewItem(name, tags=tags, size=len(content), sha256=sha(content), mime=mime, sources=[source])
+        self.looked(sha(content), mime)
+        self.kept_blobs.add(sha(content))
         item = self.portal.run(self.catalogue.add, new)
         hosts = frozenset({host} if host else ())
         self.model[item.id] = Facts(
@@ -179,6 +192,7 @@ class IndexMachine(RuleBasedStateMachine):
             tags,
             frozenset({source.kind.value}),
             hosts,
+            mime=self.mimes.get(sha(content)),
         )
         self.known_tags |= tags
         return item.id
@@ -233,21 +247,36 @@ class IndexMachine(RuleBasedStateMachine):
             self.portal.run(self.catalogue.edit, item, edit)
             self.model[item] = replace(facts, state=state)
 
-    @rule(target=items, item=items, content=contents, keep_old=st.booleans())
-    def complete(self, item: ItemId, content: str, keep_old: bool) -> Any:
+    @rule(numbers=st.frozensets(st.integers(0, len(CONTENTS) - 1), max_size=2), mime=mimes)
+    def look(self, numbers: frozenset[int], mime: str | None) -> None:
+        contents = [CONTENTS[number] for number in numbers]
+        if mime is None:
+            return
+        self.portal.run(self.catalogue.set_media_types, {sha(content): mime for content in contents})
+        for content in contents:
+            if sha(content) in self.kept_blobs:
+                self.looked(sha(content), mime)
+
+    @rule(target=items, item=items, content=contents, keep_old=st.booleans(), mime=mimes)
+    def complete(self, item: ItemId, content: str, keep_old: bool, mime: str | None) -> Any:
         if item not in self.model:
             return multiple()
         facts, new = self.model[item], sha(content)
 
         async def complete() -> None:
-            await self.catalogue.complete(item, new, len(content), digests={}, mtime_ns=None, keep_old=keep_old)
+            await self.catalogue.complete(
+                item, new, len(content), digests={}, mtime_ns=None, keep_old=keep_old, mime=mime
+            )
 
         if facts.kind is not Kind.FILE:
             with pytest.raises(BadRequest):
                 self.portal.run(complete)
             return multiple()
         self.portal.run(complete)
-        self.model[item] = replace(facts, state=State.COMPLETE, sha256=new, size=len(content))
+        self.looked(new, mime)
+        self.kept_blobs.add(new)
+        facts = self.model[item]
+        self.model[item] = replace(facts, state=State.COMPLETE, sha256=new, size=len(content), mime=self.mimes.get(new))
         if not keep_old or facts.sha256 in (None, new) or facts.size == 0:
             return multiple()
         (old,) = [row for row in self.portal.run(self.catalogue.trash_list) if row.id not in self.model]

@@ -6,12 +6,14 @@ column to the test; whatever compares otherwise goes through a function register
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from engine.types import extension, media_types, timestamp
+from engine.media_types import media_types
+from engine.types import extension, timestamp
 from query.ages import resolve
 from query.ast import And, Compare, Expr, Not, Op, Or, Range, Tag
 from query.builtin import BUILTIN_KEYS
@@ -29,7 +31,8 @@ _VALUES = {
     "added": "SELECT instant(i.added_ns) AS v",
     "name": "SELECT i.name AS v",
     "ext": "SELECT extension(i.name) AS v WHERE i.kind = 'file' AND extension(i.name) <> ''",
-    "type": "SELECT j.value AS v FROM json_each(types(i.name)) j WHERE i.kind = 'file'",
+    "type": "SELECT j.value AS v FROM json_each(types(i.name, (SELECT b.mime FROM blob b WHERE b.id = i.blob))) j"
+    " WHERE i.kind = 'file'",
     "source": "SELECT s.kind AS v FROM source s WHERE s.item = i.id",
     "host": "SELECT s.host AS v FROM source s WHERE s.item = i.id AND s.host <> ''",
     "sha256": "SELECT b.sha256 AS v FROM blob b WHERE b.id = i.blob",
@@ -55,7 +58,7 @@ def select(path: str, expr: Expr, now: float) -> list[int]:
         )
         connection.create_function("instant", 1, timestamp)
         connection.create_function("extension", 1, lambda name: extension(os.fsdecode(name)))
-        connection.create_function("types", 1, lambda name: str(list(media_types(os.fsdecode(name)))).replace("'", '"'))
+        connection.create_function("types", 2, lambda name, mime: json.dumps(media_types(os.fsdecode(name), mime)))
         condition, parameters = _translate(resolve(expr, now=now), leaves)
         query = f"{_UP} SELECT i.id FROM item i WHERE {_LIVE} AND {condition} ORDER BY i.id"
         return [number for (number,) in connection.execute(query, parameters)]

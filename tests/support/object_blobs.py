@@ -16,6 +16,7 @@ from pathlib import Path
 
 import trio
 
+from engine.blobs.magic import HEAD, Magic
 from engine.digests import check_digests
 from engine.errors import BadRequest, DigestMismatch, SourceFailed, StoreFull
 from engine.ports import Content, Ingested
@@ -28,6 +29,7 @@ class ObjectBlobs:
         self._staging = folder / "staging"
         self._staging.mkdir(parents=True)
         self.objects: dict[str, bytes] = {}
+        self.magic = Magic()
         self.holds: Counter[str] = Counter()
 
     def open(self, sha256: str) -> int:
@@ -67,12 +69,16 @@ class ObjectBlobs:
             raise DigestMismatch("The content is not what was promised.")
         self.objects[found["sha256"]] = content
         self.discard_staging(staging)
-        return Ingested(found["sha256"], len(content), found)
+        return Ingested(found["sha256"], len(content), found, self.magic.look(content[:HEAD]))
 
     async def put_many(self, contents: Sequence[Content]) -> list[StoreFull | OSError | None]:
         await trio.lowlevel.checkpoint()
         self.objects.update((content.sha256, bytes(content.data)) for content in contents)
         return [None] * len(contents)
+
+    async def looks(self, blobs: Sequence[str]) -> list[str | None]:
+        await trio.lowlevel.checkpoint()
+        return [self.magic.look(self.objects[one][:HEAD]) if one in self.objects else None for one in blobs]
 
     def discard_staging(self, name: str) -> None:
         with suppress(FileNotFoundError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 from engine.catalogue import checks, points
@@ -17,7 +18,10 @@ from engine.errors import BadRequest, NoSuchItem
 from engine.ports import Arrived, NewDownload
 from engine.types import BlobId, Download, Item, ItemId, Kind, State
 
-INSERT_BLOB: Final = "INSERT INTO blob (sha256, size) VALUES (?, ?)"
+INSERT_BLOB: Final = "INSERT INTO blob (sha256, size, mime) VALUES (?, ?, ?)"
+UNLOOKED_BLOB: Final = "SELECT id FROM blob WHERE sha256 = ? AND mime IS NULL"
+ITEMS_OF_BLOB: Final = "SELECT id FROM item WHERE blob = ?"
+SET_MIME: Final = "UPDATE blob SET mime = ? WHERE id = ?"
 INSERT_DIGEST: Final = "INSERT INTO digest (blob, algorithm, hex) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 FORGET_BLOB: Final = "DELETE FROM blob WHERE sha256 = ? AND NOT EXISTS (SELECT 1 FROM item WHERE item.blob = blob.id)"
 COMPLETE: Final = (
@@ -45,12 +49,13 @@ def complete(
     digests: Mapping[str, str],
     mtime_ns: int | None,
     keep_old: bool,
+    mime: str | None = None,
 ) -> Item:
     """See ports.Catalogue.complete. `mtime_ns` of None leaves the item's own."""
     old = transaction.item(item)
     if old.kind is not Kind.FILE:
         raise BadRequest(f"item {item} is no file and has no content")
-    blob = blob_to_use(transaction, sha256, size, digests)
+    blob = blob_to_use(transaction, sha256, size, digests, mime)
     if keep_old and old.blob is not None and old.blob != blob and old.size:
         superseded.keep(transaction, old)
     with transaction.changing(item):
@@ -65,26 +70,42 @@ def complete_many(transaction: Transaction, arrived: Sequence[Arrived]) -> None:
         found = points.item(transaction.connection, one.item)
         if found is None or found.kind is not Kind.FILE:
             continue  # it went while it arrived
-        blob = blob_to_use(transaction, one.sha256, one.size, one.digests)
+        blob = blob_to_use(transaction, one.sha256, one.size, one.digests, one.mime)
         with transaction.changing(one.item):
             edits.edit_columns(transaction, one.item, one.edit)
             transaction.connection.execute(ARRIVED, (one.state.value, blob, one.size, one.item))
             transaction.connection.execute(DROP_DOWNLOAD, (one.item,))
 
 
-def blob_to_use(transaction: Transaction, sha256: str, size: int, digests: Mapping[str, str]) -> BlobId:
-    """The id of the blob row, which is made if there is none. BadRequest if it has another size (R13)."""
+def blob_to_use(
+    transaction: Transaction, sha256: str, size: int, digests: Mapping[str, str], mime: str | None
+) -> BlobId:
+    """The id of the blob row, which is made if there is none. BadRequest if it has another size (R13).
+
+    Not within `changing`: what a blob is found to be changes other items that have it."""
     found = points.blob(transaction.connection, checks.sha256_hex(sha256))
     if found is None:
-        number = transaction.connection.execute(INSERT_BLOB, (sha256, size)).lastrowid
+        number = transaction.connection.execute(INSERT_BLOB, (sha256, size, mime)).lastrowid
         assert number is not None
         blob = BlobId(number)
     elif found.size == size:
         blob = found.id
+        if mime is not None:
+            set_media_types(transaction, {sha256: mime})
     else:
         raise BadRequest(f"the blob {sha256} has {found.size} bytes, not {size}")
     _note_digests(transaction, blob, digests)
     return blob
+
+
+def set_media_types(transaction: Transaction, found: Mapping[str, str]) -> None:
+    """See ports.Catalogue.set_media_types. What is known already is not told again."""
+    for sha256, mime in found.items():
+        for (blob,) in transaction.connection.execute(UNLOOKED_BLOB, (sha256,)).fetchall():
+            with ExitStack() as changing:
+                for (item,) in transaction.connection.execute(ITEMS_OF_BLOB, (blob,)).fetchall():
+                    changing.enter_context(transaction.changing(item))
+                transaction.connection.execute(SET_MIME, (mime, blob))
 
 
 def add_digests(transaction: Transaction, sha256: str, digests: Mapping[str, str]) -> None:

@@ -58,11 +58,12 @@ def seal(
     digests: Mapping[str, str],
     mtime_ns: int | None,
     keep_old: bool,
+    mime: str | None = None,
 ) -> Item:
     """See ports.Catalogue.seal."""
     item, draft = _holder(transaction, staging)
     old = transaction.item(item)
-    blob = content.blob_to_use(transaction, sha256, size, digests)
+    blob = content.blob_to_use(transaction, sha256, size, digests, mime)
     connection = transaction.connection
     if old.blob == blob and old.state.whole:
         with transaction.changing(item):
@@ -80,12 +81,19 @@ def seal(
 
 
 def strand(
-    transaction: Transaction, staging: str, sha256: str, size: int, *, digests: Mapping[str, str], why: str
+    transaction: Transaction,
+    staging: str,
+    sha256: str,
+    size: int,
+    *,
+    digests: Mapping[str, str],
+    why: str,
+    mime: str | None = None,
 ) -> ItemId | None:
     """See ports.Catalogue.strand."""
     item, _ = _holder(transaction, staging)
     old = transaction.item(item)
-    blob = content.blob_to_use(transaction, sha256, size, digests)
+    blob = content.blob_to_use(transaction, sha256, size, digests, mime)
     drop(transaction, staging)
     if old.blob == blob or size == 0:
         return None

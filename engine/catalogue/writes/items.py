@@ -33,7 +33,7 @@ def add(transaction: Transaction, new: NewItem) -> Item:
     size = len(target) if target is not None else new.size
     blob = None
     if new.sha256 is not None and new.size is not None:
-        blob = content.blob_to_use(transaction, new.sha256, new.size, {})
+        blob = content.blob_to_use(transaction, new.sha256, new.size, {}, new.mime)
     now = transaction.clock()
     connection = transaction.connection
     number = connection.execute(
