@@ -45,6 +45,9 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
     command -v rsync >/dev/null || packages+=(rsync)
     command -v ffprobe >/dev/null || packages+=(ffmpeg)
     command -v unzip >/dev/null || packages+=(unzip)
+    command -v curl >/dev/null || packages+=(curl)
+    command -v wget >/dev/null || packages+=(wget)
+    command -v gio >/dev/null || packages+=(libglib2.0-bin)
     printf '%s\n' "${packages[@]}"
 }
 

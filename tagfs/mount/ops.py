@@ -29,6 +29,7 @@ from tagfs.vfs.context import Context
 from tagfs.vfs.dropped import DropFile, drop_xattr, drop_xattrs
 from tagfs.vfs.inbox import Drop
 from tagfs.vfs.names import NAME_MAX, is_certain
+from tagfs.vfs.newcomers import Newcomers
 from tagfs.vfs.nodes.folder import way_to
 from tagfs.vfs.nodes.inbox import drop_attr
 from tagfs.vfs.nodes.items import item_attr
@@ -82,7 +83,8 @@ class Operations(pyfuse3.Operations):
         self._answers = answers
         self._directories: Handles[OpenDirectory] = Handles()
         self._listings = Listings(context, self.inodes, answers)
-        self._xattrs = Xattrs(context)
+        self._newcomers = Newcomers()
+        self._xattrs = Xattrs(context, self._newcomers)
 
     def init(self) -> None:
         self._kernel.open()
@@ -197,7 +199,7 @@ class Operations(pyfuse3.Operations):
         self, parent_inode: InodeT, name: FileNameT, mode: ModeT, flags: FlagT, ctx: RequestContext
     ) -> tuple[FileInfo, EntryAttributes]:
         with self._kernel.holding(parent_inode):
-            file = await self._create(parent_inode, _text(name), mode)
+            file = await self._create(parent_inode, _text(name), mode, ctx.pid)
             return self._opened(file), await self._answer_file(parent_inode, _text(name), file)
 
     @guarded
@@ -207,7 +209,7 @@ class Operations(pyfuse3.Operations):
         if not stat.S_ISREG(mode):
             raise OSError(errno.EPERM, "only regular files, symlinks and tags can be made")
         with self._kernel.holding(parent_inode):
-            file = await self._create(parent_inode, _text(name), mode)
+            file = await self._create(parent_inode, _text(name), mode, ctx.pid)
             await file.close()
             return await self._answer_file(parent_inode, _text(name), file)
 
@@ -278,6 +280,8 @@ class Operations(pyfuse3.Operations):
         node = self._node(inode)
         match node:
             case TextNode():
+                if flags & _WRITE:  # the mode says so to all but root
+                    raise OSError(errno.EPERM, "this text is read-only")
                 return self._opened(TextFile(node.render()))
             case BlobNode(blob):
                 return self._opened(BlobFile(self._context, blob.sha256))
@@ -312,6 +316,8 @@ class Operations(pyfuse3.Operations):
         opened = self.files.pop(fh)
         if opened is not None:
             await opened.close()
+            if isinstance(opened, DraftFile):
+                self._newcomers.closed(opened.item)
 
     @guarded
     async def statfs(self, ctx: RequestContext) -> StatvfsData:
@@ -356,7 +362,7 @@ class Operations(pyfuse3.Operations):
         item = item_of(node)
         if item is None:
             raise OSError(errno.EPERM, "only items have attributes")
-        await self._xattrs.set(item, key, value)
+        await self._xattrs.set(item, key, value, program=ctx.pid)
 
     @guarded
     async def removexattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> None:
@@ -446,7 +452,7 @@ class Operations(pyfuse3.Operations):
         handle = pyfuse3.FileHandleT(self.files.add(opened))
         return pyfuse3.FileInfo(fh=handle, direct_io=opened.direct_io, keep_cache=opened.keep_cache)
 
-    async def _create(self, parent: int, name: str, mode: int) -> DraftFile | DropFile:
+    async def _create(self, parent: int, name: str, mode: int, program: int) -> DraftFile | DropFile:
         directory = self._directory(parent)
         if isinstance(directory.place, Inbox):
             drop = await edits.drop(self._context, directory, name)
@@ -454,6 +460,7 @@ class Operations(pyfuse3.Operations):
         draft = await edits.create(self._context, directory, name, mode)
         file = DraftFile(self._context.drafts, draft, writing=True)
         file.row = self._context.catalogue.item(file.item)
+        self._newcomers.made(file.item, draft.tags, program)
         return file
 
     async def _answer_file(self, parent: int, name: str, file: DraftFile | DropFile) -> EntryAttributes:

@@ -31,6 +31,7 @@ INBOX: Final = 8
 STATUS: Final = 16
 ERRORS: Final = 17
 VERSION: Final = 18
+MARKERS: Final = 24  # and the next ones
 
 _BLOB_BASE: Final = 2**40
 DROP_BASE: Final = 2**42

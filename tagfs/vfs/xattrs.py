@@ -12,12 +12,14 @@ from dataclasses import replace
 from unicodedata import normalize
 
 from engine.ports import Catalogue, Edit
+from engine.sources.urls import public_url
 from engine.torrents.adopting import ROOT
 from engine.types import Item, ItemId, State, timestamp
 from query.errors import BadName
 from query.names import check_own_tag
 from tagfs.vfs.context import Context
 from tagfs.vfs.edits import resume
+from tagfs.vfs.newcomers import Newcomers
 
 XDG_TAGS = "user.xdg.tags"
 TAGS = "user.tags"
@@ -48,8 +50,9 @@ def _missing(name: str) -> OSError:
 
 
 class Xattrs:
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, newcomers: Newcomers) -> None:
         self._context = context
+        self._newcomers = newcomers
         self._computed: dict[str, Callable[[Item], str | None]] = {
             XDG_TAGS: self._tags,
             INHERITED: self._inherited,
@@ -92,13 +95,14 @@ class Xattrs:
         except KeyError:
             raise _missing(name) from None
 
-    async def set(self, item: ItemId, name: str, value: bytes) -> None:
+    async def set(self, item: ItemId, name: str, value: bytes, *, program: int = 0) -> None:
+        """`program` is who does it, as the kernel tells; 0: unknown."""
         check_namespace(name)
         if len(value) > VALUE_MAX:
             raise OSError(errno.E2BIG, f"an attribute has at most {VALUE_MAX} bytes")
         self._check_live(item)
         if name in (XDG_TAGS, TAGS):
-            await self._edit(item, self._keep_stated(item, tags_edit(_text(value))))
+            await self._edit(item, self._keep_stated(item, tags_edit(_text(value)), program))
         elif name.startswith(TAG_PREFIX):
             tag = name.removeprefix(TAG_PREFIX)
             await self._edit(item, Edit(add=[_tag(f"{tag}:{_text(value)}" if value else tag)]))
@@ -111,7 +115,8 @@ class Xattrs:
         elif name.startswith(OWN_PREFIX):
             raise OSError(errno.EPERM, f"{name} is read-only")
         else:
-            await self._edit(item, Edit(set_xattrs={name: value}))
+            stored = _public(value) if name in (ORIGIN, REFERRER) else value
+            await self._edit(item, Edit(set_xattrs={name: stored}))
 
     async def remove(self, item: ItemId, name: str) -> None:
         check_namespace(name)
@@ -130,13 +135,14 @@ class Xattrs:
         else:
             await self._edit(item, Edit(remove_xattrs=[name]))
 
-    def _keep_stated(self, item: ItemId, edit: Edit) -> Edit:
-        """`cp -a` and `mv` from elsewhere bring the file's own tags along: those do not take off the tags of the path
-        that the file is being written to."""
-        draft = self._context.drafts.get(item)
-        if draft is None or edit.tags is None:
+    def _keep_stated(self, item: ItemId, edit: Edit, program: int) -> Edit:
+        """`cp -a`, `gio copy` and `mv` from elsewhere bring the file's own tags along: those do not take off the tags
+        of the path that the file is being written to, or was written to by this program just now."""
+        if edit.tags is None:
             return edit
-        return replace(edit, tags={*edit.tags, *draft.tags})
+        draft = self._context.drafts.get(item)
+        stated = self._newcomers.stated(item, program) if draft is None else draft.tags
+        return replace(edit, tags={*edit.tags, *stated})
 
     # -- what is computed --------------------------------------------------------------------------------------
 
@@ -249,6 +255,14 @@ def _tag(text: str) -> str:
         return check_own_tag(text)
     except BadName as error:
         raise OSError(errno.EINVAL, str(error)) from error
+
+
+def _public(value: bytes) -> bytes:
+    """An address as others may see it: programs write the one that they were given, with what let them in."""
+    try:
+        return _bytes(public_url(os.fsdecode(value)))
+    except ValueError:  # no URL that anybody could split
+        return value
 
 
 def _text(value: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 
 from tagfs.vfs import attr
@@ -20,7 +21,7 @@ class FixedDirectory(Directory):
         location: tuple[str, ...],
         changed_ns: int,
         children: Mapping[str, Directory | TextNode],
-        unlisted: Mapping[str, Directory] | None = None,
+        unlisted: Mapping[str, Directory | TextNode] | None = None,
     ) -> None:
         self.location = location
         self.number = number
@@ -36,6 +37,12 @@ class FixedDirectory(Directory):
         if child is None:
             raise no_entry(name)
         return child
+
+    async def mkdir(self, name: str) -> Directory:
+        """File managers that cannot make a trash directory here offer to delete instead."""
+        if name.startswith(".Trash"):
+            raise OSError(errno.EPERM, "tagfs has a trash of its own: delete the file in /files, and it is in /trash")
+        return await super().mkdir(name)
 
     async def snapshot(self) -> Snapshot:
         return Fixed([Entry(name, child, self._attr_of(child)) for name, child in self._children.items()])

@@ -23,6 +23,8 @@ class QueriesDirectory(Directory):
         return attr.of_directory(self.number, self._context.started_ns, writable=False)
 
     async def lookup(self, name: str) -> Node:
+        if name.startswith("."):  # no tag does: desktops look for .hidden and its like in every directory
+            raise no_entry(name)
         try:
             query = parse_expression(name)
         except QueryError as error:

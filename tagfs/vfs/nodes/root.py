@@ -15,6 +15,10 @@ from tagfs.vfs.nodes.tags import TagsRoot
 from tagfs.vfs.nodes.trash import TrashDirectory
 from tagfs.vfs.tree import Directory, TextNode
 
+# Empty files by which indexers and media scanners know what to leave alone: localsearch (formerly tracker) looks for
+# the first two, Android's scanner for the second, Spotlight for the third. Not listed, so that walks see items only.
+MARKERS = (".trackerignore", ".nomedia", ".metadata_never_index")
+
 
 def build(context: Context, *, status: Callable[[], str], version: str) -> dict[int, Directory | TextNode]:
     """All nodes with a fixed inode number."""
@@ -32,6 +36,8 @@ def build(context: Context, *, status: Callable[[], str], version: str) -> dict[
         "trash": TrashDirectory(context),
     }
     dot = FixedDirectory(numbers.DOT, (".tagfs",), context.started_ns, texts)
-    root = FixedDirectory(numbers.ROOT, (), context.started_ns, listed, unlisted={".tagfs": dot})
+    markers = {name: TextNode(numbers.MARKERS + place, str) for place, name in enumerate(MARKERS)}
+    root = FixedDirectory(numbers.ROOT, (), context.started_ns, listed, unlisted={".tagfs": dot, **markers})
     directories: list[Directory] = [root, dot, *listed.values()]
-    return {d.number: d for d in directories} | {text.number: text for text in texts.values()}
+    found = {text.number: text for text in (*texts.values(), *markers.values())}
+    return {d.number: d for d in directories} | found

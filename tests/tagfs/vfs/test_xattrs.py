@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.types import ItemId
 from query.errors import BadName
 from query.names import check_own_tag
+from tagfs.vfs.newcomers import Newcomers
 from tagfs.vfs.xattrs import LIST_MAX, READ_ONLY, VALUE_MAX, Xattrs, tags_edit
 from tests.support.world import World
 
@@ -105,7 +106,7 @@ async def item(world: World) -> ItemId:
 
 @pytest.fixture
 def xattrs(world: World) -> Xattrs:
-    return Xattrs(world.context)
+    return Xattrs(world.context, Newcomers())
 
 
 async def test_a_rating_that_is_set_again_stays(world: World, item: ItemId, xattrs: Xattrs) -> None:
