@@ -6,20 +6,23 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def mounted(state: str, mountpoint: str, config: str = "") -> Iterator[tuple[subprocess.Popen[bytes], float]]:
-    """(process, seconds from start until the mount answered). `config` is TOML."""
+def mounted(
+    state: str, mountpoint: str, config: str = "", wrap: Sequence[str] = ()
+) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
+    """(process, seconds from start until the mount answered). `config` is TOML; `wrap` is a command that becomes the
+    daemon after it has done something to itself."""
     os.makedirs(mountpoint, exist_ok=True)
     environ = {**os.environ, "TAGFS_STATE": state, "TAGFS_CONFIG": state + ".toml"}
     Path(environ["TAGFS_CONFIG"]).write_text(config)
     started = time.perf_counter()
     with open(state + ".log", "ab") as log:
-        command = [sys.executable, "-m", "tagfs", "mount", mountpoint, "-f"]
+        command = [*wrap, sys.executable, "-m", "tagfs", "mount", mountpoint, "-f"]
         process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
     try:
         while not os.path.isdir(os.path.join(mountpoint, "tags")):
