@@ -19,6 +19,14 @@ class NameTaken(EngineError):
     """EEXIST"""
 
 
+class NoSuchChange(EngineError):
+    """There is no such change in the history."""
+
+
+class Changed(EngineError):
+    """What is to be undone has been changed, renamed or ended since; nothing was undone."""
+
+
 class TagInUse(EngineError):
     """ENOTEMPTY"""
 

@@ -10,13 +10,15 @@ A row is about items that one transaction changed alike. Its `what` is a JSON ob
     made          the name, or true for several; with `add` its tags, with `trashed` true where it is made in the trash
     ended         the name, or true for several: it is gone for good
     dropped       the same of what never had content
+    given         the same of what gave its content to another item of the same transaction, as by `mv tmp f`
 
+An undo that found all as it was already has `nothing`: true,
 and one about a tag has `tag`: ["created", name], ["removed", name] or ["renamed", old, new].
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -66,6 +68,38 @@ class Entry:
     items: BitMap | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What an undo did: items that it took out of the trash and put there, and how many it could leave alone since they
+    have ended for good."""
+
+    call: int
+    restored: tuple[int, ...]
+    trashed: tuple[int, ...]
+    missing: int
+
+
+# Keys that say of an item that it was not there before, or is not afterwards.
+ABSENT = frozenset({"made", "ended", "dropped", "given"})
+
+
+def goes_away(records: Iterable[Record]) -> BitMap:
+    """What goes to the trash when these are undone."""
+    return _members(
+        record for record in records
+        if record.what.get("trashed") == [True, False] or ("made" in record.what and "trashed" not in record.what)
+    )  # fmt: skip
+
+
+def comes_back(records: Iterable[Record]) -> BitMap:
+    """What comes out of the trash when these are undone."""
+    return _members(record for record in records if record.what.get("trashed") == [False, True])
+
+
+def _members(records: Iterable[Record]) -> BitMap:
+    return BitMap().union(*(record.items for record in records))
+
+
 # Up to here what a transaction made or ended has a row each, with the name; beyond, one for all of it.
 NAMED_LIMIT = 100
 
@@ -80,8 +114,13 @@ def entries(changes: list[Change], tags: list[TagChange]) -> list[Entry]:
             told.append(Entry(what, item))
         return told
     groups: dict[Any, list[tuple[ItemId, What]]] = {}
-    for item, before, after in _net(changes):
-        if what := difference(before, after):
+    net = _net(changes)
+    taken = {after.sha256 for _, before, after in net if before and after and before.sha256 != after.sha256}
+    for item, before, after in net:
+        what = difference(before, after)
+        if "ended" in what and before is not None and before.sha256 in taken:
+            what = {"given": what["ended"]}
+        if what:
             groups.setdefault(_alike(what), []).append((item, what))
     born = [key for key in groups if "made" in key[0]]
     if sum(len(groups[key]) for key in born) > NAMED_LIMIT and len(born) > NAMED_LIMIT // 10:
@@ -139,7 +178,7 @@ def _alike(what: What) -> tuple[Any, ...]:
     return (tuple(what), *(str(value) for key, value in what.items() if key not in _NAMING))
 
 
-_NAMING = ("made", "ended", "dropped")
+_NAMING = ("made", *sorted(ABSENT - {"made"}))
 
 
 def _told(keys: tuple[str, ...], group: list[tuple[ItemId, What]]) -> list[Entry]:

@@ -15,7 +15,7 @@ from typing import Protocol
 from pyroaring import BitMap
 
 from engine.errors import StoreFull
-from engine.history import Cause, Record
+from engine.history import Cause, Record, Undone
 from engine.types import (
     Blob,
     Change,
@@ -253,6 +253,16 @@ class Catalogue(Protocol):
     ) -> list[Record]:
         """Rows of the journal, the newest first: all, or those that concern one item. Only ids below `before`."""
 
+    async def call(self, call: int) -> list[Record]:
+        """All rows of one transaction; empty where there is none of that number, or its first rows are gone."""
+
+    async def undone(self, calls: Collection[int]) -> Mapping[int, int]:
+        """Of these calls the ones that were taken back, and by which call."""
+
+    async def undoable(self, *, redo: bool = False) -> int | None:
+        """The call that is to be undone next: the last of a person that holds. With `redo`, the last undo that holds,
+        unless a person did something else since."""
+
     async def check(self) -> list[str]:
         """integrity_check, foreign_key_check and own consistency rules: one sentence a fault, empty when sound."""
 
@@ -352,6 +362,10 @@ class Catalogue(Protocol):
 
     async def forget_blob(self, sha256: str) -> bool:
         """Remove the row if no item refers to it (checked in the same transaction); True when it is gone."""
+
+    async def undo(self, call: int) -> Undone:
+        """Take back what one transaction did, all of it or nothing. What has been changed since is not overwritten:
+        Changed. NoSuchChange. Transfers of what goes to the trash are the caller's to stop before."""
 
     async def cut_history(self, before_ns: int | None, keep_rows: int) -> bool:
         """Forget a few rows of the journal that are older, or more than so many; True when there may be more."""
@@ -502,6 +516,7 @@ class AddRequest:
     options: Mapping[str, str] = field(default_factory=dict)
     torrent: bytes | None = None
     select: str | None = None
+    cause: Cause = Cause.MOUNT  # who asks for it
 
 
 class Transfers(Protocol):

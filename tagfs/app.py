@@ -16,6 +16,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import trio
 
@@ -24,6 +25,7 @@ from engine.blobs.gc import Collector
 from engine.blobs.looking import look_at_old_blobs
 from engine.catalogue import open_catalogue
 from engine.downloads import Downloads
+from engine.history import Cause
 from engine.index import BitmapIndex
 from engine.ports import Catalogue
 from engine.torrents.manager import TorrentManager
@@ -41,6 +43,7 @@ from tagfs.intake.folders import Watch, tagged
 from tagfs.mount.session import Session
 from tagfs.service.status_text import render
 from tagfs.service.verbs import Service
+from tagfs.upkeep import Upkeep
 from tagfs.vfs import numbers
 from tagfs.vfs.context import Context
 from tagfs.vfs.drafts import Drafts
@@ -111,6 +114,7 @@ async def _run(
             await nursery.start(inbox.run)
             await nursery.start(Collector(catalogue, store).run)
             nursery.start_soon(look_at_old_blobs, catalogue, store)
+            await nursery.start(Upkeep(catalogue, settings.history).run)
             watch = Watch(
                 catalogue,
                 transfers,
@@ -121,7 +125,8 @@ async def _run(
                 remove=settings.watch.after == "remove",
             )
             await nursery.start(watch.run)
-            service = Service(context, store, end=nursery.cancel_scope.cancel)
+            commands = replace(context, catalogue=catalogue.by(Cause.COMMAND))
+            service = Service(commands, store, end=nursery.cancel_scope.cancel)
             socket = socket_path(state, settings.paths.runtime)
             await nursery.start(lambda task_status: serve_control(socket, service, task_status=task_status))
             await session.serve(context, fuse_options(mount_options), umask=mount_options.umask, ready=ready)

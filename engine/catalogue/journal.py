@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -32,6 +32,7 @@ OF_ITEM: Final = (
     "SELECT " + COLUMNS + " FROM journal"  # noqa: S608 -- constants, no values
     " WHERE id < ? AND at_ns >= ? AND (item = ? OR items IS NOT NULL) ORDER BY id DESC"
 )  # fmt: skip
+CONTENT: Final = "SELECT " + COLUMNS + " FROM journal WHERE id > ? AND (item = ? OR items IS NOT NULL)"  # noqa: S608 -- constants, no values
 UNDOING: Final = "SELECT DISTINCT call FROM journal WHERE undoes = ? AND undoes IS NOT NULL"
 CALLS: Final = "SELECT id, cause, undoes, what FROM journal WHERE id = call ORDER BY id DESC"
 CALL: Final = "SELECT cause, undoes FROM journal WHERE id = ? AND call = id"
@@ -88,12 +89,25 @@ def log(database: SqliteDatabase, item: int | None, before: int | None, since_ns
         cursor.close()
 
 
+def later_content(connection: sqlite3.Connection, item: int, after: int) -> bool:
+    """Whether the content of an item was changed again after the row `after`."""
+    cursor = connection.execute(CONTENT, (after, item))
+    try:
+        return any(item in record.items for record in map(_record, cursor) if "content" in record.what)
+    finally:
+        cursor.close()
+
+
 def undone_by(connection: sqlite3.Connection, call: int) -> int | None:
     """The call that took `call` back and was not taken back itself."""
     for (number,) in connection.execute(UNDOING, (call,)).fetchall():
         if undone_by(connection, number) is None:
             return int(number)
     return None
+
+
+def undone(connection: sqlite3.Connection, calls: Collection[int]) -> dict[int, int]:
+    return {call: by for call in calls if (by := undone_by(connection, call)) is not None}
 
 
 def undoable(connection: sqlite3.Connection) -> int | None:

@@ -25,9 +25,9 @@ from engine.catalogue.delivery import Delivery
 from engine.catalogue.readers import Readers
 from engine.catalogue.transaction import Transaction
 from engine.catalogue.writer import Job, Writer
-from engine.catalogue.writes import content, drafts, edits, folders, items, tagging, torrents
+from engine.catalogue.writes import content, drafts, edits, folders, items, tagging, torrents, undo
 from engine.errors import CatalogueFailed
-from engine.history import Cause, Record
+from engine.history import Cause, Record, Undone
 from engine.ports import Arrived, Edit, FolderFile, NewItem, NewTorrent, Observer, Opening, Replaced, TorrentFiles
 from engine.types import Blob, Download, Facts, Item, ItemId, Source, State, Torrent
 from query.ast import Compare, Range
@@ -234,6 +234,16 @@ class SqliteCatalogue:
     async def blobs_to_look_at(self, after: int, limit: int) -> list[Blob]:
         return await self._readers.run(lambda database: scans.blobs_to_look_at(database, after, limit))
 
+    async def call(self, call: int) -> list[Record]:
+        return await self._readers.run(lambda database: journal.rows_of(raw(database), call))
+
+    async def undone(self, calls: Collection[int]) -> Mapping[int, int]:
+        return await self._readers.run(lambda database: journal.undone(raw(database), calls))
+
+    async def undoable(self, *, redo: bool = False) -> int | None:
+        find = journal.redoable if redo else journal.undoable
+        return await self._readers.run(lambda database: find(raw(database)))
+
     async def check(self) -> list[str]:
         return await self._readers.run(verify.check)
 
@@ -341,6 +351,9 @@ class SqliteCatalogue:
 
     async def forget_blob(self, sha256: str) -> bool:
         return await self._write(content.forget_blob, sha256)
+
+    async def undo(self, call: int) -> Undone:
+        return await self._write(undo.undo, call)
 
     async def cut_history(self, before_ns: int | None, keep_rows: int) -> bool:
         return await self._write(journal.cut, before_ns, keep_rows)

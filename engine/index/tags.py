@@ -87,14 +87,16 @@ class Tags:
     def put(self, item: ItemId, before: Collection[str], after: Collection[str]) -> None:
         """The tags of an item that is not in the trash by itself; none before it came and after it went."""
         for name in set(before).difference(after):
-            self._entries[name].put(item, carried=False)
+            if name in self._entries:  # not removed by the same transaction, once no item carried it
+                self._entries[name].put(item, carried=False)
         for name in set(after).difference(before):
             self._entries[name].put(item, carried=True)
 
     def count(self, before: Collection[str], after: Collection[str]) -> None:
         """The tags of a live item."""
         for name in set(before).difference(after):
-            self._entries[name].items -= 1
+            if name in self._entries:
+                self._entries[name].items -= 1
         for name in set(after).difference(before):
             self._entries[name].items += 1
 

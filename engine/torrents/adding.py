@@ -55,7 +55,7 @@ class Adder:
         if request.name is None:
             options[GIVEN] = shown
         link, folder = magnet_uri(magnet), new_folder_name()
-        item = await self._works.catalogue.add_torrent(
+        item = await self._works.catalogue.by(request.cause).add_torrent(
             NewItem(
                 name=request.name or shown,
                 state=State.PAUSED if request.paused else State.QUEUED,
@@ -78,7 +78,7 @@ class Adder:
     ) -> tuple[Item, bool]:
         """One that is known gets the tags, and the trackers and peers of the new link; it leaves the trash. Files that
         are selected are wanted from then on, beside those that were before. BadRequest for a selection of nothing."""
-        catalogue, session = self._works.catalogue, self._works.session
+        catalogue, session = self._works.catalogue.by(request.cause), self._works.session
         found = catalogue.item(item)
         row = await catalogue.torrent(item)
         if found is None or row is None:

@@ -20,6 +20,7 @@ from functools import partial
 import trio
 
 from engine.errors import BadRequest
+from engine.history import Cause
 from engine.ports import AddRequest, Catalogue, LocalBlobs, Progress
 from engine.sources.torrent.config import TorrentConfig
 from engine.sources.torrent.events import Event
@@ -57,7 +58,7 @@ class TorrentManager:
         self._session: TorrentSession[ItemId] = TorrentSession(self._config, self._hear)
         folders = Folders(root)
         space = Space(folders.root, self._config.reserve)
-        self._works = Works(catalogue, blobs, folders, self._session, self._config, clock_ns, space)
+        self._works = Works(catalogue.by(Cause.DOWNLOAD), blobs, folders, self._session, self._config, clock_ns, space)
         self._roster = Roster(catalogue, self._config.max_active)
         self._chooser = Chooser(self._works, self._roster)
         self._adder = Adder(self._works, self._roster, self._chooser)

@@ -21,6 +21,7 @@ import trio
 from engine.digests import check_digests
 from engine.errors import BadRequest, NoSuchItem
 from engine.formats.magnet import is_magnet
+from engine.history import Cause
 from engine.ports import AddRequest, Blobs, Catalogue, Edit, NewDownload, NewItem, Progress
 from engine.safe_names import is_safe
 from engine.sources.router import Router
@@ -56,7 +57,7 @@ class TransferManager:
         self._config = config or TransferConfig()
         self._source = source
         self._chance = chance
-        self._roster = Roster(catalogue, blobs, self._config, clock_ns, room)
+        self._roster = Roster(catalogue.by(Cause.DOWNLOAD), blobs, self._config, clock_ns, room)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Download for ever. Started once what was left unfinished is known."""
@@ -93,12 +94,12 @@ class TransferManager:
         if known is not None and self._blobs.size(known.sha256) == known.size:
             self._blobs.hold(known.sha256)
             try:
-                return await self._catalogue.add(replace(new, sha256=known.sha256, size=known.size))
+                return await self._catalogue.by(request.cause).add(replace(new, sha256=known.sha256, size=known.size))
             finally:
                 self._blobs.release(known.sha256)
         download = NewDownload(new_staging_name(), digests, request.name is not None, options)
         state = State.PAUSED if request.paused else State.QUEUED
-        item = await self._catalogue.add(replace(new, state=state, download=download))
+        item = await self._catalogue.by(request.cause).add(replace(new, state=state, download=download))
         row = self._catalogue.download(item.id)
         if row is not None:  # somebody may have been quick to remove it
             self._roster.enlist(item, row)

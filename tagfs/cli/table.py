@@ -38,6 +38,14 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        "History",
+        (
+            Entry("log", "log", "[ITEM...]", "what was changed, when, and by whom"),
+            Entry("undo", "undo", "[CHANGE]", "take the last change back, or the one named"),
+            Entry("redo", "undo", "", "take the last undo back"),
+        ),
+    ),
+    (
         "Content",
         (
             Entry("import", "import_", "PATH... [-t TAG]", "copy files and folders in"),

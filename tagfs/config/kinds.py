@@ -1,4 +1,4 @@
-"""What a setting's value may be, and how a key is declared. Pure; imports nothing of tagfs. Any thread.
+"""What a setting's value may be, and how a key is declared. Pure; imports amounts. Any thread.
 
 A section is a frozen dataclass and each of its fields is one key, declared once with a constructor of this module:
 
@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
+
+from tagfs.amounts import seconds, size
 
 Parse = Callable[[object], object]  # raises ValueError with the end of the sentence "[section] key must be ..."
 
@@ -83,6 +85,28 @@ def words(default: str | None, text: str) -> Any:
         return value if value or default is not None else None
 
     return _declare(default, Key("", "text", "", text, "unset" if default is None else f'"{default}"', parse))
+
+
+def age(default: str, text: str) -> Any:
+    """A length of time such as `30d`, kept as it is written (`amounts.seconds` reads it); empty for none."""
+
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or (value and seconds(value) is None):
+            raise ValueError('an age such as "12h", "30d" or "1y", or "" for none')
+        return value
+
+    return _declare(default, Key("", "age", "", text, f'"{default}"', parse))
+
+
+def amount(default: str, text: str) -> Any:
+    """A size such as `10G`, kept as it is written (`amounts.size` reads it); empty for none."""
+
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or (value and size(value) is None):
+            raise ValueError('a size such as "500M" or "10G", or "" for none')
+        return value
+
+    return _declare(default, Key("", "size", "", text, f'"{default}"', parse))
 
 
 def path(text: str, *, shown: str = "unset", unset: str | None = None) -> Any:

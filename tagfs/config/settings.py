@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tagfs.config.kinds import choice, flag, folders, integer, number, path, table, words
+from tagfs.config.kinds import age, choice, flag, folders, integer, number, path, table, words
 from tagfs.config.mount_options import MountOptions
 
 
@@ -96,6 +96,14 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """[history]. How much is kept of what was done, for `tagfs log` and `tagfs undo`."""
+
+    keep: str = age("365d", "older changes are forgotten; empty: none for their age")
+    max_changes: int = integer(1_000_000, "changes", "the oldest beyond so many are forgotten", low=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """[log]."""
 
@@ -112,6 +120,7 @@ class Config:
     torrent: Torrent = field(default_factory=Torrent)
     mount: MountOptions = field(default_factory=MountOptions)
     watch: Watch = field(default_factory=Watch)
+    history: History = field(default_factory=History)
     log: Log = field(default_factory=Log)
 
 
@@ -121,5 +130,6 @@ SECTIONS: Mapping[str, type] = {
     "torrent": Torrent,
     "mount": MountOptions,
     "watch": Watch,
+    "history": History,
     "log": Log,
 }

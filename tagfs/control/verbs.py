@@ -28,6 +28,7 @@ from typing import Protocol, TypeVar
 from tagfs.control.spelling import Spelling
 from tagfs.control.views import (
     AddedView,
+    ChangePage,
     ContentView,
     EventView,
     ImportView,
@@ -35,6 +36,7 @@ from tagfs.control.views import (
     ItemView,
     StatusView,
     TagPage,
+    UndoneView,
     VerifyView,
     VersionView,
     WorkView,
@@ -173,6 +175,22 @@ class Verbs(Protocol):
 
     async def rm(self, items: tuple[Ref, ...], *, forever: bool = False) -> tuple[ItemView, ...]:
         """To the trash; running downloads stop. With `forever` the items are ended for good, wherever they are."""
+
+    # -- history ---------------------------------------------------------------------------------------------
+    async def log(
+        self,
+        items: tuple[Ref, ...] = (),
+        *,
+        before: int | None = None,
+        age: float | None = None,
+        limit: int = 100,
+    ) -> ChangePage:
+        """What was changed, the newest first: all, or what concerns one of `items`, which may be in the trash or, by
+        id, have ended. Only ids below `before`, none older than `age` seconds, at most `limit` (1 to 1,000)."""
+
+    async def undo(self, call: int | None = None, *, redo: bool = False) -> UndoneView:
+        """Take back a call: without a number the last of a person that holds, with `redo` the last undo that holds.
+        NOT_FOUND for none. FAILED where something was changed since; then nothing is done."""
 
     # -- content -----------------------------------------------------------------------------------------------
     async def import_(

@@ -12,11 +12,15 @@ half a millisecond to make.
 from tagfs.control.views_added import AddedView
 from tagfs.control.views_downloads import DownloadView, StatusView, VersionView
 from tagfs.control.views_events import EventView
+from tagfs.control.views_history import ChangePage, ChangeView, ConcernedView, UndoneView
 from tagfs.control.views_items import ItemPage, ItemView, TagPage, TagView
 from tagfs.control.views_work import ContentView, FaultView, ImportView, SkippedView, VerifyView, WorkView
 
 __all__ = [
     "AddedView",
+    "ChangePage",
+    "ChangeView",
+    "ConcernedView",
     "ContentView",
     "DownloadView",
     "EventView",
@@ -28,6 +32,7 @@ __all__ = [
     "StatusView",
     "TagPage",
     "TagView",
+    "UndoneView",
     "VerifyView",
     "VersionView",
     "WorkView",

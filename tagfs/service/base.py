@@ -30,6 +30,7 @@ S = TypeVar("S")
 _CODES: tuple[tuple[type[Exception], Code], ...] = (
     (errors.NoSuchItem, Code.NOT_FOUND),
     (errors.NoSuchTag, Code.NOT_FOUND),
+    (errors.NoSuchChange, Code.NOT_FOUND),
     (errors.NameTaken, Code.EXISTS),
     (errors.TagInUse, Code.IN_USE),
     (errors.BadRequest, Code.BAD_REQUEST),
@@ -82,6 +83,12 @@ class Part:
     def items_of(self, refs: Sequence[Ref], *, trashed: bool = False) -> list[Item]:
         """All or nothing; an item that is named twice comes once."""
         return list({item.id: item for item in (self._item_of(ref, trashed=trashed) for ref in refs)}.values())
+
+    def numbers_of(self, refs: Sequence[Ref]) -> list[int]:
+        """The items' numbers, of which those that are given by id need not exist any more."""
+        return [
+            int(by_id[1]) if (by_id := _BY_ID.fullmatch(ref)) else self._item_of(ref, trashed=True).id for ref in refs
+        ]
 
     def _item_of(self, ref: Ref, *, trashed: bool) -> Item:
         by_id = _BY_ID.fullmatch(ref)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import trio
 
+from engine.history import Cause
 from engine.ports import AddRequest
 from engine.types import Item, ItemId, State
 from tagfs import __version__
@@ -46,8 +47,9 @@ class Downloads(Part):
         if not urls:
             raise VerbError(Code.BAD_REQUEST, "A download needs a URL.")
         request = AddRequest(
-            urls, name=name, tags=tags, digests=digests or {}, paused=paused, options=options or {}, select=select
-        )
+            urls, name=name, tags=tags, digests=digests or {}, paused=paused, options=options or {}, select=select,
+            cause=Cause.COMMAND,
+        )  # fmt: skip
         return item_view(self.context, await self.transfers.add(request))
 
     @verb
@@ -67,8 +69,10 @@ class Downloads(Part):
             raise VerbError(Code.BAD_REQUEST, "The content of a file travels as base64.") from error
         found = await read_file(name, data)
         wanted = requests(found, tags=tags, paused=paused, options=options)
-        if select is not None:
-            wanted = [replace(request, select=select) for request in wanted]
+        wanted = [
+            replace(request, select=request.select if select is None else select, cause=Cause.COMMAND)
+            for request in wanted
+        ]
         items = await add_all(self.catalogue, self.transfers, wanted)
         return AddedView(tuple(item_view(self.context, item) for item in items), found.faults, found.notes)
 

@@ -11,12 +11,13 @@ from tagfs.control.views import VersionView
 from tagfs.service.content import Content
 from tagfs.service.downloads import Downloads
 from tagfs.service.events import Events
+from tagfs.service.history import History
 from tagfs.service.items import Items
 from tagfs.service.tags import Tags
 
 
 @dataclass(frozen=True)
-class Service(Downloads, Events, Items, Tags, Content):
+class Service(Downloads, Events, Items, Tags, History, Content):
     """Implements `tagfs.control.verbs.Verbs`. `end` begins the end of the daemon and returns at once."""
 
     end: Callable[[], None] = lambda: None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
@@ -106,13 +106,26 @@ async def rmdir(context: Context, directory: Directory, folder: ItemId) -> None:
 
 async def trash(context: Context, item: Item) -> None:
     """To /trash. A download stops first, so that nothing writes to what was removed, and nobody gets it from us."""
-    for one in await _transfers_of(context, item):
-        if one.state is not State.WRITING:
-            await context.transfers.stop(one.id)
+    await stop(context, item)
     await context.catalogue.trash(item.id)
 
 
-async def _transfers_of(context: Context, item: Item) -> list[Item]:
+async def stop(context: Context, item: Item) -> list[Item]:
+    """Its transfers; returns whose they were."""
+    stopped = [one for one in await transfers_of(context, item) if one.state is not State.WRITING]
+    for one in stopped:
+        await context.transfers.stop(one.id)
+    return stopped
+
+
+async def go_on(context: Context, items: Iterable[Item]) -> None:
+    """What was not done when its transfer was stopped; and seeding does."""
+    for one in items:
+        if one.state in (State.QUEUED, State.DOWNLOADING, State.SEEDING):
+            await context.transfers.resume(one.id)
+
+
+async def transfers_of(context: Context, item: Item) -> list[Item]:
     """Whose transfers end with an item, and go on with it: its own, or those of the files in a folder that is itself in
     another one, which has none of its own."""
     rows = [item]
@@ -133,9 +146,7 @@ async def restore(context: Context, item: ItemId, edit: Edit) -> None:
     restored = await context.catalogue.restore(item, edit.name)
     if edit.add:
         await context.catalogue.edit(item, Edit(add=edit.add))
-    for one in await _transfers_of(context, restored):
-        if one.state in (State.QUEUED, State.DOWNLOADING, State.SEEDING):
-            await context.transfers.resume(one.id)
+    await go_on(context, await transfers_of(context, restored))
 
 
 async def rename(context: Context, source: Directory, name: str, target: Directory, new_name: str) -> ItemId:

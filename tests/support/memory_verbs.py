@@ -21,6 +21,8 @@ from tagfs.control.server import serve
 from tagfs.control.verbs import Report, Send, Spelling
 from tagfs.control.views import (
     AddedView,
+    ChangePage,
+    ChangeView,
     ContentView,
     DownloadView,
     EventView,
@@ -32,6 +34,7 @@ from tagfs.control.views import (
     StatusView,
     TagPage,
     TagView,
+    UndoneView,
     VerifyView,
     VersionView,
     WorkView,
@@ -52,6 +55,7 @@ class MemoryVerbs:
         self.frames: list[StatusView] = []  # what watch reports, one after the other, before it ends
         self.happenings: list[EventView] = []  # what `events` sends, before it ends
         self.faults: tuple[FaultView, ...] = ()
+        self.history: list[ChangeView] = []  # the newest first
         self.seen_options: Mapping[str, str] = {}
         self.seen_digests: Mapping[str, str] = {}
 
@@ -243,6 +247,27 @@ class MemoryVerbs:
         for item in chosen if forever else ():
             del self.items[item.id]
         return gone
+
+    async def log(
+        self,
+        items: tuple[str, ...] = (),
+        *,
+        before: int | None = None,
+        age: float | None = None,
+        limit: int = 100,
+    ) -> ChangePage:
+        self.calls.append(f"log {','.join(items)} {before} {age} {limit}")
+        found = [change for change in self.history if before is None or change.id < before]
+        return ChangePage(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+    async def undo(self, call: int | None = None, *, redo: bool = False) -> UndoneView:
+        self.calls.append(f"undo {call} {redo}")
+        if not self.history:
+            raise VerbError(Code.NOT_FOUND, "There is nothing to undo.")
+        number = self.history[0].call if call is None else call
+        taken = tuple(change for change in self.history if change.call == number)
+        self.history = [change for change in self.history if change.call != number]
+        return UndoneView(number, taken, 0 if call is None else 2)
 
     async def import_(
         self, paths: tuple[str, ...], *, tags: tuple[str, ...] = (), report: Report[WorkView]

@@ -14,7 +14,7 @@ from engine.catalogue import SqliteCatalogue, open_catalogue
 from engine.catalogue.transaction import Transaction
 from engine.errors import StoreFull
 from engine.ports import Edit, FolderFile, NewItem
-from engine.types import Item, State
+from engine.types import Item, ItemId, State
 from tests.support.catalogue import whole
 
 CHILD = [sys.executable, "-m", "tests.support.catalogue_child"]
@@ -38,6 +38,10 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, kill_after:
             name, tag = line.split()
             (item,) = catalogue.named(name)
             assert tag in catalogue.tags(item)
+        records = await catalogue.log(limit=1_000_000)
+        for item in {item for record in records for item in record.items}:
+            told = [tag for record in records if item in record.items for tag in record.what.get("add", ())]
+            assert sorted(told) == list(catalogue.tags(ItemId(item)))  # the history tells of all that is there
 
 
 async def test_a_full_disk_fails_the_caller_and_not_the_service(tmp_path: Path) -> None:

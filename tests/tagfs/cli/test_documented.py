@@ -8,7 +8,18 @@ import pytest
 
 from tagfs.cli import exits, main, table
 from tagfs.config.mount_options import OPTIONS
-from tagfs.control.views import DownloadView, EventView, FaultView, ImportView, ItemView, StatusView, VerifyView
+from tagfs.control.views import (
+    ChangeView,
+    ConcernedView,
+    DownloadView,
+    EventView,
+    FaultView,
+    ImportView,
+    ItemView,
+    StatusView,
+    UndoneView,
+    VerifyView,
+)
 
 TEXT = (Path(__file__).parents[3] / "docs/cli.md").read_text()
 
@@ -44,6 +55,9 @@ def test_every_mount_option_is_documented(option: str) -> None:
         ("Status", DownloadView),
         ("tagfs watch", EventView),
         ("tagfs import", ImportView),
+        ("tagfs log", ChangeView),
+        ("tagfs log", ConcernedView),
+        ("tagfs undo", UndoneView),
         ("tagfs verify", VerifyView),
         ("tagfs verify", FaultView),
     ],

@@ -5,14 +5,16 @@ import json
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.formats.read import MAX_BYTES
 from tagfs.cli import exits
 from tagfs.control.protocol import MAX_CONTENT
-from tagfs.control.views import EventView, FaultView
+from tagfs.control.views import ChangeView, ConcernedView, EventView, FaultView
 from tests.support.memory_verbs import MemoryVerbs
 from tests.tagfs.cli.conftest import Tagfs
 
@@ -433,3 +435,65 @@ class TestConfig:
         file.write_text("[")
         assert tagfs("config", "path").out == f"{file}\n"
         assert tagfs("config").code == exits.USAGE
+
+
+def change(number: int, what: dict[str, tuple[str, ...]], *names: str | None, **fields: Any) -> ChangeView:
+    items = tuple(ConcernedView(4096 + place, name) for place, name in enumerate(names[:10]))
+    view = ChangeView(number, number, "2026-11-23T10:00:00Z", "mount", None, None, what, len(names), items)
+    return replace(view, **fields)
+
+
+class TestLog:
+    @pytest.mark.parametrize(
+        ("told", "line"),
+        [
+            (change(1, {"add": ("a", "b\x1b"), "remove": ("c",)}, "x\n"), r"tagged +a +b\x1b -c: id:4096 x\x0a"),
+            (change(1, {"made": ("x",), "add": ("a",)}, "x"), "made, tagged +a: id:4096 x"),
+            (change(1, {"made": ("x",), "trash": ()}, "x"), "kept in the trash: id:4096 x"),
+            (change(1, {"name": ("\udcff", "y")}, "y"), r"renamed from \xff: id:4096 y"),
+            (change(1, {"folder": ("", "5000")}, "y"), "moved from the top to folder id:5000: id:4096 y"),
+            (change(1, {"trash": ("in",)}, "y"), "put into the trash: id:4096 y"),
+            (change(1, {"trash": ("out",)}, "y"), "taken out of the trash: id:4096 y"),
+            (change(1, {"content": ("aa", "bb")}, "y"), "new content: id:4096 y"),
+            (change(1, {"ended": ("y",)}, None), "ended for good: id:4096 (ended)"),
+            (change(1, {"tag": ("renamed", "a", "b")}), "tag a renamed to b"),
+            (change(1, {"tag": ("created", "a")}), "tag a made"),
+            (change(1, {"add": ("a",)}, "x", undone=9), "tagged +a: id:4096 x (undone by #9)"),
+            (change(1, {"add": ("a",)}, "x", undoes=9), "tagged +a: id:4096 x (undoes #9)"),
+            (
+                change(1, {"add": ("a",)}, *["x"] * 12),
+                f"tagged +a: 12 items, {', '.join(f'id:{4096 + place} x' for place in range(10))} and 2 more",
+            ),
+        ],
+    )
+    def test_words(self, tagfs: Tagfs, verbs: MemoryVerbs, told: ChangeView, line: str) -> None:
+        verbs.history = [told]
+        assert tagfs("log").lines == [f"#1      2026-11-23 10:00  mount     {line}"]
+
+    def test_what_is_asked_and_how_much(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.history = [change(number, {"tag": ("created", "a")}) for number in range(2500, 0, -1)]
+        assert len(tagfs("log").lines) == 100
+        assert len(tagfs("log", "-n", "1500").lines) == 1500
+        assert len(tagfs("log", "-n", "0", "id:1", "~2", "--since", "2d").lines) == 2500
+        assert verbs.calls[0] == "log  None None 100"
+        assert verbs.calls[-3:] == [f"log id:1,id:2 {before} 172800.0 1000" for before in (None, 1501, 501)]
+        assert tagfs("log", "--json", "-n", "1").json[0]["what"] == {"tag": ["created", "a"]}
+        for wrong in (["--since", "2"], ["-n", "-1"]):
+            assert tagfs("log", *wrong).code == exits.USAGE
+
+
+class TestUndo:
+    def test_the_last_some_or_the_one_that_is_named(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.history = [change(number, {"add": ("a",)}, "x") for number in range(6, 0, -1)]
+        assert tagfs("undo").lines == ["undid #6: tagged +a: id:4096 x"]
+        assert tagfs("undo", "#4").lines == [
+            "undid #4: tagged +a: id:4096 x",
+            "2 of the items have ended for good since",
+        ]
+        assert tagfs("redo").lines == ["took back #5: tagged +a: id:4096 x"]
+        assert [one["call"] for one in tagfs("undo", "-n", "2", "--json").json] == [3, 2]
+        ran = tagfs("undo", "-n", "3")
+        assert (ran.lines, ran.err) == (["undid #1: tagged +a: id:4096 x"], "tagfs: There is nothing to undo.\n")
+        assert ran.code == exits.NOT_FOUND
+        for wrong in (["x"], ["3", "-n", "1"], ["-n", "0"]):
+            assert tagfs("undo", *wrong).code == exits.USAGE

@@ -1,0 +1,22 @@
+"""Ages and sizes as people write them: `30d`, `10G`. Pure; imports nothing of tagfs. Any thread."""
+
+from __future__ import annotations
+
+import re
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?)(s|min|h|d|w|y)", re.ASCII)
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
+_BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def seconds(text: str) -> float | None:
+    """Of an age such as `90s`, `30min`, `12h`, `30d`, `2w` or `1y`, as `added:` has them. None: it is none."""
+    found = _AGE.fullmatch(text.strip())
+    return None if found is None else float(found[1]) * _SECONDS[found[2]]
+
+
+def size(text: str) -> int | None:
+    """Bytes, of `500K`, `10G` or `1.5GiB`: powers of 1024. None: it is no size."""
+    found = _SIZE.fullmatch(text.strip())
+    return None if found is None else int(float(found[1]) * _BYTES[found[2].upper()])

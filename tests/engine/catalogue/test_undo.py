@@ -1,0 +1,297 @@
+"""Taking changes back: what comes out is what was before, and what somebody changed since is left alone."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.catalogue import SqliteCatalogue, open_catalogue
+from engine.errors import Changed, NoSuchChange
+from engine.history import Cause
+from engine.ports import Edit, FolderFile, NewDownload, NewItem, NewTorrent
+from engine.types import Facts, Item, ItemId, Source, SourceKind, State
+from tests.support.catalogue import sha, whole
+
+
+@pytest.fixture
+async def catalogue(tmp_path: Path) -> AsyncIterator[SqliteCatalogue]:
+    async with open_catalogue(str(tmp_path / "catalogue.db")) as opened:
+        yield opened
+        assert await opened.check() == []
+
+
+async def undo(catalogue: SqliteCatalogue, *, redo: bool = False) -> None:
+    call = await catalogue.undoable(redo=redo)
+    assert call is not None
+    await catalogue.undo(call)
+
+
+async def last(catalogue: SqliteCatalogue) -> int:
+    [record] = await catalogue.log(limit=1)
+    return record.call
+
+
+def facts(catalogue: SqliteCatalogue, item: Item) -> Facts:
+    found = catalogue.facts(item.id)
+    assert found is not None
+    return found
+
+
+async def test_undo_walks_back_as_in_an_editor_and_redo_forward(catalogue: SqliteCatalogue) -> None:
+    item = await catalogue.add(whole("a"))
+    for name in ("b", "c", "d"):
+        await catalogue.edit(item.id, Edit(name=name))
+
+    async def name_after(*, redo: bool = False) -> str:
+        await undo(catalogue, redo=redo)
+        return facts(catalogue, item).name
+
+    assert [await name_after() for _ in range(2)] == ["c", "b"]
+    assert [await name_after(redo=True) for _ in range(2)] == ["c", "d"]
+    assert await catalogue.undoable(redo=True) is None
+    assert [await name_after() for _ in range(3)] == ["c", "b", "a"]
+    assert await name_after(redo=True) == "b"
+    await catalogue.edit(item.id, Edit(name="z"))
+    assert await catalogue.undoable(redo=True) is None  # as in an editor: the branch that was left is not offered
+    assert [await name_after() for _ in range(2)] == ["b", "a"]
+    await undo(catalogue)
+    assert facts(catalogue, item).trashed  # what was made goes to the trash
+    assert await catalogue.undoable() is None
+
+
+async def test_only_what_a_person_did_is_offered(catalogue: SqliteCatalogue) -> None:
+    item = await catalogue.by(Cause.COMMAND).add(whole("a"))
+    for cause in (Cause.DOWNLOAD, Cause.RULE, Cause.UPKEEP):
+        await catalogue.by(cause).edit(item.id, Edit(name=cause.value))
+    draft = await catalogue.by(Cause.DOWNLOAD).add(NewItem("draft", state=State.WRITING))
+    await catalogue.discard(draft.id)  # what never had content is no loss
+    assert await catalogue.undoable() == 1
+    await catalogue.undo(4)  # by its number each can be undone
+    assert facts(catalogue, item).name == "rule"
+
+
+async def test_a_change_to_many_is_taken_off_those_that_it_changed(catalogue: SqliteCatalogue) -> None:
+    items = await catalogue.add_many([whole(f"i{number}", "old") for number in range(5)])
+    await catalogue.edit(items[0].id, Edit(add=["new"]))
+    await catalogue.edit_many([(item.id, Edit(add=["new"], remove=["old"])) for item in items])
+    call = await last(catalogue)
+    await catalogue.trash(items[4].id)
+    await catalogue.purge([items[4].id])
+    await catalogue.edit(items[3].id, Edit(remove=["new"]))
+    undone = await catalogue.undo(call)
+    assert undone.missing == 1
+    assert [catalogue.tags(item.id) for item in items[:4]] == [("new", "old"), ("old",), ("old",), ("old",)]
+    await undo(catalogue, redo=True)
+    assert [catalogue.tags(item.id) for item in items[:4]] == [("new",), ("new",), ("new",), ()]
+
+
+async def test_tags_come_and_go_with_what_made_them(catalogue: SqliteCatalogue, tmp_path: Path) -> None:
+    def tags() -> list[str]:
+        connection = sqlite3.connect(tmp_path / "catalogue.db")
+        try:
+            return [name for (name,) in connection.execute("SELECT name FROM tag ORDER BY name")]
+        finally:
+            connection.close()
+
+    item = await catalogue.add(whole("x"))
+    seen = [(tags(), catalogue.tags(item.id))]
+    steps = (
+        lambda: catalogue.edit(item.id, Edit(add=["a", "b"])),
+        lambda: catalogue.edit(item.id, Edit(add=["c"], remove=["b"])),
+        lambda: catalogue.rename_tag("a", "b"),  # b is unused and replaced
+        lambda: catalogue.edit(item.id, Edit(remove=["b", "c"])),
+        lambda: catalogue.remove_tag("c"),
+        lambda: catalogue.create_tag("free"),
+    )
+    for step in steps:
+        await step()
+        seen.append((tags(), catalogue.tags(item.id)))
+    for expected in seen[-2::-1]:
+        await undo(catalogue)
+        assert (tags(), catalogue.tags(item.id)) == expected
+    for expected in seen[1:]:
+        await undo(catalogue, redo=True)
+        assert (tags(), catalogue.tags(item.id)) == expected
+
+
+async def test_what_was_changed_since_is_refused_and_nothing_is_done(catalogue: SqliteCatalogue) -> None:
+    item, other = await catalogue.add_many([whole("x", "a"), whole("y")])
+    calls = {}
+    await catalogue.edit(item.id, Edit(name="x2", add=["b"], remove=["a"]))
+    calls["name"] = await last(catalogue)
+    await catalogue.complete(item.id, sha("new"), 3, digests={}, mtime_ns=None, keep_old=True)
+    calls["content"] = await last(catalogue)
+    await catalogue.complete(item.id, sha("newer"), 5, digests={}, mtime_ns=None, keep_old=True)
+    await catalogue.edit(item.id, Edit(name="x3"))
+    await catalogue.rename_tag("a", "a2")
+    calls["renamed"] = await last(catalogue)
+    await catalogue.rename_tag("a2", "a3")
+    await catalogue.create_tag("gone")
+    calls["gone"] = await last(catalogue)
+    await catalogue.remove_tag("gone")
+    await catalogue.trash(other.id)
+    calls["trashed"] = await last(catalogue)
+    await catalogue.purge([other.id])
+    calls["ended"] = await last(catalogue)
+    before = await catalogue.log()
+    why = {
+        "name": "'x2' was renamed to 'x3' since", "content": "the content of 'x3' was changed since",
+        "renamed": "the tag 'a2' was renamed or removed since",
+        "gone": "the tag 'gone' was renamed or removed since", "trashed": f"item {other.id} has ended for good since",
+        "ended": "ended 'y' for good, which nothing brings back",
+    }  # fmt: skip
+    for kind, sentence in why.items():
+        with pytest.raises(Changed, match=sentence):
+            await catalogue.undo(calls[kind])
+    with pytest.raises(NoSuchChange):
+        await catalogue.undo(calls["name"] + 1)  # no first row of a transaction
+    with pytest.raises(NoSuchChange):
+        await catalogue.undo(10_000)
+    assert await catalogue.log() == before
+
+
+async def test_a_tag_that_others_carry_by_now_stays(catalogue: SqliteCatalogue) -> None:
+    one, two = await catalogue.add_many([whole("x"), whole("y")])
+    await catalogue.create_tag("alone")
+    alone = await last(catalogue)
+    await catalogue.edit(one.id, Edit(add=["alone", "with"]))
+    both = await last(catalogue)
+    await catalogue.edit(two.id, Edit(add=["alone", "with"]))
+    with pytest.raises(Changed, match="in use"):
+        await catalogue.undo(alone)
+    await catalogue.undo(both)
+    assert [catalogue.tags(item.id) for item in (one, two)] == [(), ("alone", "with")]
+    with pytest.raises(Changed, match="undone already"):
+        await catalogue.undo(both)
+
+
+async def test_a_tag_made_by_itself_goes_from_the_trash_too(catalogue: SqliteCatalogue) -> None:
+    await catalogue.create_tag("a")
+    item = await catalogue.add(whole("x", "a"))
+    with pytest.raises(Changed, match="in use"):
+        await catalogue.undo(1)
+    await undo(catalogue)
+    await undo(catalogue)
+    assert (facts(catalogue, item).trashed, catalogue.tags(item.id)) == (True, ())
+    await undo(catalogue, redo=True)
+    await undo(catalogue, redo=True)
+    assert (facts(catalogue, item).trashed, catalogue.tags(item.id)) == (False, ("a",))
+
+
+async def test_content_comes_back_out_of_the_trash_and_goes_there(catalogue: SqliteCatalogue) -> None:
+    item = await catalogue.add(whole("doc", "work", content="old"))
+    await catalogue.complete(item.id, sha("new"), 3, digests={}, mtime_ns=7, keep_old=True)
+    [kept] = await catalogue.trash_list()
+    for redo, (live, trashed) in ((False, ("old", "new")), (True, ("new", "old")), (False, ("old", "new"))):
+        await undo(catalogue, redo=redo)
+        assert facts(catalogue, item).sha256 == sha(live)
+        assert [(row.id, row.sha256) for row in await catalogue.trash_list()] == [(kept.id, sha(trashed))]
+    await undo(catalogue, redo=True)
+    await catalogue.purge([kept.id])
+    await undo_call_of_content(catalogue, item)
+
+
+async def undo_call_of_content(catalogue: SqliteCatalogue, item: Item) -> None:
+    """The item that kept the old content has ended: while the content is there, it is used, then it is gone."""
+    other = await catalogue.add(whole("other", content="old"))
+    [call] = {
+        record.call for record in await catalogue.log(item.id) if record.what.get("content") and not record.undoes
+    }
+    await catalogue.undo(call)
+    assert facts(catalogue, item).sha256 == sha("old")
+    [kept] = await catalogue.trash_list()
+    assert (kept.name, kept.sha256, catalogue.tags(kept.id)) == ("doc", sha("new"), ("work",))
+    await undo(catalogue, redo=True)
+    [kept] = await catalogue.trash_list()
+    assert (facts(catalogue, item).sha256, kept.sha256) == (sha("new"), sha("old"))
+    await catalogue.trash(other.id)
+    await catalogue.purge([kept.id, other.id])
+    assert await catalogue.forget_blob(sha("old"))
+    with pytest.raises(Changed, match="the old content of 'doc' is gone"):
+        await catalogue.undo(call)
+
+
+async def test_folders_come_back_as_they_were(catalogue: SqliteCatalogue) -> None:
+    folder = await catalogue.add(NewItem("album", state=State.QUEUED))
+    ids = await catalogue.unpack(folder.id, [FolderFile(("cd", "1"), 1), FolderFile(("2",), 1)])
+    await catalogue.trash(ids[0])
+    await catalogue.trash(folder.id)
+    await undo(catalogue)
+    assert [row.id for row in await catalogue.trash_list()] == [ids[0]]
+    await undo(catalogue, redo=True)
+    assert [row.id for row in await catalogue.trash_list()] == [folder.id]
+    await undo(catalogue)
+    await undo(catalogue)
+    assert await catalogue.trash_list() == []
+    await undo(catalogue)  # the unpacking: what came with it goes
+    await undo(catalogue)
+    assert [row.id for row in await catalogue.trash_list()] == [folder.id]
+    await undo(catalogue, redo=True)
+    await catalogue.restore(folder.id)
+    await catalogue.trash(ids[0])
+    call = await last(catalogue)
+    await catalogue.trash(folder.id)
+    await catalogue.undo(await last(catalogue))
+    await catalogue.trash(folder.id)  # takes what was in the trash by itself along
+    await catalogue.undo(call)
+    assert [record.what for record in await catalogue.log(limit=1)] == [{"nothing": True}]
+
+
+async def test_a_name_that_is_taken_in_the_folder_is_refused(catalogue: SqliteCatalogue) -> None:
+    folder = await catalogue.add(NewItem("album", state=State.QUEUED))
+    one, two = await catalogue.unpack(folder.id, [FolderFile(("1",), 1), FolderFile(("2",), 1)])
+    await catalogue.edit(one, Edit(name="x"))
+    call = await last(catalogue)
+    await catalogue.edit(two, Edit(name="1"))
+    with pytest.raises(Changed, match="another '1' in its folder since"):
+        await catalogue.undo(call)
+    await undo(catalogue)
+    await catalogue.undo(call)
+
+
+async def test_save_over_is_taken_back_although_the_temporary_file_is_gone(catalogue: SqliteCatalogue) -> None:
+    """`mv tmp f`: f has the content of tmp, which is no more, and the old one is in the trash, with its torrent."""
+    torrent = NewTorrent("ab" * 20, None, "magnet:", "t1")
+    item = await catalogue.add_torrent(whole("f", content="old", host="old.example"), torrent)
+    temporary = await catalogue.add(replace(whole("tmp", content="new", host="new.example"), mode=0o600))
+    done = await catalogue.replace(item.id, temporary.id)
+    assert done.kept is not None
+    assert "given" in {key for record in await catalogue.log(temporary.id) for key in record.what}
+
+    def seen(number: ItemId) -> tuple[object, ...]:
+        row = catalogue.item(number)
+        assert row is not None
+        hosts = [source.host for source in catalogue.sources(number)]
+        return row.sha256, row.mode, row.mtime_ns, hosts, catalogue.is_torrent(number)
+
+    after = seen(item.id), seen(done.kept)
+    assert [part[-1] for part in after] == [False, True]
+    for redo in (False, True, False):
+        await undo(catalogue, redo=redo)
+        assert (seen(item.id), seen(done.kept)) == (after if redo else after[::-1])
+
+
+async def test_save_over_of_what_is_still_written_is_taken_back_once_it_is_there(catalogue: SqliteCatalogue) -> None:
+    item = await catalogue.add(whole("f", content="old"))
+    source = Source(SourceKind.MOUNT, "", "", "")
+    temporary = await catalogue.add(
+        NewItem("tmp", state=State.WRITING, sources=[source], download=NewDownload("s1"))
+    )  # fmt: skip
+    await catalogue.replace(item.id, temporary.id)
+    call = await last(catalogue)
+    with pytest.raises(Changed, match="'f' is being written"):
+        await catalogue.undo(call)
+    await catalogue.seal("s1", sha("new"), 3, digests={}, mtime_ns=None, keep_old=True)
+    await catalogue.undo(call)
+    assert facts(catalogue, item).sha256 == sha("old")
+    assert [row.sha256 for row in await catalogue.trash_list()] == [sha("new")]
+    await undo(catalogue, redo=True)
+    await catalogue.start_draft(item.id, "s2")
+    await catalogue.seal("s2", sha("newer"), 5, digests={}, mtime_ns=None, keep_old=True)
+    redone, *_ = [record for record in await catalogue.log() if record.undoes]
+    with pytest.raises(Changed, match="content of 'f' was changed since"):
+        await catalogue.undo(redone.call)

@@ -1,0 +1,153 @@
+"""Undo of any number of the last changes gives back what was before them, and redo what was after; whatever was done.
+
+Items that were made since are in the trash then instead.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.catalogue import SqliteCatalogue, open_catalogue
+from engine.errors import EngineError
+from engine.index import BitmapIndex
+from engine.ports import Edit, FolderFile, NewItem
+from engine.types import ItemId, Kind, State
+from tests.support.catalogue import sha, whole
+
+TAGS = ("a", "b", "year:2000")
+NAMES = ("x", "y", "\udcff")
+
+Row = tuple[str, frozenset[str], int | None, bool, str | None]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that undo promises to restore."""
+
+    items: dict[ItemId, Row]
+    tags: frozenset[str]
+
+
+tag_sets = st.frozensets(st.sampled_from(TAGS))
+which = st.integers(0, 30)
+steps = st.one_of(
+    st.tuples(st.just("add"), st.sampled_from(NAMES), tag_sets, st.sampled_from(["1", "2", "3"])),
+    st.tuples(st.just("add_many"), tag_sets),
+    st.tuples(st.just("add_bare"), st.sampled_from(NAMES)),
+    st.tuples(st.just("unpack"), which),
+    st.tuples(st.just("edit"), which, st.none() | st.sampled_from(NAMES), tag_sets, tag_sets, st.none() | tag_sets),
+    st.tuples(st.just("edit_many"), st.lists(which, max_size=4), tag_sets, tag_sets),
+    st.tuples(st.just("complete"), which, st.sampled_from(["1", "2", "3", ""])),
+    st.tuples(st.just("trash"), which),
+    st.tuples(st.just("restore"), which, st.none() | st.sampled_from(NAMES)),
+    st.tuples(st.just("create_tag"), st.sampled_from(TAGS)),
+    st.tuples(st.just("remove_tag"), st.sampled_from(TAGS)),
+    st.tuples(st.just("rename_tag"), st.sampled_from(TAGS), st.sampled_from(TAGS)),
+)
+
+
+class Run:
+    def __init__(self, catalogue: SqliteCatalogue, index: BitmapIndex) -> None:
+        self.catalogue = catalogue
+        self.index = index
+        self.ids: list[ItemId] = []
+
+    async def call(self) -> int:
+        records = await self.catalogue.log(limit=1)
+        return records[0].call if records else 0
+
+    def see(self) -> Seen:
+        items = {}
+        number = 4096
+        while (facts := self.catalogue.facts(ItemId(number))) is not None:
+            items[ItemId(number)] = (facts.name, facts.tags, facts.parent, facts.trashed, facts.sha256)
+            number += 1
+        self.ids = list(items)
+        return Seen(items, frozenset(tag.name for tag in self.index.tag_list()))
+
+    def write(self, kind: str, *arguments: Any) -> Callable[[], Awaitable[object]] | None:
+        """What a step means where the catalogue is now."""
+        if kind == "add":
+            name, tags, content = arguments
+            return partial(self.catalogue.add, whole(name, *tags, content=content))
+        if kind == "add_many":
+            return partial(self.catalogue.add_many, [whole(f"m{n}", *arguments[0]) for n in range(3)])
+        if kind == "add_bare":
+            return partial(self.catalogue.add, NewItem(arguments[0], state=State.QUEUED))
+        if kind.endswith("_tag"):
+            return partial(getattr(self.catalogue, kind), *arguments)
+        if not self.ids:
+            return None
+        if kind == "edit_many":
+            chosen, add, remove = arguments
+            edits = [(self.ids[place % len(self.ids)], Edit(add=add, remove=remove)) for place in chosen]
+            return partial(self.catalogue.edit_many, edits)
+        item = self.ids[arguments[0] % len(self.ids)]
+        if kind == "unpack":
+            return partial(self.catalogue.unpack, item, [FolderFile(("d", "1"), 1), FolderFile(("2",), 1)])
+        if kind == "edit":
+            name, add, remove, tags = arguments[1:]
+            return partial(self.catalogue.edit, item, Edit(name=name, add=add, remove=remove, tags=tags))
+        if kind == "complete":
+            text = arguments[1]
+            row = self.catalogue.item(item)
+            if row is None or row.kind is not Kind.FILE or row.sha256 is None:
+                return None
+            return partial(
+                self.catalogue.complete, item, sha(text), len(text), digests={}, mtime_ns=None, keep_old=True
+            )
+        return partial(getattr(self.catalogue, kind), item, *arguments[1:])
+
+
+def agrees(now: Seen, then: Seen) -> None:
+    for item, row in now.items.items():
+        if item in then.items:
+            assert row == then.items[item], item
+        else:
+            assert row[3] or row[2] is not None, item
+    assert now.tags == then.tags
+
+
+async def play(plan: list[tuple[Any, ...]]) -> None:
+    folder = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    with tempfile.TemporaryDirectory(dir=folder) as path:
+        async with open_catalogue(os.path.join(path, "c")) as catalogue:
+            run = Run(catalogue, await BitmapIndex.open(catalogue))
+            seen = [run.see()]
+            for step in plan:
+                write, before = run.write(*step), await run.call()
+                if write is not None:
+                    try:
+                        await write()
+                    except EngineError:
+                        assert await run.call() == before
+                if await run.call() != before:
+                    seen.append(run.see())
+            undone = 0
+            while (call := await catalogue.undoable()) is not None:
+                await catalogue.undo(call)
+                undone += 1
+                agrees(run.see(), seen[-1 - undone])
+            assert undone == len(seen) - 1
+            assert await catalogue.check() == []
+            while (call := await catalogue.undoable(redo=True)) is not None:
+                await catalogue.undo(call)
+                undone -= 1
+                agrees(run.see(), seen[-1 - undone])
+            assert undone == 0
+            assert await catalogue.check() == []
+
+
+@given(st.lists(steps, max_size=12))
+@settings(deadline=None, max_examples=40)
+def test_undo_and_redo_are_exact(plan: list[tuple[Any, ...]]) -> None:
+    trio.run(play, plan)

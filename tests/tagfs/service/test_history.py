@@ -1,0 +1,91 @@
+"""log and undo over a whole world below the kernel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from engine.history import Cause
+from engine.ports import AddRequest
+from tagfs.control.errors import Code
+from tagfs.control.views import ChangeView
+from tagfs.service.verbs import Service
+from tagfs.vfs import edits
+from tests.support.world import World
+from tests.tagfs.service.test_items import refused
+
+
+@pytest.fixture
+def service(world: World) -> Service:
+    commands = replace(world.context, catalogue=world.catalogue.by(Cause.COMMAND))
+    return Service(commands, world.store)
+
+
+async def told(service: Service, *items: str) -> list[ChangeView]:
+    return list((await service.log(items)).changes)
+
+
+async def test_a_change_is_told_with_who_and_what(world: World, service: Service) -> None:
+    item = await world.item("film.mkv", "movie")
+    await service.tag((f"id:{item.id}",), add=("seen",), remove=("movie",))
+    change, made_tag, made, *_ = await told(service)
+    assert (change.cause, change.what) == ("command", {"add": ("seen",), "remove": ("movie",)})
+    assert (change.count, [(one.id, one.name) for one in change.items]) == (1, [(item.id, "film.mkv")])
+    assert made_tag.what == {"tag": ("created", "seen")} and made_tag.call == change.call
+    assert (made.cause, made.what) == ("mount", {"made": ("film.mkv",), "add": ("movie",)})
+    await service.rm((f"id:{item.id}",), forever=True)
+    ended, trashed, *_ = await told(service, f"id:{item.id}")
+    assert (ended.what, trashed.what) == ({"ended": ("film.mkv",)}, {"trash": ("in",)})
+    assert [one.name for one in ended.items] == ["film.mkv"] and [one.name for one in trashed.items] == [None]
+
+
+async def test_pages_and_ages(world: World, service: Service) -> None:
+    items = [await world.item(f"f{number}") for number in range(4)]
+    everything = await told(service)
+    page = await service.log(limit=3)
+    assert page.changes == tuple(everything[:3])
+    rest = await service.log(before=page.next, limit=3)
+    assert (rest.changes, rest.next) == (tuple(everything[3:]), None)
+    assert await told(service, "f1", f"id:{items[3].id}") == [everything[0], everything[2]]
+    assert (await service.log(age=3600.0)).changes == tuple(everything)
+    assert (await service.log(age=-60.0)).changes == ()
+    with refused(Code.BAD_REQUEST):
+        await service.log(limit=0)
+    with refused(Code.NOT_FOUND):
+        await service.log(("nothing",))
+
+
+async def test_undo_and_redo_are_seen_on_every_path(world: World, service: Service) -> None:
+    item = await world.item("f", "a")
+    await edits.unlink(world.context, await world.directory("tags/a"), "f")
+    assert await world.names("tags/a") == []
+    world.kernel.clear()
+    undone = await service.undo()
+    assert [change.what for change in undone.changes] == [{"remove": ("a",)}]
+    assert await world.names("tags/a") == ["f"]
+    last = (await told(service))[0]
+    assert (last.cause, last.undoes) == ("undo", undone.call)
+    assert [change.undone for change in await told(service, f"id:{item.id}")][:2] == [None, last.call]
+    await service.undo(redo=True)
+    assert await world.names("tags/a") == []
+    with refused(Code.FAILED, "undone already"):
+        await service.undo(last.call)
+    with refused(Code.NOT_FOUND, "no change 999"):
+        await service.undo(999)
+    with refused(Code.NOT_FOUND, "nothing to redo"):
+        await service.undo(redo=True)
+
+
+async def test_an_added_download_is_taken_back_and_given_again(world: World, service: Service) -> None:
+    added = await service.add(("http://127.0.0.1:9/x",), tags=("a",))
+    await world.context.transfers.add(AddRequest(["http://127.0.0.1:9/y"], cause=Cause.RULE))
+    undone = await service.undo()
+    assert [change.what["made"] for change in undone.changes if "made" in change.what] == [("x",)]
+    assert await world.names("trash") == ["x"]
+    await service.undo(redo=True)
+    assert (await world.names("trash"), await world.names("tags/a")) == ([], ["x"])
+    assert added.id in world.index.live
+    await service.undo()
+    with refused(Code.NOT_FOUND, "nothing to undo"):
+        await service.undo()
