@@ -174,6 +174,10 @@ class Catalogue(Protocol):
         """Items of exactly this name that are not in the trash by themselves, oldest (lowest id) first: also such as a
         folder holds."""
 
+    def names(self, prefix: str, limit: int) -> Sequence[str]:
+        """The first `limit` different names with that beginning, in the order of their bytes, of items that are not in
+        the trash by themselves."""
+
     def trashed(self, name: str) -> Sequence[ItemId]:
         """Items of exactly this name that are in the trash by themselves, oldest first."""
 

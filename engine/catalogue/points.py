@@ -17,12 +17,17 @@ from engine.types import Blob, BlobId, Download, Facts, Item, ItemId, Kind, Sour
 
 Row = tuple[Any, ...]
 
+NAME_MAX: Final = 255  # bytes of a name: so many 0xff are above all that begin alike
+
 ITEM_COLUMNS: Final = (
     "i.id, i.name, i.kind, i.state, i.size, b.sha256, i.blob, i.mtime_ns, i.added_ns, i.mode, i.target, i.error,"
     " i.trashed_ns, (SELECT count(*) FROM tagging t WHERE t.item = i.id), i.parent"
 )
 ITEM: Final = "SELECT " + ITEM_COLUMNS + " FROM item i LEFT JOIN blob b ON b.id = i.blob WHERE i.id = ?"  # noqa: S608 -- constants, no values
 LIVE_NAMED: Final = "SELECT id FROM item WHERE name = ? AND trashed_ns IS NULL ORDER BY id"
+NAMES: Final = (
+    "SELECT DISTINCT name FROM item WHERE name >= ? AND name < ? AND trashed_ns IS NULL ORDER BY name LIMIT ?"
+)
 TRASH_NAMED: Final = "SELECT id FROM item WHERE name = ? AND trashed_ns IS NOT NULL ORDER BY id"
 TAGS: Final = "SELECT g.name FROM tagging t JOIN tag g ON g.id = t.tag WHERE t.item = ?"
 FACTS: Final = (
@@ -59,7 +64,7 @@ TORRENT_V2: Final = "SELECT item FROM torrent WHERE v2 = ? ORDER BY item LIMIT 1
 
 # What the test explains; the value is the number of parameters.
 QUERIES: Final[Mapping[str, int]] = {
-    ITEM: 1, LIVE_NAMED: 1, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, ORIGINS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
+    ITEM: 1, LIVE_NAMED: 1, NAMES: 3, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, ORIGINS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
     BLOB: 1, BLOB_BY_DIGEST: 2, DIGEST_OF: 2, BLOBS_OF_SIZE: 1, CHILD: 2, HOLDS: 1, UP: 1, TAG: 1, TAG_CARRIED: 1,
     STAGED: 1, DRAFTS: 1, TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1,
 }  # fmt: skip
@@ -76,6 +81,12 @@ def item(connection: sqlite3.Connection, number: int) -> Item | None:
 
 def named(connection: sqlite3.Connection, name: str) -> list[ItemId]:
     return [ItemId(number) for (number,) in connection.execute(LIVE_NAMED, (os.fsencode(name),)).fetchall()]
+
+
+def names(connection: sqlite3.Connection, prefix: str, limit: int) -> list[str]:
+    low = os.fsencode(prefix)
+    rows = connection.execute(NAMES, (low, low + b"\xff" * NAME_MAX, limit)).fetchall()
+    return [os.fsdecode(name) for (name,) in rows]
 
 
 def trashed(connection: sqlite3.Connection, name: str) -> list[ItemId]:

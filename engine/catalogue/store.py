@@ -138,6 +138,9 @@ class SqliteCatalogue:
     def named(self, name: str) -> Sequence[ItemId]:
         return points.named(self._connection, name)
 
+    def names(self, prefix: str, limit: int) -> Sequence[str]:
+        return points.names(self._connection, prefix, limit)
+
     def trashed(self, name: str) -> Sequence[ItemId]:
         return points.trashed(self._connection, name)
 

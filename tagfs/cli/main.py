@@ -51,6 +51,10 @@ def run(arguments: Sequence[str]) -> int:
         return exits.OK
     if rest[0] == "help":
         rest = [rest[1], "--help"]
+    if rest[0] == "complete":  # for scripts only, so it stands in no table
+        from tagfs.cli import complete
+
+        return complete.run(rest[1:])
     if rest[0] not in table.ENTRIES:
         return _unknown(rest[0])
     return _run_verb(rest[0], rest[1:], state)

@@ -58,6 +58,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("config", "config", "[path]", "what is set, and where each value comes from"),
             Entry("unit", "unit", "", "print a systemd user unit that mounts when you log in"),
+            Entry("completion", "completion", "SHELL", "print the completion of bash, zsh or fish"),
         ),
     ),
 )

@@ -148,6 +148,9 @@ class Verbs(Protocol):
     async def show(self, items: tuple[Ref, ...]) -> tuple[ItemView, ...]:
         """The items that the references name, in their order."""
 
+    async def names(self, prefix: str = "", *, limit: int = 100) -> tuple[str, ...]:
+        """The first `limit` (1 to 1,000) names of live items with that beginning: what a shell completes."""
+
     async def tag(
         self, items: tuple[Ref, ...], *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()
     ) -> tuple[ItemView, ...]:

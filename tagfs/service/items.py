@@ -65,6 +65,12 @@ class Items(Part):
         return tuple(item_view(self.context, item) for item in self.items_of(items))
 
     @verb
+    async def names(self, prefix: str = "", *, limit: int = 100) -> tuple[str, ...]:
+        if not 1 <= limit <= MAX_PAGE:
+            raise VerbError(Code.BAD_REQUEST, f"From 1 to {MAX_PAGE} names can be asked for, not {limit}.")
+        return tuple(self.catalogue.names(prefix, limit))
+
+    @verb
     async def tag(
         self, items: tuple[Ref, ...], *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()
     ) -> tuple[ItemView, ...]:

@@ -110,6 +110,18 @@ async def test_items_of_one_name_are_listed_oldest_first(catalogue: Catalogue) -
     assert catalogue.trashed("same") == [first.id]
 
 
+async def test_names_by_their_beginning(catalogue: Catalogue) -> None:
+    bytes_only = "film\udcff"  # as os.fsdecode reads a byte that is not UTF-8
+    for name in ("film.mkv", "film", "Film", "fil", bytes_only, "film.mkv", "film 2", "x"):
+        await catalogue.add(NewItem(name, state=State.QUEUED))
+    gone = await catalogue.add(NewItem("film gone", state=State.QUEUED))
+    await catalogue.trash(gone.id)
+    assert catalogue.names("film", 100) == ["film", "film 2", "film.mkv", bytes_only]
+    assert catalogue.names("film", 2) == ["film", "film 2"]
+    assert catalogue.names("", 2) == ["Film", "fil"]
+    assert catalogue.names("nothing", 100) == []
+
+
 async def test_items_share_a_blob_but_not_their_names(catalogue: Catalogue) -> None:
     one, two = await catalogue.add_many([whole("a", content="same"), whole("b", content="same")])
     assert one.blob == two.blob

@@ -211,6 +211,9 @@ class MemoryVerbs:
             self._resolve(items), lambda item: replace(item, tags=tuple(sorted({*item.tags, *add} - {*remove})))
         )
 
+    async def names(self, prefix: str = "", *, limit: int = 100) -> tuple[str, ...]:
+        return tuple(sorted({item.name for item in self.items.values() if item.name.startswith(prefix)})[:limit])
+
     async def tags(
         self,
         query: str | None = None,

@@ -284,3 +284,13 @@ async def test_references_lead_into_folders(world: World, service: Service) -> N
     await service.rm((f"id:{album.id}",), forever=True)
     assert world.catalogue.item(inner.id) is None
     assert [(view.name, view.items) for view in (await service.tags()).tags] == [("x", 0)]
+
+
+async def test_names_are_those_of_live_items_some_at_a_time(world: World, service: Service) -> None:
+    for name in ("b.mkv", "a.mkv", "a.txt", "c"):
+        await world.item(name)
+    assert await service.names("a") == ("a.mkv", "a.txt")
+    assert await service.names(limit=2) == ("a.mkv", "a.txt")
+    for limit in (0, 1001):
+        with refused(Code.BAD_REQUEST):
+            await service.names(limit=limit)
