@@ -137,39 +137,48 @@ def open_regular(path: str) -> int:
     return fd
 
 
-def clone_or_copy(source: int, target: int, progress: Callable[[int], None] | None = None) -> int:
-    """Fill the empty file `target` with all of `source`: shared extents where the file system can, else a copy.
+def clone_or_copy(
+    source: int, target: int, progress: Callable[[int], None] | None = None, *, limit: int | None = None
+) -> int:
+    """Fill the empty file `target` with all of `source`, or its first `limit` bytes: shared extents where the file
+    system can, else a copy.
 
     `progress` hears the bytes done so far, and may raise to give up. Returns the size.
     """
     size = os.fstat(source).st_size
+    if limit is not None:
+        size = min(size, limit)
     try:
         fcntl.ioctl(target, FICLONE, source)
     except OSError as error:
         if error.errno not in _NO_CLONE:
             raise
-        done = _copy(source, target, progress)
+        done = _copy(source, target, progress, limit)
     else:
+        os.ftruncate(target, size)
         done = size
         if progress is not None:
             progress(done)
     return done
 
 
-def _copy(source: int, target: int, progress: Callable[[int], None] | None) -> int:
+def _copy(source: int, target: int, progress: Callable[[int], None] | None, limit: int | None) -> int:
     done = 0
     in_kernel = True
     while True:
+        left = COPY_STEP if limit is None else min(COPY_STEP, limit - done)
+        if not left:
+            return done
         if in_kernel:
             try:
-                count = os.copy_file_range(source, target, COPY_STEP, done, done)
+                count = os.copy_file_range(source, target, left, done, done)
             except OSError as error:
                 if error.errno not in _NO_CLONE:
                     raise
                 in_kernel = False
                 continue
         else:
-            data = os.pread(source, MIB, done)
+            data = os.pread(source, min(MIB, left), done)
             count = len(data)
             write_at(target, data, done)
         if not count:

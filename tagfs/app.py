@@ -89,7 +89,8 @@ async def _run(
         transfers = Downloads(streams, torrents)
         views = Views(catalogue, index)
         catalogue.observe(views)
-        drafts = Drafts(catalogue, store)
+        drafts = Drafts(catalogue, store, transfers)
+        catalogue.observe(drafts.pages)
         faults = Faults()
         inbox = Inbox(DropStore(state), catalogue, transfers, faults, first=numbers.DROP_BASE, live=lambda: index.live)
         context = Context(
@@ -136,7 +137,8 @@ async def _run(
 async def staging_in_use(catalogue: Catalogue) -> list[str]:
     """The staging names that some item still needs: one that arrives or is written, in the trash or not."""
     trashed = map(catalogue.download, [item.id for item in await catalogue.trash_list() if not item.state.whole])
-    return [download.staging for download in (*await catalogue.downloads(), *trashed) if download is not None]
+    found = [download.staging for download in (*await catalogue.downloads(), *trashed) if download is not None]
+    return [*found, *(staging for _, staging in await catalogue.drafts())]
 
 
 def fuse_options(options: MountOptions) -> frozenset[str]:

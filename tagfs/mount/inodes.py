@@ -42,7 +42,7 @@ class Inodes:
         """What the kernel means by a node id; None for one that it should not know."""
         item = numbers.item_of(number)
         if item is not None:
-            return ItemNode(item)
+            return ItemNode(self._context.drafts.aliases.item(number) or item)
         if numbers.is_drop(number):
             return DropNode(number) if self._context.inbox.numbered(number) is not None else None
         fixed = self._context.nodes.get(number)
@@ -78,6 +78,7 @@ class Inodes:
         return self._ids[link.key]
 
     def forget(self, number: int, count: int) -> None:
+        self._context.drafts.aliases.forget(number)
         if number in self._blobs:
             blob, known = self._blobs[number]
             if known <= count:

@@ -125,11 +125,9 @@ class Operations(pyfuse3.Operations):
         item = self._item(item_id)
         if (fields.update_uid and attr.st_uid != os.getuid()) or (fields.update_gid and attr.st_gid != os.getgid()):
             raise OSError(errno.EPERM, "all items belong to the user who mounted")
-        draft = self._context.drafts.get(item.id)
         if fields.update_size:
-            if draft is None or draft.closed:
-                raise _read_only(item)
-            self._context.drafts.truncate(draft, attr.st_size)
+            await self._truncate(item, attr.st_size, fh)
+        draft = self._context.drafts.get(item.id)
         mtime_ns = min(max(attr.st_mtime_ns, FIRST_MOMENT), LAST_MOMENT) if fields.update_mtime else None
         if mtime_ns is not None and draft is not None:
             draft.mtime_ns = mtime_ns
@@ -199,8 +197,9 @@ class Operations(pyfuse3.Operations):
         self, parent_inode: InodeT, name: FileNameT, mode: ModeT, flags: FlagT, ctx: RequestContext
     ) -> tuple[FileInfo, EntryAttributes]:
         with self._kernel.holding(parent_inode):
-            file = await self._create(parent_inode, _text(name), mode, ctx.pid)
-            return self._opened(file), await self._answer_file(parent_inode, _text(name), file)
+            file = await self._create(parent_inode, _text(name), mode, ctx.pid, flags)
+            node = file.item if isinstance(file, DraftFile) else None
+            return self._opened(file, node), await self._answer_file(parent_inode, _text(name), file)
 
     @guarded
     async def mknod(
@@ -209,7 +208,7 @@ class Operations(pyfuse3.Operations):
         if not stat.S_ISREG(mode):
             raise OSError(errno.EPERM, "only regular files, symlinks and tags can be made")
         with self._kernel.holding(parent_inode):
-            file = await self._create(parent_inode, _text(name), mode, ctx.pid)
+            file = await self._create(parent_inode, _text(name), mode, ctx.pid, 0)
             await file.close()
             return await self._answer_file(parent_inode, _text(name), file)
 
@@ -279,18 +278,18 @@ class Operations(pyfuse3.Operations):
     async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:
         node = self._node(inode)
         match node:
+            case TextNode() | BlobNode() if flags & _WRITE:  # root may, by the modes
+                raise OSError(errno.EPERM, "this is read-only")
             case TextNode():
-                if flags & _WRITE:  # the mode says so to all but root
-                    raise OSError(errno.EPERM, "this text is read-only")
                 return self._opened(TextFile(node.render()))
             case BlobNode(blob):
                 return self._opened(BlobFile(self._context, blob.sha256))
             case ItemNode(item):
                 row = self._item(item)
-                opened = self._open_item(row, flags)
+                opened = await self._open_item(row, flags)
                 opened.row = row
                 await opened.prepare()
-                return self._opened(opened)
+                return self._opened(opened, inode)
             case DropNode():
                 return self._opened(await self._open_drop(node, flags))
             case _:
@@ -315,6 +314,8 @@ class Operations(pyfuse3.Operations):
     async def release(self, fh: FileHandleT) -> None:
         opened = self.files.pop(fh)
         if opened is not None:
+            if opened.node is not None:
+                self._context.drafts.pages.close(opened.node)
             await opened.close()
             if isinstance(opened, DraftFile):
                 self._newcomers.closed(opened.item)
@@ -448,17 +449,22 @@ class Operations(pyfuse3.Operations):
             return False
         return item_of(node) == item and _keeps(directory, name, node)
 
-    def _opened(self, opened: OpenFile) -> FileInfo:
+    def _opened(self, opened: OpenFile, node: int | None = None) -> FileInfo:
+        """`node`: of an item, whose pages may be those of another content than this one."""
         handle = pyfuse3.FileHandleT(self.files.add(opened))
+        if node is not None and opened.version is not None and not opened.direct_io:
+            draft = opened.draft if isinstance(opened, DraftFile) else None
+            opened.direct_io, opened.keep_cache = self._context.drafts.pages.open(node, opened.version, draft)
+            opened.node = None if opened.direct_io else node
         return pyfuse3.FileInfo(fh=handle, direct_io=opened.direct_io, keep_cache=opened.keep_cache)
 
-    async def _create(self, parent: int, name: str, mode: int, program: int) -> DraftFile | DropFile:
+    async def _create(self, parent: int, name: str, mode: int, program: int, flags: int) -> DraftFile | DropFile:
         directory = self._directory(parent)
         if isinstance(directory.place, Inbox):
             drop = await edits.drop(self._context, directory, name)
             return DropFile(self._context.inbox, drop, writing=True)
         draft = await edits.create(self._context, directory, name, mode)
-        file = DraftFile(self._context.drafts, draft, writing=True)
+        file = DraftFile(self._context.drafts, draft, writing=True, append=bool(flags & os.O_APPEND))
         file.row = self._context.catalogue.item(file.item)
         self._newcomers.made(file.item, draft.tags, program)
         return file
@@ -488,18 +494,18 @@ class Operations(pyfuse3.Operations):
             drop.mtime_ns = min(max(attr.st_mtime_ns, FIRST_MOMENT), LAST_MOMENT)
         return self._answers.attributes(drop_attr(drop))
 
-    def _open_item(self, item: Item, flags: int) -> OpenFile:
+    async def _open_item(self, item: Item, flags: int) -> OpenFile:
         if item.kind is Kind.FOLDER:
             raise OSError(errno.ESTALE, f"item {item.id} has become a folder")
-        draft, drafts = self._context.drafts.get(item.id), self._context.drafts
-        writing = bool(flags & _WRITE)
-        if writing and (draft is None or draft.closed):
-            raise _read_only(item)
-        if draft is not None:
-            if writing and flags & os.O_TRUNC:
-                drafts.truncate(draft, 0)
-            drafts.enter(draft, writing=writing)
-            return DraftFile(drafts, draft, writing=writing)
+        drafts = self._context.drafts
+        if flags & _WRITE:
+            self._check_live(item)
+            draft = await drafts.write_to(item, truncate=bool(flags & os.O_TRUNC))
+            return DraftFile(drafts, draft, writing=True, append=bool(flags & os.O_APPEND))
+        closed = drafts.readable(item.id)
+        if closed is not None:
+            drafts.enter(closed, writing=False)
+            return DraftFile(drafts, closed, writing=False)
         if item.state.whole and item.sha256 is not None:
             return BlobFile(self._context, item.sha256)
         if item.state in (State.MISSING, State.WRITING):
@@ -511,6 +517,24 @@ class Operations(pyfuse3.Operations):
         return ArrivingFile(
             self._context, item.id, reader, wait=not flags & os.O_NONBLOCK, fetch=not flags & os.O_NOATIME
         )
+
+    async def _truncate(self, item: Item, size: int, handle: int | None) -> None:
+        """By an open file that is written, or by path as if it were opened for that."""
+        drafts = self._context.drafts
+        opened = None if handle is None else self.files[handle]
+        if isinstance(opened, DraftFile) and opened.writing:
+            await drafts.truncate(opened.draft, size)
+            return
+        self._check_live(item)
+        draft = await drafts.write_to(item)
+        try:
+            await drafts.truncate(draft, size)
+        finally:
+            drafts.leave(draft, writing=True)
+
+    def _check_live(self, item: Item) -> None:
+        if item.id not in self._context.index.live:
+            raise OSError(errno.EPERM, "what is in the trash cannot be changed: take it out first")
 
 
 def _keeps(directory: Directory, name: str, node: Node) -> bool:
@@ -535,7 +559,3 @@ def _attribute(name: bytes) -> str:
     text = name.decode("utf-8", "surrogateescape")
     check_namespace(text)
     return text
-
-
-def _read_only(item: Item) -> OSError:
-    return OSError(errno.EPERM, f"{item.name!r} has its content: changing it in place is not possible yet")

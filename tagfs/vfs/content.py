@@ -10,22 +10,25 @@ from typing import Final
 
 import trio
 
-from engine.disk import read_at, read_cached, write_at
+from engine.disk import read_at, read_cached
 from engine.errors import NotReady, SourceFailed
 from engine.ports import RangeReader
 from engine.types import Item, ItemId, State
 from tagfs.vfs.context import Context
-from tagfs.vfs.drafts import Draft, Drafts
+from tagfs.vfs.draft import Draft, Version
+from tagfs.vfs.drafts import Drafts
 
 SIZE_PATIENCE: Final = 10.0  # seconds that an open waits for a server to say how large the file is
 
 
 class OpenFile(ABC):
     """`direct_io`: the kernel keeps no pages (the size is not known); `keep_cache`: pages from before are still
-    right."""
+    right. Of an item, `version` and `pages.Pages` decide both."""
 
     direct_io = False
     keep_cache = False
+    version: Version | None = None
+    node: int | None = None  # whose pages the kernel fills from this, if any
     row: Item | None = None  # of the item as it was opened: what stat shows should it be ended meanwhile
 
     async def prepare(self) -> None:  # noqa: B027 - most files need nothing
@@ -53,6 +56,7 @@ class BlobFile(OpenFile):
     def __init__(self, context: Context, sha256: str) -> None:
         self._blobs = context.blobs
         self._sha256 = sha256
+        self.version = Version(sha256)
         self._fd = context.blobs.open(sha256)
         context.blobs.hold(sha256)
 
@@ -77,6 +81,7 @@ class ArrivingFile(OpenFile):
         self._wait = wait
         self._fetch = fetch
         self._whole: BlobFile | None = None
+        self.version = Version(("arriving", item), settles=True)
         self.direct_io = reader is None or reader.size is None
 
     async def prepare(self) -> None:
@@ -131,34 +136,44 @@ class ArrivingFile(OpenFile):
 
 class DraftFile(OpenFile):
     """A file being written, seen by its writers and by those who read it before it is sealed. Made by whoever has
-    entered the draft; `close` leaves it."""
+    entered the draft; `close` leaves it.
 
-    def __init__(self, drafts: Drafts, draft: Draft, *, writing: bool) -> None:
-        assert draft.item is not None
-        self.item = draft.item
+    `append`: the kernel says where the end is. But who goes on to write to what `mv` has replaced by something else
+    gets the end of that, so then we say it."""
+
+    def __init__(self, drafts: Drafts, draft: Draft, *, writing: bool, append: bool = False) -> None:
         self._drafts = drafts
         self._draft = draft
         self._writing = writing
+        self._append = append
+        self.version = draft.version
+
+    @property
+    def item(self) -> ItemId:
+        assert self._draft.item is not None
+        return self._draft.item
+
+    @property
+    def draft(self) -> Draft:
+        return self._draft
+
+    @property
+    def writing(self) -> bool:
+        return self._writing
 
     async def read(self, offset: int, size: int) -> bytes:
         return await read_local(self._draft.fd, offset, size)
 
     async def write(self, offset: int, data: bytes) -> int:
-        """Into the page cache, on the loop: a thread for each write costs more (docs/performance.md)."""
         if not self._writing:
             return await super().write(offset, data)
-        self._draft.mtime_ns = None
-        write_at(self._draft.fd, data, offset)
+        if self._append and self._draft.displaced:
+            offset = self._draft.length()
+        await self._drafts.write(self._draft, offset, data)
         return len(data)
 
     async def fsync(self, *, data_only: bool) -> None:
-        """After a failure the kernel has dropped the bytes and a second fsync would report success (R9): so no sealing
-        may follow."""
-        try:
-            await trio.to_thread.run_sync(os.fdatasync if data_only else os.fsync, self._draft.fd)
-        except OSError as error:
-            self._draft.broken = f"the disk failed while it was being written: {error.strerror}"
-            raise
+        await self._drafts.sync(self._draft, data_only=data_only)
 
     async def close(self) -> None:
         self._drafts.leave(self._draft, writing=self._writing)
@@ -168,6 +183,7 @@ class KeptFile(OpenFile):
     """What could not be stored, as it lies in staging."""
 
     def __init__(self, path: str) -> None:
+        self.version = Version(path)
         self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     async def read(self, offset: int, size: int) -> bytes:

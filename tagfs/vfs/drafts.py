@@ -1,59 +1,57 @@
 """Files that are being written through the mount: who has them open, and when the writing is over. Trio thread.
 
-    create ──▶ open (n writers) ──last close──▶ closed, being sealed (`sealing.py`) ──▶ whole
-                                                   └─ failed: the item says so, the staged bytes stay
+    create ──────────────────▶ open (n writers) ──last close──▶ closed, being sealed (`sealing.py`) ──▶ whole
+    open for writing, later ──▶   "  over the old content        └─ failed: the item says so, the staged bytes stay
 
-The row exists from create on (state `writing`), with the name of its staging file. After a crash what had been staged
-is sealed as it is and the item says that it was cut short: nothing that was written is thrown away.
-State lives here and only here: `_drafts` by item, from create until the row names the blob.
+The row exists from create on (state `writing`), with the name of its staging file. New content for an item that has
+some is copied when it is first changed, and has a row of its own from then on; the item keeps what it has until the new
+content is sealed. What was closed can be written to again at once: by a further draft that builds on it.
+
+After a crash what had been staged is sealed as it is and the item says that it was cut short; over old content only if
+its writers had closed or synced it, else it goes to the trash. Nothing that was written is thrown away.
+State lives here and only here: `_chains` by item, from create or open until the row names the blob.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
 import trio
 
-from engine.errors import BadRequest
-from engine.ports import Blobs, Catalogue, NewDownload, NewItem
+from engine.disk import clone_or_copy, full_is_store_full, kill_point, write_at
+from engine.errors import BadRequest, Busy
+from engine.ports import Blobs, Catalogue, NewDownload, NewItem, Replaced, Transfers
 from engine.types import Item, ItemId, Source, SourceKind, State
-from tagfs.vfs.sealing import Sealer
+from tagfs.vfs.aliases import Aliases
+from tagfs.vfs.draft import Draft, Version, is_superseded, open_one, readable, shown
+from tagfs.vfs.pages import Pages
+from tagfs.vfs.sealing import Sealer, Superseded
 
 # For what is being sealed when the daemon is to end. What takes longer is done at the next start.
 LAST_WORDS: Final = 3.0  # seconds
 SEALING_AT_ONCE: Final = 16  # as many as there are disk threads; more would only hold more files open
-
-
-@dataclass(slots=True)
-class Draft:
-    """`fd` serves all handles; it is closed while a closed draft has none, so that a thousand files that wait for being
-    sealed hold none open."""
-
-    staging: str
-    fd: int
-    tags: frozenset[str] = frozenset()  # stated by the path that it was made at
-    item: ItemId | None = None  # None until the row is there
-    handles: int = 1  # its creator's
-    writers: int = 1
-    mtime_ns: int | None = None  # as last set by a writer; None: that of the staging file
-    closed: bool = False  # by all writers: its bytes do not change any more
-    size: int = 0  # when closed
-    interrupted: bool = False  # not by its writers, but by the end of the daemon
-    broken: str | None = None  # why what was written cannot be trusted
-    sealed: trio.Event = field(default_factory=trio.Event)
+# Old content goes to the trash, but of what is written in place again and again one content in that time is kept
+# (docs/decisions/0014).
+KEEP_EVERY: Final = 3600.0  # seconds
 
 
 class Drafts:
-    def __init__(self, catalogue: Catalogue, blobs: Blobs) -> None:
+    def __init__(self, catalogue: Catalogue, blobs: Blobs, transfers: Transfers) -> None:
         self._catalogue = catalogue
         self._blobs = blobs
+        self._transfers = transfers
         self._sealer = Sealer(catalogue, blobs)
-        self._drafts: dict[ItemId, Draft] = {}
-        self._born: dict[str, Draft] = {}  # by staging name, while their row is being made
+        self._chains: dict[ItemId, list[Draft]] = {}
+        self._staged: dict[str, Draft] = {}  # by staging name: those that are started
+        self._moving = 0  # rows are being made or moved, so that the rows say whose a staged file is
+        self._doors: dict[ItemId, trio.Lock] = {}  # held while a draft is begun
+        self._kept_at: dict[ItemId, float] = {}  # when an old content of the item last went to the trash
+        self.aliases = Aliases()
+        self.pages = Pages(self._sha256_of, self.aliases.nodes)
         self._sealing = trio.Semaphore(SEALING_AT_ONCE)
         self._ending = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -84,7 +82,8 @@ class Drafts:
     async def create(self, name: str, tags: Collection[str], mode: int) -> Draft:
         """A new, empty item, open for writing for its creator, who must `leave` it."""
         staging, fd = self._blobs.create_staging()
-        draft = self._born[staging] = Draft(staging, fd, frozenset(tags))
+        draft = self._staged[staging] = Draft(staging, fd, Version(staging), frozenset(tags))
+        self._moving += 1
         try:
             item = await self._catalogue.add(
                 NewItem(
@@ -97,42 +96,124 @@ class Drafts:
                 )
             )
         except BaseException as error:
+            del self._staged[staging]
             os.close(fd)
             if isinstance(error, Exception):  # when cancelled the row may be there: the next start finds out
                 self._blobs.discard_staging(staging)
             raise
         finally:
-            del self._born[staging]
+            self._moving -= 1
         self._adopt(item.id, draft)
         return draft
 
     def _adopt(self, item: ItemId, draft: Draft) -> None:
         draft.item = item
-        self._drafts[item] = draft
+        chain = self._chains.setdefault(item, [])
+        if draft not in chain:
+            chain.append(draft)
+
+    async def write_to(self, item: Item, *, truncate: bool = False) -> Draft:
+        """An open draft of an item that has content, or had been closed by its last writer, with one more writer, who
+        must `leave` it. Busy where a download brings the content."""
+        async with self._door(item.id):
+            chain = self._chain(item.id)
+            draft = open_one(chain)
+            if draft is None:
+                draft = self._begin(item, chain[-1] if chain else None, truncate=truncate)
+            else:
+                self.enter(draft, writing=True)
+            if truncate:
+                try:
+                    await self.truncate(draft, 0)
+                except BaseException:
+                    self.leave(draft, writing=True)
+                    raise
+        return draft
+
+    def _begin(self, item: Item, below: Draft | None, *, truncate: bool) -> Draft:
+        """An untouched draft, which reads from what is below it."""
+        kept, sha256 = self.kept(item), None
+        if below is not None:
+            fd, base, size, loses = self._sealer.open(below.staging), below.version, below.size, below.loses
+        elif kept is not None:
+            fd, base, size, loses = os.open(kept, os.O_RDONLY | os.O_CLOEXEC), Version(kept), item.size or 0, True
+        elif item.state is State.MISSING and truncate:
+            fd, base, size, loses = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), Version(object()), 0, False
+        elif item.sha256 is not None and (item.state.whole or item.state is State.MISSING):
+            fd, base, size, loses = self._blobs.open(item.sha256), Version(item.sha256), item.size or 0, False
+            sha256 = item.sha256
+            self._blobs.hold(sha256)
+        else:
+            raise Busy(f"{item.name!r} is still arriving: it can be changed once it is here")
+        draft = Draft("", fd, Version(object()), item=item.id, over=True, base=base, base_size=size, loses=loses)
+        draft.base_sha256 = sha256
+        self._chains.setdefault(item.id, []).append(draft)
+        return draft
+
+    async def touch(self, draft: Draft, upto: int | None = None) -> None:
+        """Before it is first changed: a file of its own, with the bytes of what it builds on up to there (None: all),
+        and a row that says so. StoreFull."""
+        if draft.staging:
+            return
+        async with draft.starting:
+            if self._is_started(draft):
+                return  # another one was quicker
+            staging, fd = self._blobs.create_staging()
+            try:
+                with full_is_store_full():
+                    if upto != 0:
+                        await trio.to_thread.run_sync(partial(clone_or_copy, draft.fd, fd, limit=upto))
+                assert draft.item is not None
+                kill_point("draft.copied")
+                await self._catalogue.start_draft(draft.item, staging)
+            except BaseException as error:
+                os.close(fd)
+                if isinstance(error, Exception):
+                    self._blobs.discard_staging(staging)
+                raise
+            kill_point("draft.started")
+            draft.base_fd, draft.fd, draft.staging = draft.fd, fd, staging
+            self._staged[staging] = draft
+
+    @staticmethod
+    def _is_started(draft: Draft) -> bool:
+        return draft.started
 
     # -- looking -----------------------------------------------------------------------------------------------
 
-    def get(self, item: ItemId) -> Draft | None:
-        """The draft of an item that is being written or sealed. Others may find it before `create` has returned."""
-        draft = self._drafts.get(item)
-        if draft is None and self._born:
-            row = self._catalogue.download(item)
-            draft = None if row is None else self._born.get(row.staging)
-            if draft is not None:
+    def _chain(self, item: ItemId) -> Sequence[Draft]:
+        """Others may find a draft before `create` has returned, and by the item that it has just been moved to: while
+        rows are made or moved they say what belongs to an item."""
+        chain = self._chains.get(item, [])
+        if not self._moving:
+            return chain
+        found = [self._staged[name] for name in self._catalogue.staged(item) if name in self._staged]
+        for draft in found:
+            if draft.item is None:
                 self._adopt(item, draft)
-        return draft
+        return chain if found == [draft for draft in chain if draft.started] else found
+
+    def get(self, item: ItemId) -> Draft | None:
+        """The newest draft of an item that is being written or sealed, untouched ones left out."""
+        return shown(self._chain(item)) if self._chains or self._moving else None
+
+    def readable(self, item: ItemId) -> Draft | None:
+        """What a reader gets who opens the item now; None: the content that the row names."""
+        return readable(self._chain(item))
 
     def size(self, item: ItemId) -> int | None:
         """Bytes written so far; None when nobody is writing this item."""
         draft = self.get(item)
-        if draft is None:
-            return None
-        return draft.size if draft.closed else os.fstat(draft.fd).st_size
+        return None if draft is None else draft.length()
 
     def mtime_ns(self, item: ItemId) -> int | None:
         """When it was last written, or as the writer has set it; None when nobody is writing this item."""
         draft = self.get(item)
-        return None if draft is None else _mtime_ns(draft)
+        return None if draft is None else draft.changed_ns()
+
+    def is_whole(self, item: ItemId) -> bool:
+        """Whether the row says what the content is: nothing that writers have closed is left to be stored."""
+        return readable(self._chain(item)) is None
 
     # -- handles -----------------------------------------------------------------------------------------------
 
@@ -150,47 +231,164 @@ class Drafts:
         draft.handles -= 1
         draft.writers -= writing
         if writing and draft.writers == 0:
-            draft.mtime_ns, draft.size = _mtime_ns(draft), os.fstat(draft.fd).st_size
-            draft.closed = True
-            if not draft.interrupted:
-                self._sealer.mark_closed(draft.staging)
-            if self._nursery is None or self._ending.is_set():
-                self._finish(draft)  # the next start does the rest
-            else:
-                self._nursery.start_soon(self._seal, draft)
+            self._close(draft)
         if draft.handles == 0:
             os.close(draft.fd)
+            if draft.base_fd is not None:
+                os.close(draft.base_fd)
+                draft.base_fd = None
 
-    def truncate(self, draft: Draft, size: int) -> None:
+    def _close(self, draft: Draft) -> None:
+        if draft.base_sha256 is not None:
+            self._blobs.release(draft.base_sha256)
+        if not draft.started:
+            assert draft.base is not None
+            draft.version.key = draft.base.key  # whoever uses its pages uses those of what it builds on
+            self._finish(draft)
+            return
+        draft.mtime_ns, draft.size = draft.changed_ns(), os.fstat(draft.fd).st_size
+        draft.closed = True
+        if not draft.interrupted:
+            self._sealer.mark_closed(draft.staging)
+        if self._nursery is None or self._ending.is_set():
+            self._finish(draft)  # the next start does the rest
+        else:
+            self._nursery.start_soon(self._seal, draft)
+
+    async def write(self, draft: Draft, offset: int, data: bytes) -> None:
+        """Into the page cache, on the loop: a thread for each write costs more (docs/performance.md)."""
+        await self.touch(draft)
+        draft.loses = draft.loses or offset < draft.base_size
+        draft.mtime_ns = None
+        write_at(draft.fd, data, offset)
+
+    async def truncate(self, draft: Draft, size: int) -> None:
         """A closed draft keeps its size: BadRequest."""
         if draft.closed:
             raise BadRequest("this file has been closed by its last writer")
+        await self.touch(draft, size)
+        draft.loses = draft.loses or size < draft.base_size
         os.ftruncate(draft.fd, size)
         draft.mtime_ns = None
 
+    async def sync(self, draft: Draft, *, data_only: bool) -> None:
+        """What was written so far, and that it is to be the item's content, survives a power cut. After a failure the
+        kernel has dropped the bytes and a second fsync would report success (R9): so no sealing may follow."""
+        if not draft.started or draft.closed:
+            return
+        sync = partial(self._sealer.sync, draft.fd, draft.staging, data_only=data_only, first=not draft.synced)
+        try:
+            await trio.to_thread.run_sync(sync)
+        except OSError as error:
+            draft.broken = f"the disk failed while it was being written: {error.strerror}"
+            raise
+        draft.synced = True
+
     def interrupt(self) -> None:
         """The daemon ends: whoever still writes is cut off, and the items will say so."""
-        for draft in self._drafts.values():
-            draft.interrupted = draft.writers > 0
+        for chain in self._chains.values():
+            for draft in chain:
+                draft.interrupted = draft.writers > 0
+
+    # -- taking the place of another item's content ------------------------------------------------------------
+
+    async def replace(self, target: ItemId, source: ItemId) -> Replaced:
+        """See ports.Catalogue.replace: `mv source target`. Who has either of them open goes on with what he has."""
+        for draft in [*self._chain(target), *self._chain(source)]:
+            await self.touch(draft)  # an untouched one has no row that would move
+        row = self._catalogue.item(target)
+        if row is not None and row.state is State.SEEDING and self._catalogue.is_torrent(target):
+            await self._transfers.stop(target)
+        kill_point("replace.begun")
+        self._moving += 1
+        try:
+            replaced = await self._catalogue.replace(target, source)
+        finally:
+            self._moving -= 1
+        over, by = self._chains.pop(target, []), self._chains.pop(source, [])
+        for draft in over:
+            draft.displaced = True
+        self._move(over, replaced.kept)
+        self._move(by, target)
+        self.aliases.replaced(source, target)
+        return replaced
+
+    def _move(self, chain: list[Draft], item: ItemId | None) -> None:
+        if chain and item is not None:
+            self._chains[item] = chain
+            for draft in chain:
+                draft.item = item
 
     # -- sealing -----------------------------------------------------------------------------------------------
 
     async def _seal(self, draft: Draft) -> None:
-        assert draft.item is not None
+        draft.failed = False
         try:
             async with self._sealing:
-                if draft.broken is not None:
-                    await self._sealer.fail(draft.item, draft.staging, draft.broken)
-                else:
-                    cut_short = draft.interrupted
-                    await self._sealer.seal(draft.item, draft.staging, partial(_mtime_ns, draft), cut_short=cut_short)
+                if self._is_superseded(draft):
+                    return  # whoever seals the later one ends this one
+                sealed = await self._seal_one(draft)
+        except Superseded:
+            return
         finally:
+            draft.sealed.set()
+        if sealed is not None:
+            draft.version.key = sealed.sha256
+            self.pages.sealed(draft)
+            for other in self._until(draft):
+                self._sealer.drop(other.staging)
+                self._finish(other)
+        elif draft.over and draft.broken is None and self._sealer.kept(draft.staging) is not None:
+            draft.failed = True  # it goes on to be what readers get
+        else:
             self._finish(draft)
+
+    async def _seal_one(self, draft: Draft) -> Item | None:
+        assert draft.item is not None
+        row = self._catalogue.item(draft.item)
+        if draft.broken is not None:
+            if draft.over and row is not None:
+                await self._sealer.strand(row, draft.staging, draft.broken)
+            else:
+                await self._sealer.fail(draft.item, draft.staging, draft.broken)
+            return None
+        if row is not None and row.state is State.SEEDING and self._catalogue.is_torrent(draft.item):
+            await self._transfers.stop(draft.item)
+        return await self._sealer.seal(
+            draft.staging,
+            draft.changed_ns,
+            item=lambda: _item(draft),
+            keep_old=partial(self._keeps_old, draft),
+            is_superseded=partial(self._is_superseded, draft),
+            cut_short=draft.interrupted,
+        )
+
+    def _is_superseded(self, draft: Draft) -> bool:
+        return draft.item is not None and is_superseded(draft, self._chains.get(draft.item, []))
+
+    def _until(self, draft: Draft) -> Sequence[Draft]:
+        chain = self._chains.get(_item(draft), [])
+        return chain[: chain.index(draft) + 1] if draft in chain else [draft]
+
+    def _keeps_old(self, draft: Draft) -> bool:
+        """Whether the content that this one replaces goes to the trash. What was only appended to is still there."""
+        item, now = _item(draft), trio.current_time()
+        if self._catalogue.torrent_of(item) is not None or self._catalogue.is_torrent(item):
+            return True  # the torrent goes on with it
+        if not draft.loses or now - self._kept_at.get(item, -KEEP_EVERY) < KEEP_EVERY:
+            return False
+        self._kept_at = {one: at for one, at in self._kept_at.items() if now - at < KEEP_EVERY}
+        self._kept_at[item] = now
+        return True
 
     def _finish(self, draft: Draft) -> None:
         draft.sealed.set()
-        if draft.item is not None:
-            self._drafts.pop(draft.item, None)
+        self._staged.pop(draft.staging, None)
+        chain = self._chains.get(draft.item, []) if draft.item is not None else []
+        if draft in chain:
+            chain.remove(draft)
+            if not chain and draft.item is not None:
+                del self._chains[draft.item]
 
     # -- what could not be stored ------------------------------------------------------------------------------
 
@@ -203,6 +401,10 @@ class Drafts:
 
     async def retry(self, item: Item) -> bool:
         """Store once more what could not be stored; False for an item that is none of these."""
+        failed = next((draft for draft in reversed(self._chain(item.id)) if draft.failed), None)
+        if failed is not None:
+            await self._seal(failed)
+            return True
         row = self._catalogue.download(item.id)
         if row is None or self.kept(item) is None:
             return False
@@ -217,10 +419,32 @@ class Drafts:
             failed = item.state is State.FAILED and self._is_written(item.id)
             if row is not None and (item.state is State.WRITING or failed):
                 await self._sealer.recover(item, row.staging)
+        for number, staging in await self._catalogue.drafts():
+            found = self._catalogue.item(number)
+            if found is not None and staging in self._catalogue.staged(number):  # not superseded by a later one
+                await self._sealer.recover_draft(found, staging)
 
     def _is_written(self, item: ItemId) -> bool:
         return any(source.kind is SourceKind.MOUNT for source in self._catalogue.sources(item))
 
+    # -- in between --------------------------------------------------------------------------------------------
 
-def _mtime_ns(draft: Draft) -> int:
-    return os.fstat(draft.fd).st_mtime_ns if draft.mtime_ns is None else draft.mtime_ns
+    def _sha256_of(self, node: int) -> str | None:
+        row = self._catalogue.item(self.aliases.item(node) or ItemId(node))
+        return None if row is None else row.sha256
+
+    @asynccontextmanager
+    async def _door(self, item: ItemId) -> AsyncIterator[None]:
+        """One at a time begins a draft of an item."""
+        lock = self._doors.setdefault(item, trio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and not lock.statistics().tasks_waiting:
+                self._doors.pop(item, None)
+
+
+def _item(draft: Draft) -> ItemId:
+    assert draft.item is not None
+    return draft.item

@@ -18,7 +18,7 @@ from engine.types import Item, ItemId, Kind, State
 from query.names import split_pair
 from query.values import compare
 from tagfs.vfs.context import Context
-from tagfs.vfs.drafts import Draft
+from tagfs.vfs.draft import Draft
 from tagfs.vfs.inbox import Drop
 from tagfs.vfs.names import NAME_MAX, is_tilde_name
 from tagfs.vfs.tree import Closed, Directory, DropNode, Everything, Inbox, Inside, Node, Place, Stated, Trash, item_of

@@ -57,14 +57,14 @@ class Xattrs:
             XDG_TAGS: self._tags,
             INHERITED: self._inherited,
             ORIGIN: self._origin,
-            STATE: lambda item: item.state.value,
+            STATE: self._state,
             MODE: lambda item: self._context.transfers.mode(item.id),
             OWN_PREFIX + "id": lambda item: str(item.id),
             OWN_PREFIX + "progress": self._progress,
             OWN_PREFIX + "speed": self._speed,
             OWN_PREFIX + "eta": self._eta,
             OWN_PREFIX + "error": lambda item: item.error,
-            OWN_PREFIX + "sha256": lambda item: item.sha256,
+            OWN_PREFIX + "sha256": lambda item: item.sha256 if self._context.drafts.is_whole(item.id) else None,
             OWN_PREFIX + "btroot": self._btroot,
             OWN_PREFIX + "sources": self._sources,
             OWN_PREFIX + "added": lambda item: timestamp(item.added_ns),
@@ -163,6 +163,11 @@ class Xattrs:
 
     def _btroot(self, item: Item) -> str | None:
         return None if item.sha256 is None else self._context.catalogue.digest_of(item.sha256, ROOT)
+
+    def _state(self, item: Item) -> str:
+        """Also of what is whole, while new content for it is written or stored."""
+        draft = self._context.drafts.get(item.id)
+        return item.state.value if draft is None or draft.failed else State.WRITING.value
 
     def _progress(self, item: Item) -> str | None:
         if item.state.whole:

@@ -103,7 +103,8 @@ async def open_world(folder: Path, *, facets: bool = False) -> AsyncIterator[Wor
         transfers = TransferManager(catalogue, store)
         views = Views(catalogue, index)
         catalogue.observe(views)
-        drafts = Drafts(catalogue, store)
+        drafts = Drafts(catalogue, store, transfers)
+        catalogue.observe(drafts.pages)
         faults = Faults()
         inbox = Inbox(
             DropStore(str(folder)), catalogue, transfers, faults, first=numbers.DROP_BASE, live=lambda: index.live

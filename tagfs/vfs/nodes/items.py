@@ -26,10 +26,11 @@ def find(context: Context, name: str, same_name: Sequence[ItemId], member: Calla
 
 def item_attr(context: Context, item: Item) -> Attr:
     """Of a whole item from its row; of an arriving one from its transfer, of one being written from its file."""
-    if item.state.whole or item.kind is not Kind.FILE:
+    draft = context.drafts.get(item.id)
+    if draft is not None:
+        return attr.of_item(item, size=draft.length(), mtime_ns=draft.changed_ns())._replace(changing=True)
+    if item.state.whole or item.kind is not Kind.FILE or item.state is State.WRITING:
         return attr.of_item(item)
-    if item.state is State.WRITING:
-        return attr.of_item(item, size=context.drafts.size(item.id), mtime_ns=context.drafts.mtime_ns(item.id))
     reader = context.transfers.reader(item.id)
     if reader is None:
         return attr.of_item(item, present=0)

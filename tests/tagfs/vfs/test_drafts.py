@@ -15,7 +15,7 @@ from engine.ports import NewDownload, NewItem
 from engine.types import Item, ItemId, Source, SourceKind, State
 from tagfs.vfs import edits, sealing
 from tagfs.vfs.content import DraftFile
-from tagfs.vfs.drafts import Draft
+from tagfs.vfs.draft import Draft
 from tagfs.vfs.sealing import CUT_SHORT, GONE
 from tests.support.world import World, open_world
 
@@ -90,7 +90,7 @@ async def test_a_closed_draft_cannot_be_changed_while_it_is_sealed(world: World)
     assert draft.closed
     assert not draft.sealed.is_set()
     with pytest.raises(BadRequest):
-        world.drafts.truncate(draft, 0)
+        await world.drafts.truncate(draft, 0)
     with pytest.raises(BadRequest):
         world.drafts.enter(draft, writing=True)
     await draft.sealed.wait()

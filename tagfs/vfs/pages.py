@@ -1,0 +1,97 @@
+"""Whose bytes the kernel's pages of a file are. Trio thread; single owner of that question.
+
+The kernel has one page cache a node, and an item may have several contents at a time: an old one that somebody reads,
+a new one that is written. So the pages of a node belong to one version, and
+
+- an open may use them (is cached) only while all other open handles that do are of that version, else it is direct;
+- an open that finds pages of another version, and nobody using them, has them dropped; so has each of an arriving file.
+
+A version that becomes another key in place (a draft that was sealed) takes its pages and its handles along.
+State: by node, the version that was cached last and how many open handles use it. A node without an entry can have
+pages of the item's own blob only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.types import Change, ItemId, TagChange
+from tagfs.vfs.draft import Draft, Version
+
+
+class Use(NamedTuple):
+    """What an open is answered with."""
+
+    direct_io: bool
+    keep_cache: bool
+
+
+@dataclass(slots=True)
+class Owner:
+    version: Version
+    users: int
+
+
+class Pages:
+    """`sha256_of` says which blob the item behind a node has now; `nodes_of` under which nodes an item is known."""
+
+    def __init__(self, sha256_of: Callable[[int], str | None], nodes_of: Callable[[ItemId], Sequence[int]]) -> None:
+        self._sha256_of = sha256_of
+        self._nodes_of = nodes_of
+        self._owners: dict[int, Owner] = {}
+
+    def open(self, node: int, version: Version, draft: Draft | None = None) -> Use:
+        """Paired with `close` where it is not direct."""
+        if draft is not None and not draft.closed and not self._is_home(draft, node):
+            return Use(direct_io=True, keep_cache=True)
+        owner = self._owners.get(node)
+        if owner is None:
+            owner = Owner(Version(self._sha256_of(node)), 0)
+        elif owner.version.settles and isinstance(version.key, str) and draft is None:
+            owner.version.key, owner.version.settles = version.key, False
+            self._owners[node] = Owner(owner.version, owner.users + 1)
+            return Use(direct_io=False, keep_cache=False)
+        same = owner.version.key == version.key and not version.settles
+        if owner.version.key != version.key and owner.users:
+            return Use(direct_io=True, keep_cache=True)
+        if owner.users:
+            owner.users += 1
+        else:
+            self._owners[node] = Owner(version, 1)
+        base = None if draft is None or draft.started else draft.base
+        untouched = base is not None and owner.version.key == base.key
+        return Use(direct_io=False, keep_cache=same or untouched)
+
+    def close(self, node: int) -> None:
+        """One of the cached handles."""
+        owner = self._owners[node]
+        owner.users -= 1
+        if not owner.users and owner.version.key == self._sha256_of(node):
+            del self._owners[node]
+
+    def sealed(self, draft: Draft) -> None:
+        """It is the item's content now: pages of it that nobody uses are what a node without an entry may have."""
+        node = draft.node
+        owner = None if node is None else self._owners.get(node)
+        if node is not None and owner is not None and not owner.users and owner.version is draft.version:
+            del self._owners[node]
+
+    def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+        """As an observer of the catalogue: pages that nobody uses may be of a content that an item no longer has."""
+        for change in changes:
+            old = None if change.before is None else change.before.sha256
+            if old is not None and change.after is not None and change.after.sha256 != old:
+                for node in self._nodes_of(change.item):
+                    self._owners.setdefault(node, Owner(Version(old), 0))
+
+    async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+        """The next open drops them."""
+
+    @staticmethod
+    def _is_home(draft: Draft, node: int) -> bool:
+        """What is written through one node does not show in the pages of another."""
+        if draft.node is None:
+            draft.node = node
+        return draft.node == node
