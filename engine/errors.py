@@ -15,6 +15,14 @@ class NoSuchTag(EngineError):
     """ENOENT"""
 
 
+class NoSuchRelation(EngineError):
+    """ENOENT"""
+
+
+class NoSuchQuery(EngineError):
+    """ENOENT"""
+
+
 class NameTaken(EngineError):
     """EEXIST"""
 

@@ -13,7 +13,9 @@ A row is about items that one transaction changed alike. Its `what` is a JSON ob
     given         the same of what gave its content to another item of the same transaction, as by `mv tmp f`
 
 An undo that found all as it was already has `nothing`: true,
-and one about a tag has `tag`: ["created", name], ["removed", name] or ["renamed", old, new].
+and one about a tag has `tag`: ["created", name], ["removed", name] or ["renamed", old, new]. One about a relation has
+`relation`: ["related", tag, kind, other] or ["unrelated", ...]; one about a saved query `query`: ["saved", name] or
+["forgotten", name], both where it was renamed.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from engine.types import Change, Facts, ItemId, TagChange, TagEvent
+from engine.types import COMING_OR_GOING, Change, Facts, ItemId, TagChange, TagEvent
 
 What = dict[str, Any]
 
@@ -192,4 +194,8 @@ def _told(keys: tuple[str, ...], group: list[tuple[ItemId, What]]) -> list[Entry
 def _of_tag(change: TagChange) -> What:
     if change.event is TagEvent.RENAMED:
         return {"tag": ["renamed", change.name, change.new_name]}
+    if change.relation is not None:
+        return {"relation": [change.event.value, *change.relation]}
+    if change.event not in COMING_OR_GOING:
+        return {"query": [change.event.value, change.name]}
     return {"tag": [change.event.value, change.name]}

@@ -25,6 +25,7 @@ from engine.types import (
     ItemId,
     Kind,
     Pieces,
+    SavedQuery,
     Source,
     State,
     TagChange,
@@ -32,6 +33,7 @@ from engine.types import (
     Torrent,
 )
 from query.ast import Compare, Expr, Range
+from query.relations import Relation, Relations
 
 
 class Observer(Protocol):
@@ -220,7 +222,12 @@ class Catalogue(Protocol):
     def torrent_known(self, v1: str | None, v2: str | None) -> ItemId | None:
         """The item of the torrent with one of these infohashes, in the trash or not; the oldest of several."""
 
+    def saved_query(self, name: str) -> SavedQuery | None: ...
+
     # -- scans, on a reader thread -----------------------------------------------------------------------------
+    async def saved_queries(self) -> list[SavedQuery]:
+        """Sorted by name."""
+
     async def arriving(self) -> list[ItemId]:
         """Live items that are not whole and that a download or a torrent brings, without the files in a torrent."""
 
@@ -381,7 +388,22 @@ class Catalogue(Protocol):
         """NoSuchTag; TagInUse while a live or trashed item carries it."""
 
     async def rename_tag(self, old: str, new: str) -> None:
-        """NoSuchTag; TagInUse when `new` is in use; an unused `new` is replaced."""
+        """NoSuchTag; TagInUse when `new` is in use; an unused `new` is replaced. Saved queries follow."""
+
+    async def relate(self, relation: Relation) -> None:
+        """NoSuchTag, NameTaken when that was stated already, BadRequest for a tag and itself."""
+
+    async def unrelate(self, relation: Relation) -> None:
+        """NoSuchTag, NoSuchRelation. Of two tags that are the same either may come first."""
+
+    async def save_query(self, name: str, text: str) -> None:
+        """NameTaken; BadRequest for a text that is no expression, or a name that no file can have."""
+
+    async def rename_query(self, old: str, new: str) -> None:
+        """NoSuchQuery, NameTaken, BadRequest."""
+
+    async def forget_query(self, name: str) -> None:
+        """NoSuchQuery"""
 
     # -- observers ---------------------------------------------------------------------------------------------
     def observe(self, observer: Observer) -> Callable[[], None]:
@@ -390,12 +412,13 @@ class Catalogue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where an index starts: items by state that are not in the trash by themselves, all tags, and what is in which
-    folder, at one point in the order of commits."""
+    """Where an index starts: items by state that are not in the trash by themselves, all tags and how they relate, and
+    what is in which folder, at one point in the order of commits."""
 
     states: Mapping[str, BitMap]
     tags: Sequence[tuple[int, str, int]]  # id, name, live items that carry it
     held: Mapping[int, BitMap] = field(default_factory=dict)  # by folder item: the items directly in it, trashed or not
+    relations: Collection[Relation] = ()  # between tags, as they were stated
 
 
 class Feed(Protocol):
@@ -446,6 +469,11 @@ class Index(Protocol):
     def tag_list(self) -> Sequence[TagCount]:
         """All tags, sorted by name, key:value pairs included, with how many live items carry each as their own."""
 
+    @property
+    def relations(self) -> Relations:
+        """Between tags, as of the last commit. The index itself evaluates what it is given: whoever asks for a query
+        writes out what it means (`Relations.compiled`)."""
+
     def own_keys(self) -> Sequence[str]:
         """Keys of the key:value tags that there are, sorted (not the built-in ones)."""
 
@@ -474,10 +502,11 @@ class Index(Protocol):
     def shows(self, expr: Expr, item: ItemId, *, now: float) -> bool:
         """Whether a listing of `expr` shows this item: it matches, and no folder that holds it does."""
 
-    async def carried(self, expr: Expr, *, now: float) -> list[TagCount]:
-        """Tags that hold for items of the result, with how many entries a listing of those has, sorted by name."""
+    async def carried(self, expr: Expr, *, now: float, literal: bool = False) -> list[TagCount]:
+        """Tags that hold for items of the result, with how many entries a listing of those has, sorted by name. By what
+        the relations make of them, also those that nobody carries; with `literal` only what is carried counts."""
 
-    async def narrowing(self, expr: Expr, *, now: float) -> list[TagCount]:
+    async def narrowing(self, expr: Expr, *, now: float, literal: bool = False) -> list[TagCount]:
         """Those of them that leave out something of the result."""
 
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NamedTuple, NewType
+from typing import Final, NamedTuple, NewType
 
 from engine.media_types import media_types
+from query.relations import Relation
 
 ItemId = NewType("ItemId", int)  # also the inode number of the item on every path; never reused
 BlobId = NewType("BlobId", int)
@@ -222,16 +223,39 @@ class Change:
     after: Facts | None
 
 
+@dataclass(frozen=True, slots=True)
+class SavedQuery:
+    """A query with a name: `text` is an expression. `name` is a file name, see above; `added_ns` since the epoch."""
+
+    id: int
+    name: str
+    text: str
+    added_ns: int
+
+
 class TagEvent(StrEnum):
     CREATED = "created"
     REMOVED = "removed"
     RENAMED = "renamed"
+    RELATED = "related"
+    UNRELATED = "unrelated"
+    SAVED = "saved"
+    FORGOTTEN = "forgotten"
+
+
+# A tag comes, goes or changes its name. The others say how tags relate, and which queries have a name.
+COMING_OR_GOING: Final = frozenset({TagEvent.CREATED, TagEvent.REMOVED, TagEvent.RENAMED})
 
 
 @dataclass(frozen=True, slots=True)
 class TagChange:
-    """A tag came, went or was renamed. A rename changes no `Change`: the items' tags follow the tag."""
+    """A tag came, went or was renamed, or was related to another one. A rename changes no `Change`: the items' tags
+    follow the tag, and so do relations, which go without a word when one of their tags goes.
+
+    SAVED, FORGOTTEN: `name` is not a tag's, but that of a saved query, which is there with another text from now on, or
+    is there no more."""
 
     event: TagEvent
     name: str
     new_name: str | None = None
+    relation: Relation | None = None  # RELATED, UNRELATED; `name` is its tag

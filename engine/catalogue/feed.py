@@ -24,6 +24,7 @@ from engine.ports import Opening
 from engine.types import State, extension, timestamp
 from query.ast import Compare, Op, Range
 from query.evaluate import satisfies
+from query.relations import Relation, RelationKind
 
 CHUNK: Final = 50_000  # rows in one JSON array: about 7 ms
 
@@ -37,6 +38,9 @@ TAG_IDS: Final = (
 TRASHED: Final = "SELECT id FROM item WHERE trashed_ns IS NOT NULL"
 HELD: Final = "SELECT parent, json_group_array(id) FROM item WHERE parent IS NOT NULL GROUP BY parent"
 ALL_TAGS: Final = "SELECT id, name, items FROM tag"
+RELATIONS: Final = (
+    "SELECT t.name, r.kind, o.name FROM relation r JOIN tag t ON t.id = r.tag JOIN tag o ON o.id = r.other"
+)
 UNTAGGED: Final = "SELECT id FROM item WHERE NOT EXISTS (SELECT 1 FROM tagging WHERE tagging.item = item.id)"
 SOURCES: Final = "SELECT DISTINCT item, kind FROM source"
 HOSTS: Final = "SELECT DISTINCT item, host FROM source WHERE host <> ''"
@@ -58,7 +62,8 @@ def opening(transaction: Transaction) -> Opening:
     states = {state.value: _ids(connection, STATE_IDS, state.value) for state in State}
     tags = connection.execute(ALL_TAGS).fetchall()
     held = {folder: BitMap(json.loads(ids)) for folder, ids in connection.execute(HELD)}
-    return Opening({state: ids for state, ids in states.items() if ids}, tags, held)
+    relations = [Relation(tag, RelationKind(kind), other) for tag, kind, other in connection.execute(RELATIONS)]
+    return Opening({state: ids for state, ids in states.items() if ids}, tags, held, relations)
 
 
 def tagged(database: SqliteDatabase, tags: Collection[int]) -> dict[int, BitMap]:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from engine.types import Blob, BlobId, Download, Facts, Item, ItemId, Kind, Source, SourceKind, State
+from engine.types import Blob, BlobId, Download, Facts, Item, ItemId, Kind, SavedQuery, Source, SourceKind, State
 
 Row = tuple[Any, ...]
 
@@ -57,6 +57,9 @@ UP: Final = "SELECT parent, trashed_ns IS NOT NULL FROM item WHERE id = ?"
 TAG: Final = "SELECT id FROM tag WHERE name = ?"
 TAG_CARRIED: Final = "SELECT 1 FROM tagging WHERE tag = ? LIMIT 1"
 
+RELATED: Final = "SELECT 1 FROM relation WHERE tag = ? AND kind = ? AND other = ?"
+SAVED_QUERY: Final = "SELECT id, name, text, added_ns FROM saved_query WHERE name = ?"
+
 TORRENT_OF: Final = "SELECT torrent, position FROM torrent_file WHERE item = ?"
 IS_TORRENT: Final = "SELECT 1 FROM torrent WHERE item = ?"
 TORRENT_V1: Final = "SELECT item FROM torrent WHERE v1 = ? ORDER BY item LIMIT 1"
@@ -66,7 +69,7 @@ TORRENT_V2: Final = "SELECT item FROM torrent WHERE v2 = ? ORDER BY item LIMIT 1
 QUERIES: Final[Mapping[str, int]] = {
     ITEM: 1, LIVE_NAMED: 1, NAMES: 3, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, ORIGINS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
     BLOB: 1, BLOB_BY_DIGEST: 2, DIGEST_OF: 2, BLOBS_OF_SIZE: 1, CHILD: 2, HOLDS: 1, UP: 1, TAG: 1, TAG_CARRIED: 1,
-    STAGED: 1, DRAFTS: 1, TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1,
+    STAGED: 1, DRAFTS: 1, TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1, RELATED: 3, SAVED_QUERY: 1,
 }  # fmt: skip
 
 # A dictionary look-up is five times quicker than the constructor of an Enum, and a listing makes 10,000 rows.
@@ -214,6 +217,21 @@ def tag_id(connection: sqlite3.Connection, name: str) -> int | None:
 def tag_carried(connection: sqlite3.Connection, tag: int) -> bool:
     """Whether a live or trashed item carries the tag of this id."""
     return bool(connection.execute(TAG_CARRIED, (tag,)).fetchall())
+
+
+def related(connection: sqlite3.Connection, tag: int, kind: str, other: int) -> bool:
+    return bool(connection.execute(RELATED, (tag, kind, other)).fetchall())
+
+
+def saved_query(connection: sqlite3.Connection, name: str) -> SavedQuery | None:
+    rows = connection.execute(SAVED_QUERY, (os.fsencode(name),)).fetchall()
+    return saved_query_of(rows[0]) if rows else None
+
+
+def saved_query_of(row: Row) -> SavedQuery:
+    """A row of SAVED_QUERY."""
+    number, name, text, added_ns = row
+    return SavedQuery(number, os.fsdecode(name), text, added_ns)
 
 
 def item_of(row: Row) -> Item:

@@ -14,7 +14,7 @@ from engine.catalogue.models import Blob, Download, Draft, Item, Tagging, Torren
 from engine.types import Blob as BlobRow
 from engine.types import Download as DownloadRow
 from engine.types import Item as ItemRow
-from engine.types import ItemId, State
+from engine.types import ItemId, SavedQuery, State
 from engine.types import Torrent as TorrentRow
 
 TORRENT: Final = "SELECT item, v1, v2, metadata, magnet, folder, resume, options FROM torrent WHERE item = ?"
@@ -23,6 +23,7 @@ TORRENT_FILES: Final = (
     + " FROM torrent_file f JOIN item i ON i.id = f.item LEFT JOIN blob b ON b.id = i.blob"
     " WHERE f.torrent = ? ORDER BY f.position"
 )  # fmt: skip
+SAVED_QUERIES: Final = "SELECT id, name, text, added_ns FROM saved_query ORDER BY name"
 
 # The hot one: 10,000 rows of a directory. A peewee query would spend more on building rows than SQLite on finding them.
 ITEMS: Final = (
@@ -51,6 +52,11 @@ def trash_list(database: SqliteDatabase) -> list[ItemRow]:
     """The last one trashed first."""
     query = _items().where(Item.trashed_ns.is_null(False)).order_by(Item.trashed_ns.desc(), Item.id.desc())
     return [points.item_of(row) for row in query.tuples().iterator(database)]
+
+
+def saved_queries(database: SqliteDatabase) -> list[SavedQuery]:
+    rows = raw(database).execute(SAVED_QUERIES).fetchall()
+    return [points.saved_query_of(row) for row in rows]
 
 
 def arriving(database: SqliteDatabase) -> list[ItemId]:

@@ -25,12 +25,13 @@ from engine.catalogue.delivery import Delivery
 from engine.catalogue.readers import Readers
 from engine.catalogue.transaction import Transaction
 from engine.catalogue.writer import Job, Writer
-from engine.catalogue.writes import content, drafts, edits, folders, items, tagging, torrents, undo
+from engine.catalogue.writes import content, drafts, edits, folders, items, relations, saved, tagging, torrents, undo
 from engine.errors import CatalogueFailed
 from engine.history import Cause, Record, Undone
 from engine.ports import Arrived, Edit, FolderFile, NewItem, NewTorrent, Observer, Opening, Replaced, TorrentFiles
-from engine.types import Blob, Download, Facts, Item, ItemId, Source, State, Torrent
+from engine.types import Blob, Download, Facts, Item, ItemId, SavedQuery, Source, State, Torrent
 from query.ast import Compare, Range
+from query.relations import Relation
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -192,6 +193,9 @@ class SqliteCatalogue:
     def ancestors(self, item: ItemId) -> Sequence[ItemId]:
         return points.ancestors(self._connection, item)
 
+    def saved_query(self, name: str) -> SavedQuery | None:
+        return points.saved_query(self._connection, name)
+
     # -- scans -----------------------------------------------------------------------------------------------------
     async def items(self, ids: Collection[int]) -> list[Item]:
         if len(ids) <= FEW:
@@ -201,6 +205,9 @@ class SqliteCatalogue:
 
     async def children(self, folder: ItemId, *, after: int = 0, limit: int | None = None) -> list[Item]:
         return await self._readers.run(lambda database: scans.children(database, folder, after, limit))
+
+    async def saved_queries(self) -> list[SavedQuery]:
+        return await self._readers.run(scans.saved_queries)
 
     async def arriving(self) -> list[ItemId]:
         return await self._readers.run(scans.arriving)
@@ -369,6 +376,21 @@ class SqliteCatalogue:
 
     async def rename_tag(self, old: str, new: str) -> None:
         await self._write(tagging.rename_tag, old, new)
+
+    async def relate(self, relation: Relation) -> None:
+        await self._write(relations.relate, relation)
+
+    async def unrelate(self, relation: Relation) -> None:
+        await self._write(relations.unrelate, relation)
+
+    async def save_query(self, name: str, text: str) -> None:
+        await self._write(saved.save, name, text)
+
+    async def rename_query(self, old: str, new: str) -> None:
+        await self._write(saved.rename, old, new)
+
+    async def forget_query(self, name: str) -> None:
+        await self._write(saved.forget, name)
 
     # -- observers -------------------------------------------------------------------------------------------------
     def observe(self, observer: Observer) -> Callable[[], None]:

@@ -16,7 +16,7 @@ State: `_own` and `_live` here, the rest in the parts named above. All change in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -31,11 +31,13 @@ from engine.index.needs import own, parts, searched, settled_leaves
 from engine.index.searches import Searches
 from engine.index.tags import Tags
 from engine.ports import Feed, Opening
-from engine.types import Change, Facts, ItemId, TagChange, TagCount
+from engine.types import Change, Facts, ItemId, TagChange, TagCount, TagEvent
 from query.ages import resolve
 from query.ast import Compare, Expr, Leaf, Range, Tag
 from query.builtin import BUILTIN_KEYS
 from query.evaluate import leaves, matches
+from query.relations import Relation, Relations
+from query.terms import exact
 
 # Tags that are intersected before other tasks get a turn: about 1 ms.
 NARROWED_AT_ONCE = 256
@@ -74,6 +76,7 @@ class BitmapIndex:
         self._tags = Tags(self._feed, opening.tags)
         self._keys = BuiltinKeys(self._feed, opening.states)
         self._searches = Searches(self._feed)
+        self._relations = Relations(opening.relations)
 
     # -- what is there -----------------------------------------------------------------------------------------------
     @property
@@ -93,6 +96,10 @@ class BitmapIndex:
 
     def tag_list(self) -> Sequence[TagCount]:
         return self._tags.counts()
+
+    @property
+    def relations(self) -> Relations:
+        return self._relations
 
     def own_keys(self) -> Sequence[str]:
         return self._tags.keys()
@@ -138,35 +145,57 @@ class BitmapIndex:
         above = self._feed.ancestors(item) if item in self._folders.inner else ()
         return not any(self.contains(expr, folder, now=now) for folder in above)
 
-    async def carried(self, expr: Expr, *, now: float) -> list[TagCount]:
-        return [count for count, _ in await self._tags_of_result(expr, now)]
+    async def carried(self, expr: Expr, *, now: float, literal: bool = False) -> list[TagCount]:
+        return [count for count, _ in await self._tags_of_result(expr, now, literal)]
 
-    async def narrowing(self, expr: Expr, *, now: float) -> list[TagCount]:
-        return [count for count, narrows in await self._tags_of_result(expr, now) if narrows]
+    async def narrowing(self, expr: Expr, *, now: float, literal: bool = False) -> list[TagCount]:
+        return [count for count, narrows in await self._tags_of_result(expr, now, literal) if narrows]
 
-    async def _tags_of_result(self, expr: Expr, now: float) -> list[tuple[TagCount, bool]]:
+    async def _tags_of_result(self, expr: Expr, now: float, literal: bool) -> list[tuple[TagCount, bool]]:
         """The tags that hold for items of the result, sorted by name, and whether each leaves out some of it."""
+        relations = Relations() if literal else self._relations
         await self.prepare(expr)
-        while any(entry.bitmap is None for entry in self._tags.in_use()):
-            await self._tags.load(self._tags.in_use())
+        while missing := [entry for entry in self._to_count(relations) if entry.bitmap is None]:
+            await self._tags.load(missing)
             await self.prepare(expr)
         found = self.evaluate(expr, now=now)
         counts: list[tuple[TagCount, bool]] = []
-        for number, entry in enumerate(self._tags.in_use()):
-            if number % NARROWED_AT_ONCE == NARROWED_AT_ONCE - 1:
+        united = 0
+        for entry in self._tags.to_count(relations):
+            reached, parts = self._reached(entry, relations)
+            united += parts
+            if united >= NARROWED_AT_ONCE:
+                united = 0
                 await trio.lowlevel.checkpoint()
-            if entry.bitmap is None:  # made or renamed in a turn of somebody else
-                continue
-            reached = entry.reached(self._folders)
-            if left := found.intersection_cardinality(reached):
+            if reached is not None and (left := found.intersection_cardinality(reached)):
                 shown = len(self.topmost(found & reached)) if self._folders.all else left
                 counts.append((TagCount(entry.name, shown), left < len(found)))
         return sorted(counts, key=lambda count: count[0].name)
+
+    def _to_count(self, relations: Relations) -> Iterator[Entry]:
+        """With those whose items come by an implication."""
+        for entry in self._tags.to_count(relations):
+            yield entry
+            leaf = exact(entry.name)
+            if (meant := relations.expand(leaf)) is not leaf:
+                for further in leaves(meant):
+                    yield from self._entries(further)
+
+    def _reached(self, entry: Entry, relations: Relations) -> tuple[BitMap | None, int]:
+        """What a tag holds for, and of how many bitmaps that was made; None where something of it is not loaded: made
+        or renamed in a turn of somebody else."""
+        leaf = exact(entry.name)
+        meant = relations.expand(leaf)
+        if meant is leaf:
+            return (entry.reached(self._folders) if entry.bitmap is not None else None), 1
+        parts = list(leaves(meant))
+        return (self.evaluate(meant, now=0.0) if all(map(self._is_ready, parts)) else None), len(parts)
 
     # -- commits -----------------------------------------------------------------------------------------------------
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         for tag in tags:
             self._tags.change(tag)
+            self._relations = related(self._relations, tag)
         for change in changes:
             before, after = _if_untrashed(change.before), _if_untrashed(change.after)
             put(self._own, change.item, after is not None)
@@ -255,6 +284,21 @@ class Asked:
         if own is None or not above:
             return own
         return replace(own, tags=own.tags.union(*(folder.tags for folder in above if folder is not None)))
+
+
+def related(relations: Relations, change: TagChange) -> Relations:
+    """The relations after a change of a tag."""
+    match change:
+        case TagChange(TagEvent.RELATED, relation=Relation() as relation):
+            return relations.added(relation)
+        case TagChange(TagEvent.UNRELATED, relation=Relation() as relation):
+            return relations.without(relation)
+        case TagChange(TagEvent.REMOVED, name):
+            return relations.removed(name)
+        case TagChange(TagEvent.RENAMED, old, str(new)):
+            return relations.renamed(old, new)
+        case _:
+            return relations
 
 
 def _computed_from(facts: Facts | None) -> object:

@@ -20,6 +20,7 @@ from engine.ports import Feed
 from engine.types import ItemId, TagChange, TagCount, TagEvent
 from query.ast import Compare, Range
 from query.names import split_pair
+from query.relations import Relations
 
 
 class Tags:
@@ -66,6 +67,11 @@ class Tags:
     def in_use(self) -> list[Entry]:
         return [entry for entry in self._entries.values() if entry.items]
 
+    def to_count(self, relations: Relations) -> list[Entry]:
+        """Those that may hold for a live item: in use, or implied by what may be."""
+        related = filter(None, map(self._entries.get, relations.tags_told_of()))
+        return list(dict.fromkeys((*self.in_use(), *related)))
+
     # -- loading ---------------------------------------------------------------------------------------------------
     async def load(self, entries: Collection[Entry]) -> None:
         """Give each of them its bitmap."""
@@ -111,6 +117,8 @@ class Tags:
                 entry = self._leave(change.name)
                 entry.name = change.new_name
                 self._enter(entry)
+            case _:
+                pass
 
     def _enter(self, entry: Entry) -> None:
         self._entries[entry.name] = entry

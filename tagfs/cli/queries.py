@@ -19,6 +19,8 @@ def spelled(text: str, info: DaemonInfo | None, *, expression: bool) -> tuple[st
     """(query, spelling). `expression` is what the user insists on."""
     if expression:
         return text, Spelling.EXPRESSION
+    if text.startswith("@"):
+        return text, Spelling.EXPRESSION  # a saved query
     if info is not None and (inside := _below(text, os.path.join(info.mountpoint, "tags"))) is not None:
         return inside, Spelling.PATH
     if "/" in text and not _NO_PATH.search(text):

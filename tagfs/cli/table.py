@@ -34,6 +34,8 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("tag", "tag", "ITEM... -t TAG", "put tags on items"),
             Entry("untag", "tag", "ITEM... -t TAG", "take tags off items"),
             Entry("tags", "tags", "[QUERY]", "list tags with their counts; make, rename, delete tags"),
+            Entry("relation", "relation", "[add A implies B]", "what tags say about each other: list, add, rm"),
+            Entry("queries", "saved", "[--save NAME QUERY]", "list saved queries; save, rename, delete them"),
             Entry("rm", "rm", "ITEM...", "move items to the trash; --purge ends them for good"),
         ),
     ),

@@ -34,6 +34,8 @@ from tagfs.control.views import (
     ImportView,
     ItemPage,
     ItemView,
+    RelationView,
+    SavedQueryView,
     StatusView,
     TagPage,
     UndoneView,
@@ -175,6 +177,28 @@ class Verbs(Protocol):
 
     async def tag_rename(self, old: str, new: str) -> None:
         """On every item. IN_USE when `new` is carried by items."""
+
+    async def relations(self, tag: str | None = None) -> tuple[RelationView, ...]:
+        """As they were stated, sorted; with a tag, those in which it takes part."""
+
+    async def relate(self, tag: str, relation: str, other: str) -> None:
+        """`relation` is implies, same-as, excludes or requires. NOT_FOUND for a tag that there is not, EXISTS for what
+        was stated already, BAD_REQUEST for a tag and itself."""
+
+    async def unrelate(self, tag: str, relation: str, other: str) -> None:
+        """NOT_FOUND for what nobody stated."""
+
+    async def queries(self) -> tuple[SavedQueryView, ...]:
+        """Saved queries, sorted by name. Wherever a verb takes a query, `@NAME` is a saved one."""
+
+    async def query_save(self, name: str, query: str, *, spelling: Spelling = Spelling.EXPRESSION) -> None:
+        """EXISTS when the name is taken; otherwise as `ls`."""
+
+    async def query_rename(self, old: str, new: str) -> None:
+        """NOT_FOUND, EXISTS."""
+
+    async def query_delete(self, names: tuple[str, ...]) -> None:
+        """No item is touched."""
 
     async def rm(self, items: tuple[Ref, ...], *, forever: bool = False) -> tuple[ItemView, ...]:
         """To the trash; running downloads stop. With `forever` the items are ended for good, wherever they are."""

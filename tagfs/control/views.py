@@ -14,6 +14,7 @@ from tagfs.control.views_downloads import DownloadView, StatusView, VersionView
 from tagfs.control.views_events import EventView
 from tagfs.control.views_history import ChangePage, ChangeView, ConcernedView, UndoneView
 from tagfs.control.views_items import ItemPage, ItemView, TagPage, TagView
+from tagfs.control.views_relations import RelationView, SavedQueryView
 from tagfs.control.views_work import ContentView, FaultView, ImportView, SkippedView, VerifyView, WorkView
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "ImportView",
     "ItemPage",
     "ItemView",
+    "RelationView",
+    "SavedQueryView",
     "SkippedView",
     "StatusView",
     "TagPage",

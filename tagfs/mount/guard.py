@@ -25,6 +25,8 @@ R = TypeVar("R")
 _ERRNO: tuple[tuple[type[Exception], int], ...] = (
     (errors.NoSuchItem, errno.ENOENT),
     (errors.NoSuchTag, errno.ENOENT),
+    (errors.NoSuchRelation, errno.ENOENT),
+    (errors.NoSuchQuery, errno.ENOENT),
     (errors.NameTaken, errno.EEXIST),
     (errors.TagInUse, errno.ENOTEMPTY),
     (errors.BadRequest, errno.EINVAL),

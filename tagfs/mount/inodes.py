@@ -15,6 +15,7 @@ from query.errors import QueryError
 from tagfs.vfs import numbers
 from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.folder import FolderDirectory
+from tagfs.vfs.nodes.queries import QueriesDirectory
 from tagfs.vfs.nodes.query import QueryDirectory
 from tagfs.vfs.nodes.tags import TagsRoot
 from tagfs.vfs.nodes.unfinished import UnfinishedDirectory
@@ -28,6 +29,9 @@ class Inodes:
     def __init__(self, context: Context, tags: TagsRoot) -> None:
         self._context = context
         self._tags = tags
+        queries = context.nodes[numbers.QUERIES]
+        assert isinstance(queries, QueriesDirectory)
+        self._queries = queries
         self._nodes: dict[int, Remembered] = {}
         self._ids: dict[Hashable, int] = {}
         self._counts: dict[int, int] = {}
@@ -94,8 +98,8 @@ class Inodes:
             self._unname(node, number)
 
     def moved(self, old: tuple[str, ...], new: tuple[str, ...]) -> None:
-        """The directory at `old` is at `new` now, a tag that was renamed or a folder item: the kernel keeps the node
-        ids, the directories below move along."""
+        """The directory at `old` is at `new` now, a tag or saved query that was renamed or a folder item: the kernel
+        keeps the node ids, the directories below move along."""
         moved = [(n, d) for n, d in self._directories() if d.location[: len(old)] == old]
         for number, directory in moved:
             self._unname(directory, number)
@@ -109,6 +113,8 @@ class Inodes:
         if isinstance(directory, FolderDirectory):
             return FolderDirectory(self._context, location, directory.item)
         try:
+            if location[0] == "queries":
+                return self._queries.directory(location[1])
             return self._tags.directory(location[1:])
         except QueryError:  # too long with the new name
             return None
@@ -145,7 +151,7 @@ class Inodes:
 
     def _attach(self, node: Remembered, number: int) -> None:
         if isinstance(node, QueryDirectory):
-            node.view = self._context.views.attach(node.view, number, self._path(node))
+            self._context.views.attach(node, number, self._path(node))
         elif isinstance(node, UnfinishedDirectory):
             self._context.views.attach_unfinished(number, self._path(node))
         elif isinstance(node, FolderDirectory):
@@ -158,7 +164,7 @@ class Inodes:
 
     def _detach(self, node: Remembered, number: int) -> None:
         if isinstance(node, QueryDirectory):
-            self._context.views.detach(node.view, number)
+            self._context.views.detach(number)
         elif isinstance(node, UnfinishedDirectory):
             self._context.views.detach_unfinished(number)
         elif isinstance(node, FolderDirectory):

@@ -33,6 +33,7 @@ from tagfs.vfs.newcomers import Newcomers
 from tagfs.vfs.nodes.folder import way_to
 from tagfs.vfs.nodes.inbox import drop_attr
 from tagfs.vfs.nodes.items import item_attr
+from tagfs.vfs.nodes.queries import QueriesDirectory
 from tagfs.vfs.nodes.tags import TagsRoot
 from tagfs.vfs.tree import (
     BlobNode,
@@ -236,6 +237,9 @@ class Operations(pyfuse3.Operations):
             if isinstance(source, TagsRoot) and isinstance(target, TagsRoot):
                 await source.rename(old, new)
                 self.inodes.moved(("tags", old), ("tags", new))
+            elif isinstance(source, QueriesDirectory) and isinstance(target, QueriesDirectory):
+                await source.rename(old, new)
+                self.inodes.moved(("queries", old), ("queries", new))
             elif isinstance(source.place, Inbox) or isinstance(target.place, Inbox):
                 await edits.rename_drop(self._context, source, old, target, new)
             else:
@@ -260,17 +264,18 @@ class Operations(pyfuse3.Operations):
     async def symlink(
         self, parent_inode: InodeT, name: FileNameT, target: FileNameT, ctx: RequestContext
     ) -> EntryAttributes:
-        """The kernel wants to see a symlink; where the name stands for a file (a download, a tagged item), what it
-        sees is a node of its own that it may not keep: its next lookup finds the file."""
+        """The kernel wants to see a symlink; where the name stands for a file (a download, a tagged item) or a query,
+        what it sees is a node of its own that it may not keep: its next lookup finds the file."""
         text = target.decode("utf-8", "surrogateescape")
+        directory = self._directory(parent_inode)
         with self._kernel.holding(parent_inode):
-            item_id = await edits.symlink(self._context, self._directory(parent_inode), _text(name), text)
-            item = self._item(item_id)
-            if item.kind is Kind.SYMLINK:
+            if isinstance(directory, QueriesDirectory):
+                await directory.link(_text(name), text)
+                return self._answer_as_link(LinkNode(("symlink", parent_inode, name), text))
+            item_id = await edits.symlink(self._context, directory, _text(name), text)
+            if self._item(item_id).kind is Kind.SYMLINK:
                 return await self._answer_new(parent_inode, _text(name), item_id)
-            shown = LinkNode(("symlink", parent_inode, item_id), text)
-            answer = self._answers.entry(attr.of_link(0, text, item.added_ns), keep=False)
-            return self._answers.lead_to(answer, self.inodes.hand_out(shown))
+            return self._answer_as_link(LinkNode(("symlink", parent_inode, item_id), text))
 
     # -- content -----------------------------------------------------------------------------------------------
 
@@ -435,6 +440,10 @@ class Operations(pyfuse3.Operations):
         found = self._attr(node) if not isinstance(node, LinkNode) else self._link_attr(node, 0)
         answer = self._answers.entry(found, keep_name=keep_name)
         return self._answers.lead_to(answer, self.inodes.hand_out(node))
+
+    def _answer_as_link(self, shown: LinkNode) -> EntryAttributes:
+        answer = self._answers.entry(attr.of_link(0, shown.target, self._context.started_ns), keep=False)
+        return self._answers.lead_to(answer, self.inodes.hand_out(shown))
 
     async def _answer_new(self, parent: int, name: str, item: ItemId) -> EntryAttributes:
         keep_name = await self._leads_to(self._directory(parent), name, item)

@@ -13,10 +13,9 @@ from engine import errors
 from engine.blobs import BlobStore
 from engine.ports import Catalogue, Index, Transfers
 from engine.types import Item, ItemId
-from query.ast import Expr
+from query.ast import Expr, Query
 from query.errors import BadName, QueryError
 from query.names import clean
-from query.normalise import normalise_expr
 from query.parse import Unfinished, parse_expression, parse_path
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.verbs import Ref, Spelling
@@ -31,6 +30,8 @@ _CODES: tuple[tuple[type[Exception], Code], ...] = (
     (errors.NoSuchItem, Code.NOT_FOUND),
     (errors.NoSuchTag, Code.NOT_FOUND),
     (errors.NoSuchChange, Code.NOT_FOUND),
+    (errors.NoSuchRelation, Code.NOT_FOUND),
+    (errors.NoSuchQuery, Code.NOT_FOUND),
     (errors.NameTaken, Code.EXISTS),
     (errors.TagInUse, Code.IN_USE),
     (errors.BadRequest, Code.BAD_REQUEST),
@@ -39,6 +40,7 @@ _CODES: tuple[tuple[type[Exception], Code], ...] = (
     (QueryError, Code.BAD_REQUEST),
     (BadName, Code.BAD_REQUEST),
 )
+SAVED = "@"  # begins no tag and no expression
 _BY_ID = re.compile(r"(?:id:|~)(\d{1,10})", re.ASCII)
 _AMBIGUOUS_SHOWN = 10
 
@@ -138,18 +140,29 @@ class Part:
 
     # -- queries -----------------------------------------------------------------------------------------------
 
-    async def prepared(self, query: str, spelling: Spelling) -> Expr:
-        """The normalised expression, ready to be evaluated."""
-        expr = normalise_expr(parse_expression(query).expr if spelling is Spelling.EXPRESSION else _path(query))
-        unknown = self.index.unknown(expr)
+    def parsed(self, query: str, spelling: Spelling) -> Query:
+        """What was typed; NOT_FOUND where it names a tag or key that there is not. `@NAME` is a saved query, in which
+        such a tag is one that nobody carries."""
+        if query.startswith(SAVED) and query not in (SAVED, 2 * SAVED):
+            saved = self.catalogue.saved_query(query[1:])
+            if saved is None:
+                raise VerbError(Code.NOT_FOUND, f"No query is saved as {query[1:]!r}.")
+            return parse_expression(saved.text)
+        found = parse_expression(query) if spelling is Spelling.EXPRESSION else _path(query)
+        unknown = self.index.unknown(found.expr)
         if unknown is not None:
             raise VerbError(Code.NOT_FOUND, f"There is no tag or key called {unknown!r}.")
+        return found
+
+    async def prepared(self, query: str, spelling: Spelling) -> Expr:
+        """What it means by the relations between tags, normalised and ready to be evaluated."""
+        expr = self.index.relations.compiled(self.parsed(query, spelling))
         await self.index.prepare(expr)
         return expr
 
 
-def _path(text: str) -> Expr:
+def _path(text: str) -> Query:
     parsed = parse_path(tuple(filter(None, text.split("/"))))
     if isinstance(parsed, Unfinished):
         raise VerbError(Code.BAD_REQUEST, f"The query {text!r} is not finished: something must follow.")
-    return parsed.query.expr
+    return parsed.query

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -18,7 +18,7 @@ import trio
 
 from engine.ports import Catalogue
 from engine.types import Change, Facts, ItemId, State, TagChange, TagEvent, timestamp
-from query.ast import Expr
+from query.ast import Expr, Query
 from query.evaluate import matches
 from query.parse import parse_expression
 from tagfs.control.errors import Code, VerbError
@@ -36,19 +36,19 @@ _DOWNLOADING = parse_expression("state:downloading").expr
 
 
 class Watcher:
-    """A `ports.Observer`. State: the events that the client has not been sent yet. With `expr`, only events of items
-    that match it, before or after the change."""
+    """A `ports.Observer`. State: the events that the client has not been sent yet. With `meaning`, only events of items
+    that match the query as it is then, before or after the change."""
 
-    def __init__(self, catalogue: Catalogue, expr: Expr | None = None) -> None:
+    def __init__(self, catalogue: Catalogue, meaning: Callable[[], Expr] | None = None) -> None:
         self._catalogue = catalogue
-        self._expr = expr
+        self._meaning = meaning
         self._events: deque[EventView] = deque()
         self._lost = 0
         self._news = trio.Event()
 
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         at = _now()
-        for tag in tags if self._expr is None else ():
+        for tag in tags if self._meaning is None else ():
             self._put(_of_tag(tag, at))
         for change in changes:
             if self.concerns(change.item, change.before) or self.concerns(change.item, change.after):
@@ -60,12 +60,12 @@ class Watcher:
 
     def concerns(self, item: ItemId, facts: Facts | None) -> bool:
         """Whether an item that is as `facts` say matches, also by the tags of the folders that hold it."""
-        if self._expr is None or facts is None:
+        if self._meaning is None or facts is None:
             return facts is not None
         if facts.parent is not None:
             above = {tag for folder in self._catalogue.ancestors(item) for tag in self._catalogue.tags(folder)}
             facts = replace(facts, tags=facts.tags | above)
-        return matches(self._expr, facts, now=time.time())
+        return matches(self._meaning(), facts, now=time.time())
 
     async def wait(self) -> None:
         """Until there is something to take."""
@@ -147,7 +147,7 @@ class Events(Part):
     ) -> None:
         if not MIN_INTERVAL <= interval <= 3600:
             raise VerbError(Code.BAD_REQUEST, f"The interval is from {MIN_INTERVAL:g} to 3600 seconds.")
-        watcher = Watcher(self.catalogue, None if query is None else await self.prepared(query, spelling))
+        watcher = Watcher(self.catalogue, None if query is None else self._meaning(self.parsed(query, spelling)))
         stop = self.catalogue.observe(watcher)
         told: dict[int, int] = {}
         due = trio.current_time() + interval
@@ -164,6 +164,9 @@ class Events(Part):
                     due = trio.current_time() + interval
         finally:
             stop()
+
+    def _meaning(self, query: Query) -> Callable[[], Expr]:
+        return lambda: self.index.relations.compiled(query)
 
     def _progress(self, watcher: Watcher, told: dict[int, int]) -> list[EventView]:
         """Of the downloads that have got on; `told` is what was said of each."""
@@ -192,6 +195,14 @@ def _of_tag(change: TagChange, at: str) -> EventView:
             return EventView("tag", at, old=change.name)
         case TagEvent.RENAMED:
             return EventView("tag", at, name=change.new_name, old=change.name)
+        case TagEvent.RELATED:
+            return EventView("relation", at, name=" ".join(change.relation or ()))
+        case TagEvent.UNRELATED:
+            return EventView("relation", at, old=" ".join(change.relation or ()))
+        case TagEvent.SAVED:
+            return EventView("query", at, name=change.name)
+        case TagEvent.FORGOTTEN:
+            return EventView("query", at, old=change.name)
 
 
 def _now() -> str:

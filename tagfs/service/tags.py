@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from engine.errors import EngineError, NameTaken
 from engine.types import TagCount
+from query.ast import End
 from query.names import check_own_tag
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.verbs import Spelling
@@ -34,8 +35,8 @@ class Tags(Part):
         return TagPage(tuple(TagView(tag.name, tag.items) for tag in page), page[-1].name if more else None)
 
     async def _among(self, query: str, spelling: Spelling) -> list[TagCount]:
-        expr = await self.prepared(query, spelling)
-        return await self.index.carried(expr, now=self.context.clock())
+        expr, literal = await self.prepared(query, spelling), self.parsed(query, spelling).end is End.LITERAL
+        return await self.index.carried(expr, now=self.context.clock(), literal=literal)
 
     @verb
     async def tag_create(self, names: tuple[str, ...]) -> None:

@@ -13,11 +13,13 @@ from tagfs.service.downloads import Downloads
 from tagfs.service.events import Events
 from tagfs.service.history import History
 from tagfs.service.items import Items
+from tagfs.service.queries import SavedQueries
+from tagfs.service.relations import TagRelations
 from tagfs.service.tags import Tags
 
 
 @dataclass(frozen=True)
-class Service(Downloads, Events, Items, Tags, History, Content):
+class Service(Downloads, Events, Items, Tags, TagRelations, SavedQueries, History, Content):
     """Implements `tagfs.control.verbs.Verbs`. `end` begins the end of the daemon and returns at once."""
 
     end: Callable[[], None] = lambda: None

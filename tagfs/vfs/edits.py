@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 from engine.formats.magnet import is_magnet
 from engine.ports import AddRequest, Edit, NewItem
 from engine.types import Item, ItemId, Kind, State
-from query.names import split_pair
-from query.values import compare
+from query.closure import Names
+from query.relations import Relations
 from tagfs.vfs.context import Context
 from tagfs.vfs.draft import Draft
 from tagfs.vfs.inbox import Drop
@@ -41,8 +41,8 @@ async def unlink(context: Context, directory: Directory, name: str) -> None:
     if item.kind is Kind.FOLDER:
         raise OSError(errno.EISDIR, f"{name!r} is a folder")
     match directory.place:
-        case Stated(tags):
-            await context.catalogue.edit(item.id, Edit(remove=_own_tags(context, item.id, tags)))
+        case Stated() as stated:
+            await context.catalogue.edit(item.id, Edit(remove=_own_tags(context, item.id, stated)))
         case Everything() | Inside() | Trash():
             await _take_away(context, directory, item)
         case Closed() as closed:
@@ -92,8 +92,8 @@ async def rmdir(context: Context, directory: Directory, folder: ItemId) -> None:
     """Of a folder item. Below /tags it takes the tags off, whatever the folder holds. Elsewhere the folder must be
     empty, as `rm -r` has made it: what it held lies in the trash by itself then and joins the folder there."""
     match directory.place:
-        case Stated(tags):
-            await context.catalogue.edit(folder, Edit(remove=_own_tags(context, folder, tags)))
+        case Stated() as stated:
+            await context.catalogue.edit(folder, Edit(remove=_own_tags(context, folder, stated)))
             return
         case Closed() as closed:
             raise OSError(closed.errno, closed.why)
@@ -163,7 +163,7 @@ async def rename(context: Context, source: Directory, name: str, target: Directo
     edit = Edit(
         name=None if kept_name else _new_name(new_name),
         add=_tags_of(target.place),
-        remove=_own_tags(context, item.id, set(_tags_of(source.place)) - set(_tags_of(target.place))),
+        remove=_own_tags(context, item.id, _left(source.place, target.place)).difference(_tags_of(target.place)),
     )
     match source.place, target.place:
         case Trash(), Trash():
@@ -276,17 +276,17 @@ def _tags_to_put(place: Place) -> Collection[str]:
             raise OSError(closed.errno, closed.why)
 
 
-def _own_tags(context: Context, item: ItemId, stated: Collection[str]) -> set[str]:
-    """The item's own tags that `stated` means: `year:2000` also means an own `year:2000.0`."""
-    own = context.catalogue.tags(item)
-    return {tag for tag in own for wanted in stated if tag == wanted or _equal_pairs(context, tag, wanted)}
+def _left(source: Place, target: Place) -> Stated:
+    """What `source` states and `target` does not."""
+    literal = isinstance(source, Stated) and source.literal
+    return Stated(tuple(tag for tag in _tags_of(source) if tag not in _tags_of(target)), literal=literal)
 
 
-def _equal_pairs(context: Context, tag: str, wanted: str) -> bool:
-    mine, theirs = split_pair(tag), split_pair(wanted)
-    if mine is None or theirs is None or mine[0] != theirs[0]:
-        return False
-    return compare(mine[1], theirs[1], now=context.clock()) == 0
+def _own_tags(context: Context, item: ItemId, stated: Stated) -> set[str]:
+    """The item's own tags that `stated` means: `year:2000` also means an own `year:2000.0`, and what implies either."""
+    own = Names(context.catalogue.tags(item))
+    relations = Relations() if stated.literal else context.index.relations
+    return {tag for wanted in stated.tags for leaf in relations.implying(wanted) for tag in own.satisfying(leaf)}
 
 
 async def _maybe_item_in(context: Context, directory: Directory, name: str) -> Item | None:

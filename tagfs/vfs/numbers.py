@@ -28,6 +28,7 @@ BLOBS: Final = 5
 TRASH: Final = 6
 DOT: Final = 7
 INBOX: Final = 8
+RELATIONS: Final = 9
 STATUS: Final = 16
 ERRORS: Final = 17
 VERSION: Final = 18

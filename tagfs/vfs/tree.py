@@ -62,9 +62,11 @@ class DropNode:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A path that states tags: putting an item here adds them, taking it away removes them."""
+    """A path that states tags: putting an item here adds them, taking it away removes them, and unless it is `literal`
+    also those of the item's own tags that imply them."""
 
     tags: tuple[str, ...]
+    literal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

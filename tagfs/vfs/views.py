@@ -9,22 +9,25 @@ tags and keys in their query, so that a change looks only at those that it can c
 
 `apply` (instant, at commit) drops the listings that are out of date; `settle` (before the call that made the change
 returns) has the kernel forget the names that are. Which these are is decided in `forgetting.py`.
+
+Where relations between tags change, or the text of a saved query, a directory means another query from then on: it goes
+over to another view at commit, and stays with the old one as well until the kernel has forgotten the names of that.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import trio
 from pyroaring import BitMap
 
 from engine.ports import Catalogue, Index
-from engine.types import Change, ItemId, TagChange, TagEvent
+from engine.types import COMING_OR_GOING, Change, ItemId, TagChange, TagEvent
 from query.ages import is_relative
-from query.ast import Expr, Leaf
+from query.ast import Expr, Leaf, Or
 from query.builtin import BUILTIN_KEYS
 from query.evaluate import leaves, matches
 from tagfs.vfs import numbers
@@ -50,6 +53,8 @@ from tagfs.vfs.names import tilde_ids, tilde_name
 # directory of whoever is in it out of the tree, so it is not done lightly.
 MANY: Final = 1000
 AT_ONCE: Final = 500  # changes that are looked through before other tasks get a turn: some 5 ms
+
+SAVING: Final = frozenset({TagEvent.SAVED, TagEvent.FORGOTTEN})
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -79,6 +84,26 @@ class View:
         self.open_ended = matches(expr, BARE, now=0.0) or bool(self.keys & BUILTIN_KEYS)
 
 
+class Follower(Protocol):
+    """A query directory that the kernel knows."""
+
+    view: View
+
+    def meaning(self) -> Expr:
+        """The normalised query, as the relations are and as it is saved now."""
+
+    def follow(self, view: View) -> None:
+        """That is what it shows from now on."""
+
+
+class Move(NamedTuple):
+    """A directory whose query means something else since a commit."""
+
+    directory: int
+    old: View
+    new: View
+
+
 class Path(NamedTuple):
     """How the kernel came to a directory: by `name` in the directory with node id `parent`. `named` are the tags and
     terms of the whole path as it was typed, of which the normalised query may have lost some."""
@@ -100,6 +125,8 @@ class Views:
         self._by_key: defaultdict[str, set[View]] = defaultdict(set)
         self._open_ended: set[View] = set()
         self._listings = Listings(self._retire)
+        self._followers: dict[int, Follower] = {}  # by directory
+        self._moves: list[Move] = []  # of which the kernel may still hold names
         self._paths: dict[int, Path] = {}  # by directory
         self._named: defaultdict[str, set[int]] = defaultdict(set)  # tag, or `key:` -> directories whose path names it
         self._unfinished: set[int] = set()
@@ -108,6 +135,8 @@ class Views:
         self.version = 0  # of /files and /trash: grows with each change of any item
         self.changed_ns = time.time_ns()
         self.tags_changed_ns = self.changed_ns
+        self.relations_changed_ns = self.changed_ns
+        self.queries_changed_ns = self.changed_ns  # those that are saved
 
     def connect(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -118,8 +147,15 @@ class Views:
         """The view of a normalised query; it lives as long as a directory or the cache refers to it."""
         return self._views.get(expr) or View(expr)
 
-    def attach(self, view: View, directory: int, path: Path) -> View:
-        """The kernel knows this query as node id `directory` now; returns the one view that is followed for it."""
+    def attach(self, follower: Follower, directory: int, path: Path) -> None:
+        """The kernel knows this query as node id `directory` now; it shows the one view that is followed for it."""
+        self._followers[directory] = follower
+        meaning = follower.meaning()
+        view = follower.view if follower.view.expr == meaning else self.view(meaning)
+        follower.follow(self._join(view, directory))
+        self._follow(directory, path)
+
+    def _join(self, view: View, directory: int) -> View:
         view = self._views.get(view.expr, view)
         if view.expr not in self._views:
             self._views[view.expr] = view
@@ -130,14 +166,16 @@ class Views:
             if view.open_ended:
                 self._open_ended.add(view)
         view.directories.add(directory)
-        self._follow(directory, path)
         return view
 
-    def detach(self, view: View, directory: int) -> None:
+    def detach(self, directory: int) -> None:
         """The kernel has forgotten that node id. A listing that is cached outlives it: it may be asked for again."""
-        view.directories.discard(directory)
+        left = [self._followers.pop(directory).view, *(move.old for move in self._moves if move.directory == directory)]
+        self._moves = [move for move in self._moves if move.directory != directory]
         self._unfollow(directory)
-        self._retire(view)
+        for view in left:
+            view.directories.discard(directory)
+            self._retire(view)
 
     def _retire(self, view: View) -> None:
         """Follow a view no longer that neither the kernel nor the cache knows."""
@@ -206,7 +244,9 @@ class Views:
         now = time.time_ns()
         touched = set(self._concerned(changes))
         for change_of_tag in tags:
-            touched |= self._naming(change_of_tag)
+            if change_of_tag.event in COMING_OR_GOING:
+                touched |= self._naming(change_of_tag)
+        touched |= self._turn(tags)
         for view in touched:
             view.changed_ns = now
         if changes:
@@ -215,10 +255,15 @@ class Views:
         self._versions.update(
             facts.parent for change in changes if (facts := change.after or change.before) and facts.parent
         )
-        if tags:
+        if any(change.event in COMING_OR_GOING for change in tags):
             self.tags_changed_ns = now
+        if any(change.event is not TagEvent.CREATED and change.event not in SAVING for change in tags):
+            self.relations_changed_ns = now
+        if any(change.event in SAVING for change in tags):
+            self.queries_changed_ns = now
         items = BitMap([change.item for change in changes])
-        coming_or_going = [name for change in tags for name in (change.name, change.new_name) if name]
+        named = [(change.name, change.new_name) for change in tags if change.event in COMING_OR_GOING]
+        coming_or_going = [name for names in named for name in names if name]
         hides = any(map(self._catalogue.named, coming_or_going))  # an item of the name of a tag that came or went
 
         def changed(listing: Listing) -> bool:
@@ -227,6 +272,33 @@ class Views:
             return hides or (bool(tags) and listing.has_uncertain_names())
 
         self._listings.overtake(changed)
+
+    def _turn(self, tags: Sequence[TagChange]) -> set[View]:
+        """Bring directories to the view that their query means now; returns the views that they have left and joined.
+
+        What a relation alters in a query names one of its tags already, see `query.relations`."""
+        candidates: set[int] = set()
+        again: set[int] = set()  # what they state may be another matter though what they match is the same
+        for change in tags:
+            if change.event in SAVING:
+                again.update(d for d, path in self._paths.items() if path[:2] == (numbers.QUERIES, change.name))
+            elif change.event is not TagEvent.CREATED:
+                names = (change.relation.tag, change.relation.other) if change.relation else (change.name,)
+                for view in set[View]().union(*map(self._naming_tag, names)):
+                    candidates |= view.directories
+        turned: set[View] = set()
+        for directory in candidates | again:
+            follower = self._followers.get(directory)
+            if follower is None:
+                continue
+            old, meaning = follower.view, follower.meaning()
+            if meaning != old.expr or directory in again:
+                new = self._join(self.view(meaning), directory)
+                new.inner |= old.inner
+                follower.follow(new)
+                self._moves.append(Move(directory, old, new))
+                turned |= {old, new}
+        return turned
 
     def _concerned(self, changes: Sequence[Change]) -> dict[View, BitMap]:
         """Views whose membership the changes may alter, and for each which items that a folder holds may come or go
@@ -287,12 +359,56 @@ class Views:
             if inner and view.directories:
                 await self._index.prepare(view.expr)
                 names.update(dict.fromkeys(self._stale_inner(view, inner, changes)))
+        moves = list(self._moves) if tags else []
         for change_of_tag in tags:
-            names.update(dict.fromkeys(self._stale_directories(change_of_tag)))
+            if change_of_tag.event in SAVING:
+                inodes[numbers.QUERIES] = None
+            if change_of_tag.event is TagEvent.FORGOTTEN:
+                names[numbers.QUERIES, change_of_tag.name] = None
+            if change_of_tag.event not in COMING_OR_GOING:
+                continue
+            names.update(dict.fromkeys(self._stale_directories(change_of_tag, {move.directory for move in moves})))
             names.update(dict.fromkeys(self._hidden_items(change_of_tag, tags)))
             inodes.update(dict.fromkeys((numbers.TAGS, *self._unfinished)))
             inodes.update(dict.fromkeys(d for view in self._naming(change_of_tag) for d in view.directories))
+        for move in moves:
+            inodes.update(dict.fromkeys(move.old.directories | move.new.directories))  # their time of change, too
+            names.update(dict.fromkeys(await self._stale_in_move(move)))
         await self._kernel.forget(list(names), list(inodes))
+        self._end(moves)
+
+    async def _stale_in_move(self, move: Move) -> list[tuple[int, str]]:
+        """Names in a directory of what it showed and shows no more, and of what may have taken over a name there. All
+        that happens to an item meanwhile is told of with its own change, for both views."""
+        path = self._paths.get(move.directory)
+        if path is None or move.old is move.new:
+            return []
+        await self._index.prepare(Or((move.old.expr, move.new.expr)))
+        now = time.time()
+        old, new = (self._index.topmost(self._index.evaluate(view.expr, now=now)) for view in (move.old, move.new))
+        gone, come = (old | move.old.inner) - new, new - old
+        if len(gone) + len(come) > MANY:
+            return [(path.parent, path.name)]
+        names: list[str] = []
+        for item in map(ItemId, gone):
+            name = self._name(item)
+            names += (name, tilde_name(name, item))
+        for item in map(ItemId, come):
+            name = self._name(item)
+            names += [name] if self._is_shared(name) or any(True for _ in tilde_ids(name)) else []
+        return [(move.directory, name) for name in names]
+
+    def _end(self, moves: Sequence[Move]) -> None:
+        """The kernel knows nothing of their old views any more, unless it is by another move."""
+        for move in moves:
+            if move not in self._moves:
+                continue  # another call has ended it, or the kernel has forgotten the directory
+            self._moves.remove(move)
+            follower = self._followers.get(move.directory)
+            pending = any(other.old is move.old and other.directory == move.directory for other in self._moves)
+            if not pending and (follower is None or follower.view is not move.old):
+                move.old.directories.discard(move.directory)
+                self._retire(move.old)
 
     def _stale_items(self, change: Change) -> Iterator[tuple[int, str]]:
         """Names of the item itself."""
@@ -346,9 +462,9 @@ class Views:
     def _is_shared(self, name: str) -> bool:
         return len(self._catalogue.named(name)) + len(self._catalogue.trashed(name)) > 1
 
-    def _stale_directories(self, change: TagChange) -> Iterator[tuple[int, str]]:
+    def _stale_directories(self, change: TagChange, moved: Collection[int]) -> Iterator[tuple[int, str]]:
         """Directories whose path names a tag or key that is no more; and, where a tag was renamed, those that may have
-        had other members before."""
+        had other members before. Not so for those that `moved` with the tag and do not name it themselves."""
         if change.event is TagEvent.CREATED:
             return
         key = key_of(change.name)
@@ -358,7 +474,12 @@ class Views:
                 yield path.parent, path.name
         for view in self._naming(change):
             if change.new_name is not None and is_moved(view.expr, change.name, change.new_name):
-                yield from ((self._paths[d].parent, self._paths[d].name) for d in view.directories)
+                for directory in view.directories:
+                    path = self._paths[directory]
+                    if directory not in moved or any(
+                        is_moved(leaf, change.name, change.new_name) for leaf in path.named
+                    ):
+                        yield path.parent, path.name
 
     def _hidden_items(self, change: TagChange, tags: Sequence[TagChange]) -> Iterator[tuple[int, str]]:
         """Items of the name of a tag that is new are hidden by it from now on."""

@@ -15,11 +15,14 @@ from engine.errors import (
     BadRequest,
     NameTaken,
     NoSuchItem,
+    NoSuchQuery,
+    NoSuchRelation,
     NoSuchTag,
     TagInUse,
 )
 from engine.ports import Arrived, Catalogue, Edit, FolderFile, NewDownload, NewItem
 from engine.types import FIRST_ITEM_ID, ItemId, Kind, State, TagChange, TagEvent
+from query.relations import Relation, RelationKind
 from tests.support.catalogue import Recorder, sha, whole
 
 
@@ -553,3 +556,83 @@ async def test_many_that_arrived_are_completed_at_once_and_those_that_went_are_l
     assert found is not None
     assert found.sha256 == sha("x")
     assert catalogue.blob(sha("z")) is None
+
+
+async def test_relations_are_stated_once_and_follow_their_tags(catalogue: Catalogue, seen: Recorder) -> None:
+    for tag in ("a", "b", "c:1"):
+        await catalogue.create_tag(tag)
+    implies, same = Relation("a", RelationKind.IMPLIES, "b"), Relation("b", RelationKind.SAME_AS, "c:1")
+    await catalogue.relate(implies)
+    await catalogue.relate(same)
+    for again in (implies, same, Relation("c:1", RelationKind.SAME_AS, "b")):
+        with pytest.raises(NameTaken):
+            await catalogue.relate(again)
+    with pytest.raises(BadRequest):
+        await catalogue.relate(Relation("a", RelationKind.EXCLUDES, "a"))
+    for unknown in (Relation("a", RelationKind.REQUIRES, "x"), Relation("x", RelationKind.REQUIRES, "a")):
+        with pytest.raises(NoSuchTag):
+            await catalogue.relate(unknown)
+    with pytest.raises(NoSuchRelation):
+        await catalogue.unrelate(Relation("b", RelationKind.IMPLIES, "a"))
+    await catalogue.rename_tag("b", "d")
+    await catalogue.unrelate(Relation("a", RelationKind.IMPLIES, "d"))
+    await catalogue.unrelate(Relation("c:1", RelationKind.SAME_AS, "d"))  # from the other side
+    assert [change.relation for change in seen.tag_changes if change.relation] == [
+        implies, same, Relation("a", RelationKind.IMPLIES, "d"), Relation("d", RelationKind.SAME_AS, "c:1"),
+    ]  # fmt: skip
+
+
+async def test_relations_go_with_a_tag(catalogue: Catalogue) -> None:
+    await catalogue.create_tag("a")
+    await catalogue.create_tag("b")
+    await catalogue.relate(Relation("a", RelationKind.IMPLIES, "b"))
+    await catalogue.remove_tag("b")
+    await catalogue.create_tag("b")
+    with pytest.raises(NoSuchRelation):
+        await catalogue.unrelate(Relation("a", RelationKind.IMPLIES, "b"))
+    assert await catalogue.check() == []
+
+
+async def test_queries_are_saved_under_names(catalogue: Catalogue, seen: Recorder) -> None:
+    await catalogue.save_query("to watch", "movie  and NOT watched")
+    with pytest.raises(NameTaken):
+        await catalogue.save_query("to watch", "movie")
+    for name, text in (("x", "movie and"), ("a/b", "movie"), ("", "movie"), ("..", "movie")):
+        with pytest.raises(BadRequest):
+            await catalogue.save_query(name, text)
+    await catalogue.save_query("z", "x")
+    await catalogue.rename_query("z", "we\udcffird")
+    with pytest.raises(NameTaken):
+        await catalogue.rename_query("to watch", "we\udcffird")
+    with pytest.raises(NoSuchQuery):
+        await catalogue.rename_query("z", "y")
+    assert [(one.name, one.text) for one in await catalogue.saved_queries()] == [
+        ("to watch", "movie and not watched"), ("we\udcffird", "x"),
+    ]  # fmt: skip
+    await catalogue.forget_query("to watch")
+    with pytest.raises(NoSuchQuery):
+        await catalogue.forget_query("to watch")
+    assert catalogue.saved_query("to watch") is None
+    found = catalogue.saved_query("we\udcffird")
+    assert found is not None and found.text == "x"
+    assert [(change.event, change.name) for change in seen.tag_changes] == [
+        (TagEvent.SAVED, "to watch"), (TagEvent.SAVED, "z"), (TagEvent.FORGOTTEN, "z"),
+        (TagEvent.SAVED, "we\udcffird"), (TagEvent.FORGOTTEN, "to watch"),
+    ]  # fmt: skip
+
+
+async def test_a_renamed_tag_is_renamed_in_saved_queries(catalogue: Catalogue, seen: Recorder) -> None:
+    await catalogue.create_tag("a")
+    await catalogue.save_query("one", "a and not (b or a) @@")
+    await catalogue.save_query("two", "b or a:1 or name:a")
+    await catalogue.rename_tag("a", "k:x y")
+    assert [one.text for one in await catalogue.saved_queries()] == [
+        'k:"x y" and not (b or k:"x y") @@', "b or a:1 or name:a",
+    ]  # fmt: skip
+    assert seen.tag_changes[-1] == TagChange(TagEvent.SAVED, "one")
+    await catalogue.create_tag("z" * 255)
+    long = " or ".join(["z" * 255] * 60)
+    await catalogue.save_query("long", long)
+    with pytest.raises(BadRequest, match="the saved query 'long' cannot name the tag"):
+        await catalogue.rename_tag("z" * 255, '"' * 255)  # needs quotes, and so grows past the limit
+    assert catalogue.saved_query("long").text == long  # type: ignore[union-attr]  # it is there

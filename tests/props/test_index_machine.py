@@ -30,12 +30,14 @@ from hypothesis.stateful import (
 )
 
 from engine.catalogue import SqliteCatalogue, open_catalogue
-from engine.errors import BadRequest, NameTaken, NoSuchTag, TagInUse
+from engine.errors import BadRequest, NameTaken, NoSuchRelation, NoSuchTag, TagInUse
 from engine.index import BitmapIndex
 from engine.ports import Edit, FolderFile, NewDownload, NewItem
 from engine.types import Facts, Item, ItemId, Kind, Source, SourceKind, State, TagCount
 from query.ast import And, Compare, Expr, Not, Op, Or, Range, Tag
 from query.evaluate import evaluate, matches
+from query.relations import Relation, RelationKind, Relations
+from query.terms import exact
 from tests.support import catalogue_sql
 from tests.support.catalogue import sha
 from tests.support.portal import Portal
@@ -113,6 +115,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.known_tags: set[str] = set()
         self.mimes: dict[str, str] = {}  # by digest: what a blob was first found to be
         self.kept_blobs: set[str] = set()  # rows outlive the items that had them
+        self.relations: frozenset[Relation] = frozenset()
         self.asked: list[Expr] = []
         self.portal = Portal(self._opened)
 
@@ -363,6 +366,7 @@ class IndexMachine(RuleBasedStateMachine):
         if self._refused(expected, self.catalogue.remove_tag, name):
             return
         self.known_tags.remove(name)
+        self.relations = frozenset(one for one in self.relations if name not in (one.tag, one.other))
 
     @rule(old=tags, new=tags)
     def rename_tag(self, old: str, new: str) -> None:
@@ -375,8 +379,40 @@ class IndexMachine(RuleBasedStateMachine):
             if old in facts.tags:
                 self.model[item] = replace(facts, tags=facts.tags - {old} | {new})
         self.known_tags = self.known_tags - {old} | {new}
+        if old != new:
+            kept = [one for one in self.relations if new not in (one.tag, one.other)]
+            names = {old: new}
+            self.relations = frozenset(
+                Relation(names.get(one.tag, one.tag), one.kind, names.get(one.other, one.other)) for one in kept
+            )
 
-    def _refused(self, expected: type[Exception] | None, verb: Callable[..., Any], *args: str) -> bool:
+    @rule(tag=tags, kind=st.sampled_from(RelationKind), other=tags)
+    def relate(self, tag: str, kind: RelationKind, other: str) -> None:
+        expected: type[Exception] | None = BadRequest if tag == other else None
+        if {tag, other} - self.known_tags:
+            expected = NoSuchTag
+        elif Relations(self.relations).find(tag, kind, other):
+            expected = NameTaken
+        if not self._refused(expected, self.catalogue.relate, Relation(tag, kind, other)):
+            self.relations |= {Relation(tag, kind, other)}
+
+    @rule(tag=tags, kind=st.sampled_from(RelationKind), other=tags)
+    def unrelate_any(self, tag: str, kind: RelationKind, other: str) -> None:
+        expected = NoSuchTag if {tag, other} - self.known_tags else NoSuchRelation
+        found = Relations(self.relations).find(tag, kind, other)
+        if not self._refused(None if found else expected, self.catalogue.unrelate, Relation(tag, kind, other)):
+            self.relations -= {found}
+
+    @precondition(lambda self: self.relations)
+    @rule(number=st.integers(0, 99), swapped=st.booleans())
+    def unrelate(self, number: int, swapped: bool) -> None:
+        found = sorted(self.relations)[number % len(self.relations)]
+        turned = found.kind is RelationKind.SAME_AS and swapped
+        said = Relation(found.other, found.kind, found.tag) if turned else found
+        self.portal.run(self.catalogue.unrelate, said)
+        self.relations -= {found}
+
+    def _refused(self, expected: type[Exception] | None, verb: Callable[..., Any], *args: object) -> bool:
         if expected is None:
             self.portal.run(verb, *args)
             return False
@@ -401,7 +437,8 @@ class IndexMachine(RuleBasedStateMachine):
     @invariant()
     def queries_agree(self) -> None:
         now = self.now_ns / 10**9
-        for expr in self.asked:
+        for asked in self.asked:
+            expr = self.portal.run(self._sync, lambda asked=asked: self.index.relations.expand(asked))
             expected = sorted(evaluate(expr, self.live, now=now))
             found, contained, listed, shown = self.portal.run(self._answers, expr, now)
             assert found == expected, expr
@@ -424,6 +461,7 @@ class IndexMachine(RuleBasedStateMachine):
     def tags_agree(self) -> None:
         counts = [TagCount(name, self._count(name)) for name in sorted(self.known_tags)]
         assert self.portal.run(self._sync, self.index.tag_list) == counts
+        assert self.portal.run(self._sync, lambda: self.index.relations.stated) == self.relations
         assert list(self.index.live) == sorted(self.live)
         assert list(self.index.inner) == sorted(item for item, facts in self.model.items() if facts.parent)
         pairs = [name.partition(":") for name in sorted(self.known_tags) if ":" in name]
@@ -436,9 +474,14 @@ class IndexMachine(RuleBasedStateMachine):
     @rule()
     def narrow(self) -> None:
         now = self.now_ns / 10**9
-        expr = self.asked[-1]
+        related, expr = Relations(self.relations), self.asked[-1]
         result = {item: facts for item, facts in self.live.items() if matches(expr, facts, now=now)}
-        having = {name: [i for i, facts in result.items() if name in facts.tags] for name in sorted(self.known_tags)}
+
+        def holds(name: str, facts: Facts) -> bool:
+            meant = related.expand(exact(name))
+            return name in facts.tags if meant == exact(name) else matches(meant, facts, now=now)
+
+        having = {name: [i for i, facts in result.items() if holds(name, facts)] for name in sorted(self.known_tags)}
         expected = [TagCount(name, len(self.topmost(found))) for name, found in having.items() if found]
         carried, narrowing = self.portal.run(self._narrowed, expr, now)
         assert carried == expected

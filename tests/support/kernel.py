@@ -128,6 +128,11 @@ class Kernel:
         self._changed(directory, number)
         self._after()
 
+    async def symlink(self, directory: int, name: str, target: str) -> None:
+        self._keep(directory, _bytes(name), await self.ops.symlink(directory, _bytes(name), _bytes(target), CONTEXT))
+        self._changed(directory)
+        self._after()
+
     async def unlink(self, directory: int, name: str) -> None:
         number = await self.lookup(directory, name)
         await self.ops.unlink(directory, _bytes(name), CONTEXT)

@@ -30,6 +30,8 @@ from tagfs.control.views import (
     ImportView,
     ItemPage,
     ItemView,
+    RelationView,
+    SavedQueryView,
     SkippedView,
     StatusView,
     TagPage,
@@ -49,6 +51,8 @@ class MemoryVerbs:
     def __init__(self, store: str = "/nowhere") -> None:
         self.items: dict[int, ItemView] = {}
         self.known: set[str] = set()
+        self.related: list[RelationView] = []
+        self.saved: dict[str, SavedQueryView] = {}
         self.store = store
         self.calls: list[str] = []
         self.stopped = trio.Event()
@@ -243,6 +247,35 @@ class MemoryVerbs:
             list(self.items.values()),
             lambda item: replace(item, tags=tuple(sorted(new if name == old else name for name in item.tags))),
         )
+
+    async def relations(self, tag: str | None = None) -> tuple[RelationView, ...]:
+        return tuple(one for one in self.related if tag in (None, one.tag, one.other))
+
+    async def relate(self, tag: str, relation: str, other: str) -> None:
+        if missing := {tag, other} - self.known:
+            raise VerbError(Code.NOT_FOUND, f"There is no tag called {min(missing)!r}.")
+        self.related.append(RelationView(tag, relation, other))
+
+    async def unrelate(self, tag: str, relation: str, other: str) -> None:
+        if RelationView(tag, relation, other) not in self.related:
+            raise VerbError(Code.NOT_FOUND, "Nobody said so.")
+        self.related.remove(RelationView(tag, relation, other))
+
+    async def queries(self) -> tuple[SavedQueryView, ...]:
+        return tuple(self.saved[name] for name in sorted(self.saved))
+
+    async def query_save(self, name: str, query: str, *, spelling: Spelling = Spelling.EXPRESSION) -> None:
+        self.saved[name] = SavedQueryView(name, f"{spelling}:{query}", "2026-11-23T10:00:00Z")
+
+    async def query_rename(self, old: str, new: str) -> None:
+        self.saved[new] = replace(self.saved.pop(old), name=new)
+
+    async def query_delete(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            if name not in self.saved:
+                raise VerbError(Code.NOT_FOUND, f"No query is saved as {name!r}.")
+        for name in names:
+            del self.saved[name]
 
     async def rm(self, items: tuple[str, ...], *, forever: bool = False) -> tuple[ItemView, ...]:
         chosen = self._resolve(items)

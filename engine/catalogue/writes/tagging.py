@@ -11,6 +11,7 @@ from typing import Final
 
 from engine.catalogue import checks, points
 from engine.catalogue.transaction import Transaction
+from engine.catalogue.writes import saved
 from engine.errors import NameTaken, NoSuchTag, TagInUse
 from engine.types import TagChange, TagEvent
 from query.names import split_pair
@@ -50,6 +51,7 @@ def rename_tag(transaction: Transaction, old: str, new: str) -> None:
         _delete(transaction, replaced, new)
     transaction.connection.execute(RENAME_TAG, (*tag_row(new), tag))
     transaction.tags.append(TagChange(TagEvent.RENAMED, old, new))
+    saved.follow(transaction, old, new)
 
 
 def tag(transaction: Transaction, item: int, names: Iterable[str]) -> None:

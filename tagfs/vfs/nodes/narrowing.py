@@ -6,7 +6,7 @@ Symlinks, so that nothing that walks the tree recurses.
 from __future__ import annotations
 
 from engine.types import TagCount
-from query.ast import Expr
+from query.ast import Query
 from tagfs.vfs import attr, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
@@ -17,11 +17,11 @@ class NarrowingDirectory(Directory):
     keeps = False  # any change of any item may change them
     place: Place = Closed("the narrowing tags are computed")
 
-    def __init__(self, context: Context, path: tuple[str, ...], expr: Expr) -> None:
+    def __init__(self, context: Context, path: tuple[str, ...], query: Query) -> None:
         self.location = ("tags", *path, ".tags")
         self.number = numbers.of_query(f"narrowing {path!r}")
         self._path = path
-        self._expr = expr
+        self._query = query
         self._context = context
 
     def attr(self) -> Attr:
@@ -46,4 +46,5 @@ class NarrowingDirectory(Directory):
         return LinkNode(("narrowing", self._path, tag), f"../{tag}")
 
     async def _tags(self) -> list[TagCount]:
-        return await self._context.index.narrowing(self._expr, now=self._context.clock())
+        index = self._context.index
+        return await index.narrowing(index.relations.compiled(self._query), now=self._context.clock())

@@ -5,12 +5,13 @@ A name in it resolves as: operator, then tag or term, then item (`Steps` decides
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
 
 from engine.types import ItemId
-from query.ast import End, Query
+from query.ast import End, Expr, Query
 from query.errors import QueryError
 from query.evaluate import leaves
 from query.normalise import normalise_expr
@@ -35,6 +36,7 @@ from tagfs.vfs.tree import (
 
 if TYPE_CHECKING:
     from tagfs.vfs.nodes.steps import Steps
+    from tagfs.vfs.views import View
 
 NARROWING = ".tags"
 FEW = 20  # items of one name: to ask about each is quicker than to evaluate the query (every album has a cover.jpg)
@@ -42,19 +44,31 @@ _ATTEMPTS = 3  # a listing that changes while it is read is read again
 
 
 class QueryDirectory(Directory):
-    """`steps` is None for /queries/<expression>: below it there are only items. `path` are the components."""
+    """`steps` is None below /queries: in there are only items. `path` are the components. What `query` means depends on
+    the relations between tags: that is `view`, which goes along with them once the kernel knows the directory."""
 
     def __init__(self, context: Context, path: tuple[str, ...], query: Query, steps: Steps | None) -> None:
         self.location = ("tags" if steps else "queries", *path)
         self.path = path
-        self.expr = normalise_expr(query.expr)
-        self.number = numbers.of_query(f"{self.expr!r} {query.end.value}")
-        self.place = _place(query) if steps else Closed("a query by expression takes no items: use a path below /tags")
+        self.query = query
+        self.number = number_of(query)
+        self.place: Place = place_of(query)
         self.named = tuple(leaves(query.expr))
-        self.view = context.views.view(self.expr)
-        self.keeps = not self.view.relative
         self._context = context
         self._steps = steps if query.end is End.OPEN else None
+        self.follow(context.views.view(self.meaning()))
+
+    def meaning(self) -> Expr:
+        return self._context.index.relations.compiled(self.query)
+
+    def follow(self, view: View) -> None:
+        self.view = view
+        self.keeps = not view.relative
+
+    @property
+    def expr(self) -> Expr:
+        """Normalised, as the relations are now."""
+        return self.view.expr
 
     def attr(self) -> Attr:
         writable = isinstance(self.place, Stated)
@@ -64,7 +78,7 @@ class QueryDirectory(Directory):
         problem: QueryError | None = None
         if self._steps is not None:
             if name == NARROWING:
-                return self._steps.narrowing(self.path, self.expr)
+                return self._steps.narrowing(self.path, self.query)
             try:
                 child = self._steps.step(self.path, name)
             except QueryError as error:
@@ -72,7 +86,7 @@ class QueryDirectory(Directory):
             else:
                 if child is not None:
                     return child
-        await self._context.index.prepare(self.expr)
+        await self._prepare()
         item = self._find(name)
         if item is not None:
             self._context.views.show(self.view, item)
@@ -100,7 +114,8 @@ class QueryDirectory(Directory):
         if cached is not None:
             return cached if self._steps is None or not self._context.facets else await self._with_facets(cached)
         for _ in range(_ATTEMPTS):
-            listing = views.listing(self.view, await self.members())
+            await self._prepare()
+            listing = views.listing(self.view, self._members())
             rows = await self._context.catalogue.items(list(listing.members))
             listing.entries = entries(self._context, rows, self._hidden)
             if not listing.stale():
@@ -111,8 +126,15 @@ class QueryDirectory(Directory):
         return listing
 
     async def members(self) -> BitMap:
-        await self._context.index.prepare(self.expr)
+        await self._prepare()
         return self._members()
+
+    async def _prepare(self) -> None:
+        """Until the query is prepared that the directory shows: it may come to mean another one meanwhile."""
+        prepared = None
+        while prepared is not self.view:
+            prepared = self.view
+            await self._context.index.prepare(prepared.expr)
 
     def _members(self) -> BitMap:
         index = self._context.index
@@ -125,7 +147,9 @@ class QueryDirectory(Directory):
     async def _with_facets(self, listing: Snapshot) -> Snapshot:
         """Mount option `facets`: the narrowing tags as directories beside the items."""
         assert self._steps is not None
-        found = await self._context.index.narrowing(self.expr, now=self._context.clock())
+        found = await self._context.index.narrowing(
+            self.expr, now=self._context.clock(), literal=self.query.end is End.LITERAL
+        )
         facets: list[Entry] = []
         for tag in found:
             child = self._steps.step(self.path, tag.name)
@@ -134,10 +158,16 @@ class QueryDirectory(Directory):
         return Fixed([*facets, *listing.entries])
 
 
-def _place(query: Query) -> Place:
+@lru_cache(maxsize=4096)
+def number_of(query: Query) -> int:
+    """The inode number: it stays what it is when relations between tags come and go."""
+    return numbers.of_query(f"{normalise_expr(query.expr)!r} {query.end.value}")
+
+
+def place_of(query: Query) -> Place:
     tags = stated(query)
     if tags is None:
         return Closed("this path does not state which tags to put on or take off: use one of plain tags only")
     if not tags:
         return Closed("this path states no tag to put on or take off")
-    return Stated(tags)
+    return Stated(tags, literal=query.end is End.LITERAL)

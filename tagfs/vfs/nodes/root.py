@@ -11,6 +11,7 @@ from tagfs.vfs.nodes.files import FilesDirectory
 from tagfs.vfs.nodes.fixed import FixedDirectory
 from tagfs.vfs.nodes.inbox import InboxDirectory
 from tagfs.vfs.nodes.queries import QueriesDirectory
+from tagfs.vfs.nodes.relations import RelationsDirectory
 from tagfs.vfs.nodes.tags import TagsRoot
 from tagfs.vfs.nodes.trash import TrashDirectory
 from tagfs.vfs.tree import Directory, TextNode
@@ -32,6 +33,7 @@ def build(context: Context, *, status: Callable[[], str], version: str) -> dict[
         "files": FilesDirectory(context),
         "inbox": InboxDirectory(context, ()),
         "queries": QueriesDirectory(context),
+        "relations": RelationsDirectory(context),
         "tags": TagsRoot(context),
         "trash": TrashDirectory(context),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from query.ast import Expr
+from query.ast import Query
 from query.builtin import BUILTIN_KEYS
 from query.errors import QueryError, QueryTooLong
 from query.parse import Complete, parse_path
@@ -52,8 +52,8 @@ class Steps:
         known = bool(colon) and (key in BUILTIN_KEYS or key in self._context.index.own_keys())
         return known or operand in OPERATORS or isinstance(problem, QueryTooLong)
 
-    def narrowing(self, path: tuple[str, ...], expr: Expr) -> Directory:
-        return NarrowingDirectory(self._context, path, expr)
+    def narrowing(self, path: tuple[str, ...], query: Query) -> Directory:
+        return NarrowingDirectory(self._context, path, query)
 
     def _may_be_step(self, path: tuple[str, ...], name: str) -> bool:
         """A quick no for most item names: a parse takes longer than a look at the name."""

@@ -34,7 +34,7 @@ class TagsRoot(UnfinishedDirectory):
         if name != NARROWING:
             return self._steps.step(tuple(above), name)
         query = self.directory(tuple(above))
-        return self._steps.narrowing(query.path, query.expr) if isinstance(query, QueryDirectory) else None
+        return self._steps.narrowing(query.path, query.query) if isinstance(query, QueryDirectory) else None
 
     async def mkdir(self, name: str) -> Directory:
         await self._context.catalogue.create_tag(_tag(name))

@@ -25,6 +25,7 @@ from engine.errors import EngineError
 from engine.ports import Edit
 from engine.types import FIRST_ITEM_ID, Facts, ItemId, Kind, State
 from query.evaluate import matches
+from query.relations import Relation, RelationKind
 from tagfs.vfs import numbers
 from tagfs.vfs.nodes.folder import FolderDirectory
 from tagfs.vfs.nodes.query import QueryDirectory
@@ -42,7 +43,8 @@ DIRECTORIES = (
     "files", "trash", "tags", "blobs", *(f"tags/{path}" for path in STATED), "tags/b/a", "tags/a/+/b", "tags/-/a",
     "tags/-a", "tags/{/a/b/}", "tags/{/a/k:1", "tags/a,b", "tags/a/+", "tags/k:", "tags/k:/gt", "tags/k:1..2",
     "tags/k:/gt/1", "tags/is:untagged", "tags/state:complete", "tags/name:f", "tags/a/@", "tags/a/.tags",
-    "queries/a or b", "queries/not f", "queries/k >= 2",
+    "queries/a or b", "queries/not f", "queries/k >= 2", "tags/a/@@", "queries/s", "queries/a", "queries/t", "queries",
+    "relations", "relations/a", "relations/a/implies", "relations/b/same-as",
 )  # fmt: skip
 
 # In folders: names that are in queries, too, and one within another.
@@ -54,6 +56,10 @@ places = st.sampled_from(["files", *(f"tags/{path}" for path in STATED)])
 FOLDERS = ("files/D", "files/D/s", "tags/a/D", "tags/a/s", "trash/D", "trash/D/s")
 anywhere = st.sampled_from(["files", "trash", *(f"tags/{path}" for path in STATED), *FOLDERS])
 which = st.integers(0, 9)
+
+kinds = st.sampled_from(RelationKind)
+saved = st.sampled_from(["s", "t", "a", "a or b"])
+texts = st.sampled_from(["a", "b or k:1", "not f", "a and not é", "k >= 2 @@"])
 
 Step = tuple[object, ...]
 steps = st.one_of(
@@ -76,6 +82,16 @@ steps = st.one_of(
     st.tuples(st.just("rmdir"), tags),
     st.tuples(st.just("mv tag"), tags, tags),
     st.tuples(st.just("rename tag"), tags, tags),
+    st.tuples(st.just("relate"), tags, kinds, tags),
+    st.tuples(st.just("mkdir relation"), tags, kinds, tags),
+    st.tuples(st.just("rmdir relation"), st.integers(0, 9)),
+    st.tuples(st.just("save"), saved, texts),
+    st.tuples(st.just("ln query"), saved, st.sampled_from(["a", "a/-/b", "k:1", "b/@@"])),
+    st.tuples(st.just("mkdir query"), saved),
+    st.tuples(st.just("rename query"), saved, saved),
+    st.tuples(st.just("mv query"), saved, saved),
+    st.tuples(st.just("forget"), saved),
+    st.tuples(st.just("rmdir query"), saved),
 )
 
 EXPECTED = (errno.ENOENT, errno.EEXIST, errno.EPERM, errno.ENOTEMPTY, errno.EISDIR, errno.EINVAL, errno.ENOTDIR)
@@ -185,6 +201,48 @@ class Driver:
     async def do_rename_tag(self, old: str, new: str) -> None:
         await self.world.catalogue.rename_tag(old, new)
 
+    async def do_relate(self, tag: str, kind: RelationKind, other: str) -> None:
+        await self.world.catalogue.relate(Relation(tag, kind, other))
+
+    async def do_mkdir_relation(self, tag: str, kind: RelationKind, other: str) -> None:
+        directory = await self.kernel.walk(f"relations/{tag}/{kind}")
+        try:
+            await self.kernel.lookup(directory, other)
+        except pyfuse3.FUSEError:
+            await self.kernel.mkdir(directory, other)
+
+    async def do_rmdir_relation(self, number: int) -> None:
+        stated = sorted(self.world.index.relations.stated)
+        for tag, kind, other in stated[number : number + 1]:
+            await self.kernel.rmdir(await self.kernel.walk(f"relations/{tag}/{kind}"), other)
+
+    async def do_save(self, name: str, text: str) -> None:
+        await self.world.catalogue.save_query(name, text)
+
+    async def do_ln_query(self, name: str, path: str) -> None:
+        queries = await self.kernel.walk("queries")
+        try:
+            await self.kernel.lookup(queries, name)
+        except pyfuse3.FUSEError:
+            await self.kernel.symlink(queries, name, f"../tags/{path}")
+
+    async def do_mkdir_query(self, name: str) -> None:
+        """As after an answer that there is none of that name."""
+        await self.kernel.mkdir(await self.kernel.walk("queries"), name)
+
+    async def do_rename_query(self, old: str, new: str) -> None:
+        await self.world.catalogue.rename_query(old, new)
+
+    async def do_mv_query(self, old: str, new: str) -> None:
+        queries = await self.kernel.walk("queries")
+        await self.kernel.rename(queries, old, queries, new)
+
+    async def do_forget(self, name: str) -> None:
+        await self.world.catalogue.forget_query(name)
+
+    async def do_rmdir_query(self, name: str) -> None:
+        await self.kernel.rmdir(await self.kernel.walk("queries"), name)
+
     # -- looking -------------------------------------------------------------------------------------------------
 
     async def look_everywhere(self) -> None:
@@ -235,7 +293,8 @@ class Driver:
 
     def matches(self, node: QueryDirectory, item: ItemId, there: dict[ItemId, Facts]) -> bool:
         inherited = (there[folder].tags for folder in self.world.catalogue.ancestors(item))
-        return matches(node.expr, replace(there[item], tags=there[item].tags.union(*inherited)), now=0.0)
+        expr = self.world.index.relations.compiled(node.query)  # held to its definition in tests/query
+        return matches(expr, replace(there[item], tags=there[item].tags.union(*inherited)), now=0.0)
 
 
 async def play(folder: Path, played: list[Step]) -> None:
@@ -263,6 +322,27 @@ async def play(folder: Path, played: list[Step]) -> None:
 )
 @example([("rename", "files/D", "s", "files/D", "f"), ("rename", "tags/a", "D", "tags/b", "f"), ("purge", 4)])
 @example([("rmdir", "k:2"), ("mv tag", "a", "g")])
+@example(
+    [
+        ("relate", "b", RelationKind.IMPLIES, "a"),
+        ("unlink", "tags/a", "f"),
+        ("rename tag", "b", "g"),
+        ("rmdir relation", 0),
+    ]
+)
+@example(
+    [
+        ("relate", "a", RelationKind.EXCLUDES, "b"),
+        ("retag", 0, frozenset("ab")),
+        ("relate", "k:1", RelationKind.SAME_AS, "a"),
+    ]
+)
+@example(
+    [("save", "s", "a and not b"), ("rename tag", "a", "z"), ("mv query", "s", "a or b"), ("rmdir query", "a or b")]
+)
+@example(
+    [("save", "a", "b or k:1"), ("relate", "f", RelationKind.IMPLIES, "b"), ("forget", "a"), ("save", "a", "not f")]
+)
 @example([("untag", 3, "é"), ("rmdir", "é"), ("mkdir", "é")])
 def test_nothing_that_the_kernel_holds_is_ever_stale(played: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
