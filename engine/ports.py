@@ -151,6 +151,18 @@ class Replaced:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What was found out about an item. `stage` is 1 for one that was added and 2 for one that is whole; `proposed` are
+    (tag, what proposes it); `accept` are keys (see engine.suggested) whose proposals a rule takes at once."""
+
+    item: ItemId
+    stage: int
+    tags: Sequence[str] = ()
+    proposed: Sequence[tuple[str, str]] = ()
+    accept: Collection[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Of an arriving item. `done` and `total` are bytes, `speed` bytes a second (5 s window), `eta` seconds."""
 
@@ -216,6 +228,9 @@ class Catalogue(Protocol):
     def torrent_of(self, item: ItemId) -> tuple[ItemId, int] | None:
         """The torrent that this item is a file of, and its position there. Not of a folder."""
 
+    def suggestions(self, item: ItemId) -> Sequence[tuple[str, str]]:
+        """(tag, what proposes it), sorted: what nobody has decided about."""
+
     def is_torrent(self, item: ItemId) -> bool:
         """Whether a torrent became, or will become, this item."""
 
@@ -256,6 +271,13 @@ class Catalogue(Protocol):
 
     async def blobs(self) -> list[Blob]: ...
     async def unreferenced_blobs(self) -> list[Blob]: ...
+    async def to_look_at(self, after: int, limit: int) -> list[ItemId]:
+        """Live items that rules and suggestions have not come to yet, those with ids above `after`, oldest first: all
+        that were added, and again all that are whole."""
+
+    async def suggested(self, after: int, limit: int) -> list[ItemId]:
+        """Live items for which something is proposed, by ids as above."""
+
     async def blobs_to_look_at(self, after: int, limit: int) -> list[Blob]:
         """Of which nobody has told the media type yet; only ids above `after`, oldest first."""
 
@@ -340,6 +362,15 @@ class Catalogue(Protocol):
 
     async def set_media_types(self, found: Mapping[str, str]) -> None:
         """By SHA-256: what the first bytes of blobs tell, see `Ingested`. Nothing where there is no such blob."""
+
+    async def note_looks(self, looks: Sequence[Look], *, dry_run: bool = False) -> int:
+        """Put the rules' tags on items, note what is proposed, and that each was looked at up to its stage. A tag that
+        was put on by a rule, accepted or refused before, is left as it is, whatever became of it; what an item has a
+        tag about already is not proposed. Items that have gone are left out. Returns how many tags were put
+        on; `dry_run` counts only."""
+
+    async def decide(self, items: Collection[ItemId], tags: Collection[str] | None, *, accept: bool) -> int:
+        """Put the tags that are proposed on, or never propose them again; None: all. Returns how many. NoSuchItem."""
 
     async def add_torrent(self, new: NewItem, torrent: NewTorrent) -> Item: ...
     async def describe_torrent(self, item: ItemId, found: TorrentFiles) -> list[ItemId]:

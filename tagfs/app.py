@@ -28,6 +28,8 @@ from engine.downloads import Downloads
 from engine.history import Cause
 from engine.index import BitmapIndex
 from engine.ports import Catalogue
+from engine.suggest.looking import Looker
+from engine.suggest.rules import RuleText, check_keys, understand
 from engine.torrents.manager import TorrentManager
 from engine.transfer.manager import TransferManager
 from engine.transfer.reader import WaitingRoom
@@ -78,8 +80,10 @@ async def _run(
 ) -> None:
     state = settings.paths.state
     watched = tagged(settings.watch.folders)
+    rules = understand((RuleText(rule.match, rule.tags, rule.accept) for rule in settings.rules), settings.file)
     async with open_catalogue(os.path.join(state, CATALOGUE)) as catalogue:
         index = await BitmapIndex.open(catalogue)
+        check_keys(rules, index.own_keys(), settings.file)
         store = BlobStore(state)
         await store.sweep(await staging_in_use(catalogue))
         room = WaitingRoom(settings.transfer.max_waiters)
@@ -126,8 +130,10 @@ async def _run(
                 remove=settings.watch.after == "remove",
             )
             await nursery.start(watch.run)
+            looker = Looker(catalogue, index, store, rules, path=store.path, clock=context.clock)
+            await nursery.start(looker.run)
             commands = replace(context, catalogue=catalogue.by(Cause.COMMAND))
-            service = Service(commands, store, end=nursery.cancel_scope.cancel)
+            service = Service(commands, store, rules, end=nursery.cancel_scope.cancel)
             socket = socket_path(state, settings.paths.runtime)
             await nursery.start(lambda task_status: serve_control(socket, service, task_status=task_status))
             await session.serve(context, fuse_options(mount_options), umask=mount_options.umask, ready=ready)

@@ -94,6 +94,7 @@ RELATIONS_AND_HISTORY: Final = (
     JOURNAL,
     'CREATE INDEX "journal_undoes" ON "journal" ("undoes") WHERE undoes IS NOT NULL',
     SUGGESTION,
+    'CREATE INDEX "suggestion_open" ON "suggestion" ("item") WHERE state = \'open\'',
     DRAFT,
     'CREATE INDEX "draft_item" ON "draft" ("item")',
     'CREATE UNIQUE INDEX "draft_staging" ON "draft" ("staging")',

@@ -280,6 +280,9 @@ class Suggestion(Table):
         without_rowid = True
 
 
+Suggestion.add_index(Suggestion.index(Suggestion.item, name="suggestion_open", where=SQL("state = 'open'")))
+
+
 MODELS: tuple[type[Table], ...] = (
     Blob, Digest, Item, Tag, Tagging, Xattr, Source, Download, Draft, Torrent, TorrentFile, Relation, SavedQuery,
     Journal, Suggestion,

@@ -65,11 +65,14 @@ IS_TORRENT: Final = "SELECT 1 FROM torrent WHERE item = ?"
 TORRENT_V1: Final = "SELECT item FROM torrent WHERE v1 = ? ORDER BY item LIMIT 1"
 TORRENT_V2: Final = "SELECT item FROM torrent WHERE v2 = ? ORDER BY item LIMIT 1"
 
+SUGGESTIONS: Final = "SELECT tag, origin FROM suggestion WHERE item = ? AND state = 'open' ORDER BY tag"
+
 # What the test explains; the value is the number of parameters.
 QUERIES: Final[Mapping[str, int]] = {
     ITEM: 1, LIVE_NAMED: 1, NAMES: 3, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, ORIGINS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
     BLOB: 1, BLOB_BY_DIGEST: 2, DIGEST_OF: 2, BLOBS_OF_SIZE: 1, CHILD: 2, HOLDS: 1, UP: 1, TAG: 1, TAG_CARRIED: 1,
     STAGED: 1, DRAFTS: 1, TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1, RELATED: 3, SAVED_QUERY: 1,
+    SUGGESTIONS: 1,
 }  # fmt: skip
 
 # A dictionary look-up is five times quicker than the constructor of an Enum, and a listing makes 10,000 rows.
@@ -199,6 +202,10 @@ def torrent_of(connection: sqlite3.Connection, number: int) -> tuple[ItemId, int
 
 def is_torrent(connection: sqlite3.Connection, number: int) -> bool:
     return bool(connection.execute(IS_TORRENT, (number,)).fetchall())
+
+
+def suggestions(connection: sqlite3.Connection, number: int) -> list[tuple[str, str]]:
+    return [(tag, origin) for tag, origin in connection.execute(SUGGESTIONS, (number,)).fetchall()]
 
 
 def torrent_known(connection: sqlite3.Connection, v1: str | None, v2: str | None) -> ItemId | None:

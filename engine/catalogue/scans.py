@@ -10,7 +10,7 @@ from peewee import JOIN, ModelSelect, SqliteDatabase, fn
 
 from engine.catalogue import points
 from engine.catalogue.database import raw
-from engine.catalogue.models import Blob, Download, Draft, Item, Tagging, Torrent
+from engine.catalogue.models import TO_LOOK, Blob, Download, Draft, Item, Tagging, Torrent
 from engine.types import Blob as BlobRow
 from engine.types import Download as DownloadRow
 from engine.types import Item as ItemRow
@@ -35,6 +35,13 @@ CHILDREN: Final = (
     + " FROM item i LEFT JOIN blob b ON b.id = i.blob WHERE i.parent = ? AND i.trashed_ns IS NULL AND i.id > ?"
     " ORDER BY i.id LIMIT ?"
 )  # fmt: skip
+
+
+TO_LOOK_AT: Final = f"SELECT id FROM item WHERE {TO_LOOK} AND id > ? ORDER BY id LIMIT ?"  # noqa: S608 -- constants, no values
+SUGGESTED: Final = (
+    "SELECT DISTINCT s.item FROM suggestion s JOIN item i ON i.id = s.item"
+    " WHERE s.state = 'open' AND s.item > ? AND i.trashed_ns IS NULL ORDER BY s.item LIMIT ?"
+)
 
 
 def items(database: SqliteDatabase, ids: Collection[int]) -> list[ItemRow]:
@@ -113,6 +120,14 @@ def blobs(database: SqliteDatabase) -> list[BlobRow]:
 def unreferenced_blobs(database: SqliteDatabase) -> list[BlobRow]:
     used = Item.select(Item.id).where(Item.blob == Blob.id)
     return _blobs(Blob.select(Blob.id, Blob.sha256, Blob.size).where(~fn.EXISTS(used)).order_by(Blob.id), database)
+
+
+def to_look_at(database: SqliteDatabase, after: int, limit: int) -> list[ItemId]:
+    return [ItemId(number) for (number,) in raw(database).execute(TO_LOOK_AT, (after, limit)).fetchall()]
+
+
+def suggested(database: SqliteDatabase, after: int, limit: int) -> list[ItemId]:
+    return [ItemId(number) for (number,) in raw(database).execute(SUGGESTED, (after, limit)).fetchall()]
 
 
 def blobs_to_look_at(database: SqliteDatabase, after: int, limit: int) -> list[BlobRow]:

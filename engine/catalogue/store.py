@@ -25,10 +25,22 @@ from engine.catalogue.delivery import Delivery
 from engine.catalogue.readers import Readers
 from engine.catalogue.transaction import Transaction
 from engine.catalogue.writer import Job, Writer
-from engine.catalogue.writes import content, drafts, edits, folders, items, relations, saved, tagging, torrents, undo
+from engine.catalogue.writes import (
+    content,
+    drafts,
+    edits,
+    folders,
+    items,
+    relations,
+    saved,
+    suggesting,
+    tagging,
+    torrents,
+    undo,
+)
 from engine.errors import CatalogueFailed
 from engine.history import Cause, Record, Undone
-from engine.ports import Arrived, Edit, FolderFile, NewItem, NewTorrent, Observer, Opening, Replaced, TorrentFiles
+from engine.ports import Arrived, Edit, FolderFile, Look, NewItem, NewTorrent, Observer, Opening, Replaced, TorrentFiles
 from engine.types import Blob, Download, Facts, Item, ItemId, SavedQuery, Source, State, Torrent
 from query.ast import Compare, Range
 from query.relations import Relation
@@ -181,6 +193,9 @@ class SqliteCatalogue:
     def torrent_of(self, item: ItemId) -> tuple[ItemId, int] | None:
         return points.torrent_of(self._connection, item)
 
+    def suggestions(self, item: ItemId) -> Sequence[tuple[str, str]]:
+        return points.suggestions(self._connection, item)
+
     def is_torrent(self, item: ItemId) -> bool:
         return points.is_torrent(self._connection, item)
 
@@ -240,6 +255,12 @@ class SqliteCatalogue:
         self, item: ItemId | None = None, *, before: int | None = None, since_ns: int = 0, limit: int = 100
     ) -> list[Record]:
         return await self._readers.run(lambda database: journal.log(database, item, before, since_ns, limit))
+
+    async def to_look_at(self, after: int, limit: int) -> list[ItemId]:
+        return await self._readers.run(lambda database: scans.to_look_at(database, after, limit))
+
+    async def suggested(self, after: int, limit: int) -> list[ItemId]:
+        return await self._readers.run(lambda database: scans.suggested(database, after, limit))
 
     async def blobs_to_look_at(self, after: int, limit: int) -> list[Blob]:
         return await self._readers.run(lambda database: scans.blobs_to_look_at(database, after, limit))
@@ -322,6 +343,13 @@ class SqliteCatalogue:
 
     async def set_media_types(self, found: Mapping[str, str]) -> None:
         await self._write(content.set_media_types, dict(found))
+
+    async def note_looks(self, looks: Sequence[Look], *, dry_run: bool = False) -> int:
+        return await self._write(suggesting.note_looks, list(looks), dry_run=dry_run)
+
+    async def decide(self, items_: Collection[ItemId], tags: Collection[str] | None, *, accept: bool) -> int:
+        chosen = None if tags is None else list(tags)
+        return await self._write(suggesting.decide, list(items_), chosen, accept=accept)
 
     async def add_torrent(self, new: NewItem, torrent: NewTorrent) -> Item:
         return await self._write(torrents.add_torrent, new, torrent)

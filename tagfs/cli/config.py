@@ -15,7 +15,7 @@ from tagfs.cli.verb import Verb
 from tagfs.config.kinds import keys
 from tagfs.config.load import Loaded, load
 from tagfs.config.secrets import redacted
-from tagfs.config.settings import SECTIONS
+from tagfs.config.settings import SECTIONS, Rule
 from tagfs.escape import escape
 
 
@@ -50,6 +50,9 @@ def _effective(loaded: Loaded) -> Iterator[tuple[str, object, str]]:
             name = f"{section}.{key.name}"
             value = getattr(getattr(loaded.config, section), key.name)
             yield name, redacted(key.name, f"{value:03o}" if key.name == "umask" else value), loaded.origins[name]
+    for number, rule in enumerate(loaded.config.rules, 1):
+        for key in keys(Rule):
+            yield f"rules.{number}.{key.name}", getattr(rule, key.name), loaded.file
 
 
 def _toml(value: object) -> str:

@@ -36,6 +36,8 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("tags", "tags", "[QUERY]", "list tags with their counts; make, rename, delete tags"),
             Entry("relation", "relation", "[add A implies B]", "what tags say about each other: list, add, rm"),
             Entry("queries", "saved", "[--save NAME QUERY]", "list saved queries; save, rename, delete them"),
+            Entry("suggest", "suggest", "[ITEM...]", "what names and contents suggest; accept or refuse it"),
+            Entry("rules", "rules", "", "rules of the config file; --apply them to what is there"),
             Entry("rm", "rm", "ITEM...", "move items to the trash; --purge ends them for good"),
         ),
     ),

@@ -138,6 +138,17 @@ def table(text: str) -> Any:
     return _declare(None, Key("", "table of text", "", text, "empty", parse), factory=lambda: MappingProxyType({}))
 
 
+def texts(text: str) -> Any:
+    """A list of texts; empty by default."""
+
+    def parse(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise ValueError('a list of texts, such as ["movie", "1080p"]')
+        return tuple(value)
+
+    return _declare((), Key("", "list of text", "", text, "empty", parse))
+
+
 def folders(text: str) -> Any:
     """Absolute paths, `~` allowed at their start, and a text for each: a table in TOML; empty by default."""
 

@@ -15,7 +15,7 @@ from tagfs.config import paths
 from tagfs.config.errors import ConfigError
 from tagfs.config.kinds import keys
 from tagfs.config.secrets import refuse_readable
-from tagfs.config.settings import SECTIONS, Config, Paths
+from tagfs.config.settings import RULES, SECTIONS, Config, Paths, Rule
 
 DEFAULT = "default"
 
@@ -40,8 +40,11 @@ def load(environ: Mapping[str, str], *, state: str | None = None, file: str | No
     origins = {f"{section}.{key.name}": DEFAULT for section, cls in SECTIONS.items() for key in keys(cls)}
     sections: dict[str, Any] = {}
     for name, entries in document.items():
+        if name == RULES:
+            sections[name] = _rules(chosen, entries)
+            continue
         if name not in SECTIONS:
-            raise ConfigError(f"{chosen}: [{name}] is not a section{_nearest(name, list(SECTIONS))}")
+            raise ConfigError(f"{chosen}: [{name}] is not a section{_nearest(name, [*SECTIONS, RULES])}")
         if not isinstance(entries, dict):
             raise ConfigError(f"{chosen}: {name} must be a section, [{name}].")
         sections[name] = _section(chosen, name, entries)
@@ -50,7 +53,7 @@ def load(environ: Mapping[str, str], *, state: str | None = None, file: str | No
     if document:
         refuse_readable(chosen, config)
     located, where = _locate(config.paths, environ, state)
-    return Loaded(replace(config, paths=located), chosen, {**origins, **where})
+    return Loaded(replace(config, paths=located, file=chosen), chosen, {**origins, **where})
 
 
 def _locate(configured: Paths, environ: Mapping[str, str], option: str | None) -> tuple[Paths, dict[str, str]]:
@@ -83,16 +86,29 @@ def _read(file: str, *, must_exist: bool) -> dict[str, Any]:
 
 
 def _section(file: str, name: str, entries: dict[str, Any]) -> object:
-    cls = SECTIONS[name]
+    return _parsed(f"{file}: [{name}]", SECTIONS[name], entries)
+
+
+def _rules(file: str, entries: object) -> tuple[Rule, ...]:
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError(f"{file}: each rule must be a section of its own, [[{RULES}]].")
+    rules = tuple(_parsed(f"{file}: rule {number}:", Rule, entry) for number, entry in enumerate(entries, 1))
+    for number, rule in enumerate(rules, 1):
+        if not rule.match:
+            raise ConfigError(f"{file}: rule {number}: match is missing: which items is it about?")
+    return rules
+
+
+def _parsed(where: str, cls: type, entries: dict[str, Any]) -> Any:
     known = {key.name: key for key in keys(cls)}
     values = {}
     for key, value in entries.items():
         if key not in known:
-            raise ConfigError(f"{file}: [{name}] {key} is not a setting{_nearest(key, list(known))}")
+            raise ConfigError(f"{where} {key} is not a setting{_nearest(key, list(known))}")
         try:
             values[key] = known[key].parse(value)
         except ValueError as error:
-            raise ConfigError(f"{file}: [{name}] {key} must be {error}.") from error
+            raise ConfigError(f"{where} {key} must be {error}.") from error
     return cls(**values)
 
 

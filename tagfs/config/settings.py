@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tagfs.config.kinds import age, choice, flag, folders, integer, number, path, table, words
+from tagfs.config.kinds import age, choice, flag, folders, integer, number, path, table, texts, words
 from tagfs.config.mount_options import MountOptions
 
 
@@ -104,6 +104,15 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """[[rules]], once for each. What the query and the tags may be the daemon says when it starts."""
+
+    match: str = words("", "a query, as an expression: what the rule is about")
+    tags: tuple[str, ...] = texts("tags that what matches gets")
+    accept: tuple[str, ...] = texts("of what is suggested for it, which keys are taken at once")
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """[log]."""
 
@@ -122,7 +131,11 @@ class Config:
     watch: Watch = field(default_factory=Watch)
     history: History = field(default_factory=History)
     log: Log = field(default_factory=Log)
+    rules: tuple[Rule, ...] = ()
+    file: str = ""  # where they stand
 
+
+RULES = "rules"  # the one section that is there any number of times
 
 SECTIONS: Mapping[str, type] = {
     "paths": Paths,

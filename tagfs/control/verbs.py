@@ -30,13 +30,16 @@ from tagfs.control.views import (
     AddedView,
     ChangePage,
     ContentView,
+    DecidedView,
     EventView,
     ImportView,
     ItemPage,
     ItemView,
     RelationView,
+    RulesView,
     SavedQueryView,
     StatusView,
+    SuggestionPage,
     TagPage,
     UndoneView,
     VerifyView,
@@ -218,6 +221,35 @@ class Verbs(Protocol):
     async def undo(self, call: int | None = None, *, redo: bool = False) -> UndoneView:
         """Take back a call: without a number the last of a person that holds, with `redo` the last undo that holds.
         NOT_FOUND for none. FAILED where something was changed since; then nothing is done."""
+
+    # -- suggestions and rules ---------------------------------------------------------------------------------
+    async def suggestions(
+        self,
+        items: tuple[Ref, ...] = (),
+        *,
+        query: str | None = None,
+        spelling: Spelling = Spelling.EXPRESSION,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> SuggestionPage:
+        """What is suggested and nobody has decided about: of all items, of `items` and what they hold, or of those
+        that match. Only ids above `after`."""
+
+    async def suggest_decide(
+        self,
+        items: tuple[Ref, ...] = (),
+        *,
+        query: str | None = None,
+        spelling: Spelling = Spelling.EXPRESSION,
+        tags: tuple[str, ...] = (),
+        accept: bool,
+    ) -> DecidedView:
+        """Put what is suggested for these items on, or never suggest it again; only `tags`, or all without. In one
+        transaction. BAD_REQUEST without items and query."""
+
+    async def rules(self, *, apply: bool = False, dry_run: bool = False, report: Report[WorkView]) -> RulesView:
+        """The rules of the config file with how many items match. With `apply` they are applied to what is there, in
+        steps; with `dry_run` it is only counted what that would do."""
 
     # -- content -----------------------------------------------------------------------------------------------
     async def import_(

@@ -15,6 +15,14 @@ from tagfs.control.views_events import EventView
 from tagfs.control.views_history import ChangePage, ChangeView, ConcernedView, UndoneView
 from tagfs.control.views_items import ItemPage, ItemView, TagPage, TagView
 from tagfs.control.views_relations import RelationView, SavedQueryView
+from tagfs.control.views_suggest import (
+    DecidedView,
+    ProposalView,
+    RulesView,
+    RuleView,
+    SuggestionPage,
+    SuggestionView,
+)
 from tagfs.control.views_work import ContentView, FaultView, ImportView, SkippedView, VerifyView, WorkView
 
 __all__ = [
@@ -23,16 +31,22 @@ __all__ = [
     "ChangeView",
     "ConcernedView",
     "ContentView",
+    "DecidedView",
     "DownloadView",
     "EventView",
     "FaultView",
     "ImportView",
     "ItemPage",
     "ItemView",
+    "ProposalView",
     "RelationView",
+    "RuleView",
+    "RulesView",
     "SavedQueryView",
     "SkippedView",
     "StatusView",
+    "SuggestionPage",
+    "SuggestionView",
     "TagPage",
     "TagView",
     "UndoneView",

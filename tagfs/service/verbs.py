@@ -15,11 +15,12 @@ from tagfs.service.history import History
 from tagfs.service.items import Items
 from tagfs.service.queries import SavedQueries
 from tagfs.service.relations import TagRelations
+from tagfs.service.suggestions import Suggestions
 from tagfs.service.tags import Tags
 
 
 @dataclass(frozen=True)
-class Service(Downloads, Events, Items, Tags, TagRelations, SavedQueries, History, Content):
+class Service(Downloads, Events, Items, Tags, TagRelations, SavedQueries, Suggestions, History, Content):
     """Implements `tagfs.control.verbs.Verbs`. `end` begins the end of the daemon and returns at once."""
 
     end: Callable[[], None] = lambda: None

@@ -31,12 +31,14 @@ STATE = "user.tagfs.state"
 MODE = "user.tagfs.mode"
 OWN_PREFIX = "user.tagfs."
 INHERITED = OWN_PREFIX + "inherited"
+SUGGESTED = OWN_PREFIX + "suggested"  # not listed: a listing of attributes should not ask for it each time
 VALUE_MAX = 65536
 LIST_MAX = 65536  # the kernel's limit for all names of a file together
 READ_ONLY = frozenset(
     OWN_PREFIX + name
     for name in (
         "id", "progress", "speed", "eta", "error", "sha256", "btroot", "sources", "added", "unverified", "inherited",
+        "suggested",
     )
 )  # fmt: skip
 
@@ -88,6 +90,8 @@ class Xattrs:
             return _bytes(value)
         if name == TAGS:
             return _bytes(self._tags(row) or "")
+        if name == SUGGESTED:
+            return _bytes(",".join(tag for tag, _ in self._context.catalogue.suggestions(item)))
         if name.startswith(TAG_PREFIX):
             return self._tag_value(item, normalize("NFC", name.removeprefix(TAG_PREFIX)))
         try:

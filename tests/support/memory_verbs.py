@@ -24,16 +24,22 @@ from tagfs.control.views import (
     ChangePage,
     ChangeView,
     ContentView,
+    DecidedView,
     DownloadView,
     EventView,
     FaultView,
     ImportView,
     ItemPage,
     ItemView,
+    ProposalView,
     RelationView,
+    RulesView,
+    RuleView,
     SavedQueryView,
     SkippedView,
     StatusView,
+    SuggestionPage,
+    SuggestionView,
     TagPage,
     TagView,
     UndoneView,
@@ -58,6 +64,7 @@ class MemoryVerbs:
         self.stopped = trio.Event()
         self.frames: list[StatusView] = []  # what watch reports, one after the other, before it ends
         self.happenings: list[EventView] = []  # what `events` sends, before it ends
+        self.suggested: dict[int, list[str]] = {}  # by item
         self.faults: tuple[FaultView, ...] = ()
         self.history: list[ChangeView] = []  # the newest first
         self.seen_options: Mapping[str, str] = {}
@@ -327,6 +334,50 @@ class MemoryVerbs:
     async def verify(self, *, data: bool = False, report: Report[WorkView]) -> VerifyView:
         report(WorkView("hashing", "a blob", 0, 1, 0, 1000))
         return VerifyView(len(self.items), len(self.items), 1000 if data else 0, self.faults, len(self.faults))
+
+    async def suggestions(
+        self,
+        items: tuple[str, ...] = (),
+        *,
+        query: str | None = None,
+        spelling: Spelling = Spelling.EXPRESSION,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> SuggestionPage:
+        chosen = (
+            self._resolve(items) if items else [item for item in self.items.values() if query in (None, *item.tags)]
+        )
+        found = [
+            SuggestionView(item.id, item.name, tuple(ProposalView(tag, "name") for tag in self.suggested[item.id]))
+            for item in chosen
+            if self.suggested.get(item.id) and item.id > after
+        ]
+        return SuggestionPage(tuple(found[:2]), found[1].id if len(found) > 2 else None)
+
+    async def suggest_decide(
+        self,
+        items: tuple[str, ...] = (),
+        *,
+        query: str | None = None,
+        spelling: Spelling = Spelling.EXPRESSION,
+        tags: tuple[str, ...] = (),
+        accept: bool,
+    ) -> DecidedView:
+        page = await self.suggestions(items, query=query)
+        number = 0
+        for item in page.items:
+            chosen = [tag for tag in self.suggested[item.id] if not tags or tag in tags]
+            self.suggested[item.id] = [tag for tag in self.suggested[item.id] if tag not in chosen]
+            if accept:
+                [row] = self._resolve((f"id:{item.id}",))
+                self._update([row], lambda row: replace(row, tags=tuple(sorted({*row.tags, *chosen}))))  # noqa: B023
+            number += len(chosen)
+        return DecidedView(len(page.items), number)
+
+    async def rules(self, *, apply: bool = False, dry_run: bool = False, report: Report[WorkView]) -> RulesView:
+        report(WorkView("applying", "", 1, 1, 0, 0))
+        rule = RuleView(1, "type:video", ("movie",), ("year",), len(self.items))
+        return RulesView((rule,), len(self.items) if apply or dry_run else 0)
 
     def _resolve(self, refs: tuple[str, ...]) -> list[ItemView]:
         found = []
