@@ -47,6 +47,7 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
     command -v unzip >/dev/null || packages+=(unzip)
     command -v curl >/dev/null || packages+=(curl)
     command -v wget >/dev/null || packages+=(wget)
+    command -v groff >/dev/null || packages+=(groff-base)
     command -v zsh >/dev/null || packages+=(zsh)
     command -v fish >/dev/null || packages+=(fish)
     command -v gio >/dev/null || packages+=(libglib2.0-bin)
