@@ -111,7 +111,7 @@ def _fill(path: str, items: int) -> None:
         sizes = [int(chance.lognormvariate(15, 3)) + 1 for _ in numbers]
         moments = [(now - (items - n) * 730 * DAY // items) * 10**9 for n in numbers]
         connection.executemany(
-            "INSERT INTO blob (id, sha256, size) VALUES (?, ?, ?)",
+            "INSERT INTO blob (id, sha256, size, mime) VALUES (?, ?, ?, '')",
             ((n + 1, hashlib.sha256(b"%d" % n).hexdigest(), size) for n, size in zip(numbers, sizes, strict=True)),
         )
         connection.executemany(
