@@ -55,6 +55,15 @@ def is_inner(change: Change) -> bool:
     return facts is not None and facts.parent is not None
 
 
+def is_relisted(change: Change) -> bool:
+    """Whether /files, /trash or /blobs have other entries since: not so when only tags, times and the like changed."""
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return True
+    seen = (before.name, before.kind, before.trashed, before.buried, before.sha256)
+    return seen != (after.name, after.kind, after.trashed, after.buried, after.sha256)
+
+
 def is_live(facts: Facts | None) -> bool:
     return facts is not None and facts.live
 

@@ -36,6 +36,7 @@ from tagfs.vfs.forgetting import (
     is_inner,
     is_live,
     is_moved,
+    is_relisted,
     is_renamed,
     is_trashed,
     is_untrashed,
@@ -133,7 +134,8 @@ class Views:
         self._folders: defaultdict[ItemId, set[int]] = defaultdict(set)  # folder item -> its node ids
         self._versions: Counter[ItemId] = Counter()  # of the listings of folder items
         self.version = 0  # of /files and /trash: grows with each change of any item
-        self.changed_ns = time.time_ns()
+        self.changed_ns = time.time_ns()  # of any item in any way
+        self.listed_ns = self.changed_ns  # of what /files, /trash and /blobs list
         self.tags_changed_ns = self.changed_ns
         self.relations_changed_ns = self.changed_ns
         self.queries_changed_ns = self.changed_ns  # those that are saved
@@ -252,6 +254,8 @@ class Views:
         if changes:
             self.version += 1
             self.changed_ns = now
+            if any(map(is_relisted, changes)):
+                self.listed_ns = now
         self._versions.update(
             facts.parent for change in changes if (facts := change.after or change.before) and facts.parent
         )
@@ -347,7 +351,8 @@ class Views:
         if self._kernel is None:
             return
         names: dict[tuple[int, str], None] = {}
-        inodes: dict[int, None] = dict.fromkeys((numbers.FILES, numbers.TRASH, numbers.BLOBS)) if changes else {}
+        listings = (numbers.FILES, numbers.TRASH, numbers.BLOBS) if any(map(is_relisted, changes)) else ()
+        inodes: dict[int, None] = dict.fromkeys(listings)
         for number, change in enumerate(changes):
             if number % AT_ONCE == AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()

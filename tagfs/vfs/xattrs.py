@@ -224,8 +224,8 @@ class Xattrs:
         await self._context.catalogue.edit(item, edit)
 
     def _check_live(self, item: ItemId) -> None:
-        self._row(item)  # ENOENT for one that is gone
         if item not in self._context.index.live:
+            self._row(item)  # ENOENT for one that is gone
             raise OSError(errno.EPERM, "what is in the trash cannot be changed: take it out first")
 
     def _row(self, item: ItemId) -> Item:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from engine.catalogue import checks, points
@@ -10,7 +11,7 @@ from engine.catalogue.transaction import Transaction
 from engine.catalogue.writes import tagging
 from engine.errors import AttributeExists, AttributeMissing, BadRequest
 from engine.ports import Edit
-from engine.types import Facts, Item, Kind, State
+from engine.types import Change, Facts, Item, ItemId, Kind, State
 
 SET_NAME: Final = "UPDATE item SET name = ? WHERE id = ?"
 SET_MTIME: Final = "UPDATE item SET mtime_ns = ?, mtime_given = 1 WHERE id = ?"
@@ -26,10 +27,16 @@ DELETE_XATTR: Final = "DELETE FROM xattr WHERE item = ? AND name = ?"
 
 
 def edit(transaction: Transaction, item: int, edit: Edit) -> Item:
-    with transaction.changing(item) as before:
-        edit_columns(transaction, item, edit)
-        _edit_tags(transaction, item, edit, before)
+    if _keeps_row(edit):  # the most frequent edit, and its outcome is known: three reads less
+        before = transaction.facts(item)
+        tags = _edit_tags(transaction, item, edit, before)
         _edit_xattrs(transaction, item, edit)
+        transaction.changes.append(Change(ItemId(item), before, replace(before, tags=tags)))
+    else:
+        with transaction.changing(item) as before:
+            edit_columns(transaction, item, edit)
+            _edit_tags(transaction, item, edit, before)
+            _edit_xattrs(transaction, item, edit)
     return transaction.item(item)
 
 
@@ -75,9 +82,19 @@ def _edit_state(transaction: Transaction, item: int, state: State, error: str | 
     transaction.connection.execute(SET_STATE, (state.value, sentence, item))
 
 
-def _edit_tags(transaction: Transaction, item: int, edit: Edit, before: Facts) -> None:
-    if edit.tags is not None or edit.add or edit.remove:
-        tagging.retag(transaction, item, before.tags, tags_after(before, edit))
+def _keeps_row(edit: Edit) -> bool:
+    """Whether `edit` is about tags and attributes alone."""
+    columns = (edit.name, edit.mtime_ns, edit.mtime_if_unset, edit.mode, edit.size, edit.state)
+    return all(column is None for column in columns)
+
+
+def _edit_tags(transaction: Transaction, item: int, edit: Edit, before: Facts) -> frozenset[str]:
+    """The tags that the item has then."""
+    if edit.tags is None and not edit.add and not edit.remove:
+        return before.tags
+    tags = tags_after(before, edit)
+    tagging.retag(transaction, item, before.tags, tags)
+    return frozenset(tags)
 
 
 def _edit_xattrs(transaction: Transaction, item: int, edit: Edit) -> None:

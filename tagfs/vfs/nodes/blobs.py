@@ -23,7 +23,7 @@ class BlobsDirectory(Directory):
         self._context = context
 
     def attr(self) -> Attr:
-        return attr.of_directory(self.number, self._context.views.changed_ns, writable=False)
+        return attr.of_directory(self.number, self._context.views.listed_ns, writable=False)
 
     async def lookup(self, name: str) -> Node:
         blob = self._context.catalogue.blob(name) if _SHA256.fullmatch(name) else None

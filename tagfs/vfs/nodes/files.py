@@ -32,7 +32,7 @@ class FilesDirectory(Directory):
         self._context = context
 
     def attr(self) -> Attr:
-        return attr.of_directory(self.number, self._context.views.changed_ns, writable=True)
+        return attr.of_directory(self.number, self._context.views.listed_ns, writable=True)
 
     async def lookup(self, name: str) -> Node:
         item = find(self._context, name, self._context.catalogue.named(name), self._live)
