@@ -16,6 +16,7 @@ from pyroaring import BitMap
 
 from engine.errors import StoreFull
 from engine.history import Cause, Record, Undone
+from engine.trash import Heap
 from engine.types import (
     Blob,
     Change,
@@ -262,6 +263,9 @@ class Catalogue(Protocol):
 
     async def trash_list(self) -> list[Item]:
         """What is in the trash by itself; what went with its folder is found in that."""
+
+    async def trash_heap(self) -> Heap:
+        """The same by what it costs: which content each holds, with its size, and which of it others use."""
 
     async def downloads(self) -> list[Download]:
         """Of live items that are not whole, in queue order."""

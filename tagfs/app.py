@@ -119,7 +119,7 @@ async def _run(
             await nursery.start(inbox.run)
             await nursery.start(Collector(catalogue, store).run)
             nursery.start_soon(look_at_old_blobs, catalogue, store)
-            await nursery.start(Upkeep(catalogue, settings.history).run)
+            await nursery.start(Upkeep(catalogue, settings.history, settings.trash).run)
             watch = Watch(
                 catalogue,
                 transfers,

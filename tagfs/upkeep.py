@@ -1,4 +1,5 @@
-"""What is done once a day and at the start, in the background: the old end of the history goes. Trio thread.
+"""What is done once a day and at the start, in the background: what is old goes, out of the history and, where the
+config file says so, out of the trash. Trio thread.
 
 In small transactions, so that nobody who writes meanwhile waits for more than one of them. State: none.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
@@ -15,8 +16,10 @@ import trio
 from engine.errors import CatalogueFailed, EngineError
 from engine.history import Cause
 from engine.ports import Catalogue
-from tagfs.amounts import seconds
-from tagfs.config.settings import History
+from engine.trash import expired
+from engine.types import ItemId
+from tagfs.amounts import seconds, size
+from tagfs.config.settings import History, Trash
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +27,25 @@ PERIOD: Final = 86_400.0  # seconds
 PAUSE: Final = 0.05  # seconds between two transactions: they take less than one tenth of the writer's time
 
 
+TOGETHER: Final = 50  # items that end in one transaction
+
+
+async def end(catalogue: Catalogue, items: Sequence[ItemId]) -> None:
+    """End what is in the trash for good, a few at a time. What somebody took out of it meanwhile stays."""
+    for start in range(0, len(items), TOGETHER):
+        rows = map(catalogue.item, items[start : start + TOGETHER])
+        await catalogue.purge([row.id for row in rows if row is not None and row.trashed_ns is not None])
+
+
 class Upkeep:
     """`clock` gives seconds since the epoch."""
 
-    def __init__(self, catalogue: Catalogue, history: History, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, catalogue: Catalogue, history: History, trash: Trash, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._catalogue = catalogue.by(Cause.UPKEEP)
         self._history = history
+        self._trash = trash
         self._clock = clock
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -45,7 +61,18 @@ class Upkeep:
             await trio.sleep(PERIOD)
 
     async def once(self) -> None:
+        await self.empty_trash()
         await self.cut_history()
+
+    async def empty_trash(self) -> None:
+        max_age, max_size = seconds(self._trash.max_age), size(self._trash.max_size)
+        if max_age is None and max_size is None:
+            return
+        heap = await self._catalogue.trash_heap()
+        gone = expired(heap, now_ns=int(self._clock() * 10**9), max_age=max_age, max_size=max_size)
+        await end(self._catalogue, gone)
+        if gone:
+            log.info("%d items ended in the trash, which frees %d bytes", len(gone), heap.freed(frozenset(gone)))
 
     async def cut_history(self) -> None:
         keep = seconds(self._history.keep)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection
 from typing import Final
 
@@ -11,6 +12,7 @@ from peewee import JOIN, ModelSelect, SqliteDatabase, fn
 from engine.catalogue import points
 from engine.catalogue.database import raw
 from engine.catalogue.models import TO_LOOK, Blob, Download, Draft, Item, Tagging, Torrent
+from engine.trash import Heap, Thing
 from engine.types import Blob as BlobRow
 from engine.types import Download as DownloadRow
 from engine.types import Item as ItemRow
@@ -24,6 +26,15 @@ TORRENT_FILES: Final = (
     " WHERE f.torrent = ? ORDER BY f.position"
 )  # fmt: skip
 SAVED_QUERIES: Final = "SELECT id, name, text, added_ns FROM saved_query ORDER BY name"
+
+TRASHED: Final = "SELECT id, trashed_ns FROM item WHERE trashed_ns IS NOT NULL ORDER BY trashed_ns, id"
+# What a folder holds goes with it; nothing is in the trash twice.
+TRASHED_CONTENT: Final = (
+    "WITH RECURSIVE gone(id, root) AS (SELECT id, id FROM item WHERE trashed_ns IS NOT NULL"
+    " UNION ALL SELECT i.id, g.root FROM gone g JOIN item i ON i.parent = g.id)"
+    " SELECT g.root, i.blob, b.size FROM gone g JOIN item i ON i.id = g.id JOIN blob b ON b.id = i.blob"
+)
+USES: Final = "SELECT i.blob, count(*) FROM json_each(?) j JOIN item i ON i.blob = j.value GROUP BY i.blob"
 
 # The hot one: 10,000 rows of a directory. A peewee query would spend more on building rows than SQLite on finding them.
 ITEMS: Final = (
@@ -64,6 +75,25 @@ def trash_list(database: SqliteDatabase) -> list[ItemRow]:
 def saved_queries(database: SqliteDatabase) -> list[SavedQuery]:
     rows = raw(database).execute(SAVED_QUERIES).fetchall()
     return [points.saved_query_of(row) for row in rows]
+
+
+def trash_heap(database: SqliteDatabase) -> Heap:
+    """Oldest first."""
+    connection = raw(database)
+    with database.atomic():  # one snapshot for all
+        things = {item: (when, set[int]()) for item, when in connection.execute(TRASHED)}
+        sizes: dict[int, int] = {}
+        inside: Counter[int] = Counter()
+        for root, blob, size in connection.execute(TRASHED_CONTENT):
+            things[root][1].add(blob)
+            sizes[blob] = size
+            inside[blob] += 1
+        uses = dict(connection.execute(USES, (json.dumps(list(sizes)),)).fetchall())
+    return Heap(
+        [Thing(ItemId(item), when, frozenset(blobs)) for item, (when, blobs) in things.items()],
+        sizes,
+        frozenset(blob for blob, count in inside.items() if uses[blob] > count),
+    )
 
 
 def arriving(database: SqliteDatabase) -> list[ItemId]:

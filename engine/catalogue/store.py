@@ -41,6 +41,7 @@ from engine.catalogue.writes import (
 from engine.errors import CatalogueFailed
 from engine.history import Cause, Record, Undone
 from engine.ports import Arrived, Edit, FolderFile, Look, NewItem, NewTorrent, Observer, Opening, Replaced, TorrentFiles
+from engine.trash import Heap
 from engine.types import Blob, Download, Facts, Item, ItemId, SavedQuery, Source, State, Torrent
 from query.ast import Compare, Range
 from query.relations import Relation
@@ -238,6 +239,9 @@ class SqliteCatalogue:
 
     async def trash_list(self) -> list[Item]:
         return await self._readers.run(scans.trash_list)
+
+    async def trash_heap(self) -> Heap:
+        return await self._readers.run(scans.trash_heap)
 
     async def downloads(self) -> list[Download]:
         return await self._readers.run(scans.downloads)

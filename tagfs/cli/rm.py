@@ -36,7 +36,7 @@ VERBS = {
         examples=(
             "tagfs rm debian.iso",
             "tagfs rm ~/T/tags/watched/*",
-            "tagfs ls --trash --ids | xargs -r tagfs rm --purge      # empty the trash",
+            "tagfs rm --purge id:4711",
         ),
         declare=_declare,
         run=_run,

@@ -47,6 +47,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("log", "log", "[ITEM...]", "what was changed, when, and by whom"),
             Entry("undo", "undo", "[CHANGE]", "take the last change back, or the one named"),
             Entry("redo", "undo", "", "take the last undo back"),
+            Entry("trash", "trash", "[restore|empty]", "what was removed; take it out, or end it for good"),
         ),
     ),
     (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tagfs.config.kinds import age, choice, flag, folders, integer, number, path, table, texts, words
+from tagfs.config.kinds import age, amount, choice, flag, folders, integer, number, path, table, texts, words
 from tagfs.config.mount_options import MountOptions
 
 
@@ -113,6 +113,16 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Trash:
+    """[trash]. What of it ends by itself, when the daemon starts and once a day; nothing, as long as both are empty."""
+
+    max_age: str = age("", "what has been there for longer ends for good, such as 30d; empty: never for its age")
+    max_size: str = amount(
+        "", "the oldest ends for good when all together is more, such as 50G; empty: never for its size"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """[log]."""
 
@@ -130,6 +140,7 @@ class Config:
     mount: MountOptions = field(default_factory=MountOptions)
     watch: Watch = field(default_factory=Watch)
     history: History = field(default_factory=History)
+    trash: Trash = field(default_factory=Trash)
     log: Log = field(default_factory=Log)
     rules: tuple[Rule, ...] = ()
     file: str = ""  # where they stand
@@ -144,5 +155,6 @@ SECTIONS: Mapping[str, type] = {
     "mount": MountOptions,
     "watch": Watch,
     "history": History,
+    "trash": Trash,
     "log": Log,
 }

@@ -31,6 +31,7 @@ from tagfs.control.views import (
     ChangePage,
     ContentView,
     DecidedView,
+    EmptiedView,
     EventView,
     ImportView,
     ItemPage,
@@ -41,6 +42,7 @@ from tagfs.control.views import (
     StatusView,
     SuggestionPage,
     TagPage,
+    TrashPage,
     UndoneView,
     VerifyView,
     VersionView,
@@ -221,6 +223,18 @@ class Verbs(Protocol):
     async def undo(self, call: int | None = None, *, redo: bool = False) -> UndoneView:
         """Take back a call: without a number the last of a person that holds, with `redo` the last undo that holds.
         NOT_FOUND for none. FAILED where something was changed since; then nothing is done."""
+
+    async def trash(self, *, after: int = 0, limit: int = 1000) -> TrashPage:
+        """What is in the trash by itself. Only ids above `after`, at most `limit` (1 to 1,000)."""
+
+    async def trash_restore(self, items: tuple[Ref, ...]) -> tuple[ItemView, ...]:
+        """Out of the trash, where they were, with their tags; downloads go on. References mean what is in the trash."""
+
+    async def trash_empty(
+        self, items: tuple[Ref, ...] = (), *, older_than: float | None = None, keep_size: int | None = None
+    ) -> EmptiedView:
+        """End what is in the trash for good: `items`, or all, or of all what was trashed more than `older_than` seconds
+        ago and, the oldest first, what is more than `keep_size` bytes. Space comes back within two hours."""
 
     # -- suggestions and rules ---------------------------------------------------------------------------------
     async def suggestions(

@@ -12,7 +12,15 @@ half a millisecond to make.
 from tagfs.control.views_added import AddedView
 from tagfs.control.views_downloads import DownloadView, StatusView, VersionView
 from tagfs.control.views_events import EventView
-from tagfs.control.views_history import ChangePage, ChangeView, ConcernedView, UndoneView
+from tagfs.control.views_history import (
+    ChangePage,
+    ChangeView,
+    ConcernedView,
+    EmptiedView,
+    TrashPage,
+    TrashView,
+    UndoneView,
+)
 from tagfs.control.views_items import ItemPage, ItemView, TagPage, TagView
 from tagfs.control.views_relations import RelationView, SavedQueryView
 from tagfs.control.views_suggest import (
@@ -33,6 +41,7 @@ __all__ = [
     "ContentView",
     "DecidedView",
     "DownloadView",
+    "EmptiedView",
     "EventView",
     "FaultView",
     "ImportView",
@@ -49,6 +58,8 @@ __all__ = [
     "SuggestionView",
     "TagPage",
     "TagView",
+    "TrashPage",
+    "TrashView",
     "UndoneView",
     "VerifyView",
     "VersionView",

@@ -38,6 +38,38 @@ class ChangePage:
 
 
 @dataclass(frozen=True, slots=True)
+class TrashView:
+    """What is in the trash by itself, with all that it holds."""
+
+    id: int
+    name: str
+    kind: str
+    size: int  # bytes of its content, each counted once
+    frees: int  # bytes that come back when this alone ends: none where something else uses the same content
+    trashed: str
+    folder: str  # where it was: the folders that hold it, from the top, `album/cd 1`; empty at the top
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrashPage:
+    """In ascending id order; `next` as in `ItemPage`. `total`, `size` and `frees` are about all of the trash."""
+
+    items: tuple[TrashView, ...]
+    next: int | None
+    total: int
+    size: int
+    frees: int
+
+
+@dataclass(frozen=True, slots=True)
+class EmptiedView:
+    items: int  # ended for good
+    size: int  # bytes of their content, counted once
+    freed: int  # bytes of these that nothing uses any more
+
+
+@dataclass(frozen=True, slots=True)
 class UndoneView:
     """`changes` are what was taken back. `missing`: items of several that needed nothing, since they have ended."""
 

@@ -41,8 +41,8 @@ _CODES: tuple[tuple[type[Exception], Code], ...] = (
     (BadName, Code.BAD_REQUEST),
 )
 SAVED = "@"  # begins no tag and no expression
-_BY_ID = re.compile(r"(?:id:|~)(\d{1,10})", re.ASCII)
-_AMBIGUOUS_SHOWN = 10
+BY_ID = re.compile(r"(?:id:|~)(\d{1,10})", re.ASCII)
+AMBIGUOUS_SHOWN = 10
 
 
 def verb(
@@ -89,11 +89,11 @@ class Part:
     def numbers_of(self, refs: Sequence[Ref]) -> list[int]:
         """The items' numbers, of which those that are given by id need not exist any more."""
         return [
-            int(by_id[1]) if (by_id := _BY_ID.fullmatch(ref)) else self._item_of(ref, trashed=True).id for ref in refs
+            int(by_id[1]) if (by_id := BY_ID.fullmatch(ref)) else self._item_of(ref, trashed=True).id for ref in refs
         ]
 
     def _item_of(self, ref: Ref, *, trashed: bool) -> Item:
-        by_id = _BY_ID.fullmatch(ref)
+        by_id = BY_ID.fullmatch(ref)
         if by_id:
             item = self.catalogue.item(ItemId(int(by_id[1])))
             if item is None or (item.id not in self.index.live and not trashed):
@@ -113,7 +113,7 @@ class Part:
         live = [item for item in self.catalogue.named(ref) if item in self.index.live]
         named = [item for item in live if item not in self.index.inner] or live
         if len(named) > 1:
-            shown = ", ".join(f"id:{item}" for item in named[:_AMBIGUOUS_SHOWN])
+            shown = ", ".join(f"id:{item}" for item in named[:AMBIGUOUS_SHOWN])
             raise VerbError(Code.AMBIGUOUS, f"{len(named)} items are called {ref!r}: name one of {shown}.")
         found = named[0] if named else self._by_tilde(ref, None)
         item = None if found is None else self.catalogue.item(found)

@@ -17,10 +17,11 @@ from tagfs.service.queries import SavedQueries
 from tagfs.service.relations import TagRelations
 from tagfs.service.suggestions import Suggestions
 from tagfs.service.tags import Tags
+from tagfs.service.trash import Trash
 
 
 @dataclass(frozen=True)
-class Service(Downloads, Events, Items, Tags, TagRelations, SavedQueries, Suggestions, History, Content):
+class Service(Downloads, Events, Items, Tags, TagRelations, SavedQueries, Suggestions, History, Trash, Content):
     """Implements `tagfs.control.verbs.Verbs`. `end` begins the end of the daemon and returns at once."""
 
     end: Callable[[], None] = lambda: None

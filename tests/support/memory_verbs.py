@@ -26,6 +26,7 @@ from tagfs.control.views import (
     ContentView,
     DecidedView,
     DownloadView,
+    EmptiedView,
     EventView,
     FaultView,
     ImportView,
@@ -42,6 +43,8 @@ from tagfs.control.views import (
     SuggestionView,
     TagPage,
     TagView,
+    TrashPage,
+    TrashView,
     UndoneView,
     VerifyView,
     VersionView,
@@ -311,6 +314,25 @@ class MemoryVerbs:
         taken = tuple(change for change in self.history if change.call == number)
         self.history = [change for change in self.history if change.call != number]
         return UndoneView(number, taken, 0 if call is None else 2)
+
+    async def trash(self, *, after: int = 0, limit: int = 1000) -> TrashPage:
+        found = [item for item in self.items.values() if item.trashed is not None]
+        views = [
+            TrashView(item.id, item.name, item.kind, item.size or 0, 0, item.trashed or "", "album/cd 1", item.tags)
+            for item in found if item.id > after
+        ]  # fmt: skip
+        page = tuple(views[: min(limit, 2)])
+        sums = (len(found), sum(item.size or 0 for item in found), 0)
+        return TrashPage(page, page[-1].id if len(views) > len(page) else None, *sums)
+
+    async def trash_restore(self, items: tuple[str, ...]) -> tuple[ItemView, ...]:
+        return self._update(self._resolve(items), lambda item: replace(item, trashed=None))
+
+    async def trash_empty(
+        self, items: tuple[str, ...] = (), *, older_than: float | None = None, keep_size: int | None = None
+    ) -> EmptiedView:
+        self.calls.append(f"trash_empty {','.join(items)} {older_than} {keep_size}")
+        return EmptiedView(3, 3 << 30, 1 << 30 if items else 3 << 30)
 
     async def import_(
         self, paths: tuple[str, ...], *, tags: tuple[str, ...] = (), report: Report[WorkView]

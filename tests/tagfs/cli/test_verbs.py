@@ -536,3 +536,43 @@ def test_rules_are_listed_and_applied(verbs: MemoryVerbs, tagfs: Tagfs) -> None:
     assert tagfs("rules", "--apply", "--dry-run").lines[-1] == "1 tags would be put on"
     assert tagfs("rules", "--dry-run").code == 2
     assert tagfs("rules", "--json").json["rules"][0]["match"] == "type:video"
+
+
+class TestTrash:
+    def test_the_list(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        assert tagfs("trash").lines == []
+        for number in range(5):
+            when = f"2026-11-2{number}T10:00:00Z"
+            verbs.put(f"x\x1b{number}", trashed=when, size=1000 + number, kind="folder" if number == 4 else "file")
+        lines = tagfs("trash").lines
+        assert lines[0] == r"id:4100  2026-11-24 10:00  1004 B  album/cd 1/  x\x1b4/"
+        assert [line[:7] for line in lines[:-1]] == ["id:4100", "id:4099", "id:4098", "id:4097", "id:4096"]
+        assert lines[-1] == "5 in the trash, 4.9 KiB; ending all of it frees 0 B"
+        assert [view["id"] for view in tagfs("trash", "list", "--json").json] == [4100, 4099, 4098, 4097, 4096]
+
+    def test_restore_and_empty(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.put("x", trashed="2026-11-24T10:00:00Z")
+        assert tagfs("trash", "restore", "x").lines == ["restored id:4096 x"]
+        assert tagfs("trash", "empty").lines == ["3 ended for good; 3.0 GiB come back within two hours"]
+        assert tagfs("trash", "empty", "id:7", "~8").lines == [
+            "3 ended for good; 1.0 GiB come back within two hours",
+            "2.0 GiB stay, since other items use the same content",
+        ]
+        tagfs("trash", "empty", "--older-than", "2d", "--keep-size", "1.5K")
+        assert verbs.calls == [
+            "trash_empty  None None",
+            "trash_empty id:7,id:8 None None",
+            "trash_empty  172800.0 1536",
+        ]
+        assert tagfs("trash", "empty", "--json").json == {"items": 3, "size": 3 << 30, "freed": 3 << 30}
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            ["restore"], ["list", "x"], ["--keep-size", "1G"], ["empty", "--older-than", "2"],
+            ["empty", "--keep-size", "1X"], ["throw"],
+        ],
+    )  # fmt: skip
+    def test_what_cannot_be_meant(self, tagfs: Tagfs, verbs: MemoryVerbs, wrong: list[str]) -> None:
+        assert tagfs("trash", *wrong).code == exits.USAGE
+        assert verbs.calls == []
