@@ -42,6 +42,7 @@ from tagfs.config.transfer import transfer_config
 from tagfs.control.server import serve as serve_control
 from tagfs.intake.drops import DropStore
 from tagfs.intake.folders import Watch, tagged
+from tagfs.mount import onlookers
 from tagfs.mount.session import Session
 from tagfs.service.status_text import render
 from tagfs.service.verbs import Service
@@ -109,6 +110,7 @@ async def _run(
             store=state,
             mountpoint=mountpoint,
             read_patience=settings.transfer.read_patience,
+            onlookers=onlookers.names(settings.transfer.onlookers),
             facets=mount_options.facets,
         )
         context.nodes.update(root.build(context, status=lambda: render(context), version=__version__))

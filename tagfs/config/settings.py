@@ -12,6 +12,14 @@ from dataclasses import dataclass, field
 from tagfs.config.kinds import age, amount, choice, flag, folders, integer, number, path, table, texts, words
 from tagfs.config.mount_options import MountOptions
 
+# Thumbnailers and indexers, by the first 15 letters of their names.
+ONLOOKERS = (
+    "tumblerd, ffmpegthumbnailer, totem-video-thumbnailer, gst-video-thumbnailer, gdk-pixbuf-thumbnailer, "
+    "glycin-thumbnailer, evince-thumbnailer, papers-thumbnailer, atril-thumbnailer, gsf-office-thumbnailer, "
+    "gnome-thumbnail-font, thumbnail.so, tracker-extract-3, tracker-miner-fs-3, localsearch-3, "
+    "localsearch-extractor-3, baloo_file, baloo_file_extractor, recollindex"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -42,6 +50,9 @@ class Transfer:
     min_split_size: int = integer(1 << 20, "bytes", "what a further connection must have to fetch", low=1 << 16)
     reader_connections: int = integer(3, "connections", "further ones of a download, for readers far from its front")
     read_patience: float = number(60.0, "seconds", "how long a read waits for bytes that have not arrived", low=0.1)
+    onlookers: str = words(
+        ONLOOKERS, "programs, comma-separated, whose reading fetches nothing, as if they opened with O_NOATIME"
+    )
     max_waiters: int = integer(500, "reads", "how many reads may wait at once; more get EAGAIN", low=1, high=900)
     retries: int = integer(10, "attempts", "failures in a row after which a download counts as failed")
     backoff_first: float = number(1.0, "seconds", "wait before the first retry; each further wait doubles", low=0.01)

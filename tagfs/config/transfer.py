@@ -8,7 +8,8 @@ from tagfs.config.settings import Transfer
 
 
 def transfer_config(settings: Transfer) -> TransferConfig:
-    """All but `read_patience`, which belongs to the one who reads. What has no key stays at the engine's default."""
+    """All but `read_patience` and `onlookers`, which are about who reads. What has no key stays at the engine's
+    default."""
     return TransferConfig(
         max_active=settings.max_active,
         max_per_host=settings.max_per_host,

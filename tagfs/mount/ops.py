@@ -22,6 +22,7 @@ from tagfs.mount.handles import Handles
 from tagfs.mount.inodes import Inodes
 from tagfs.mount.invalidate import Invalidator
 from tagfs.mount.listing import Listings, OpenDirectory
+from tagfs.mount.onlookers import is_onlooker
 from tagfs.vfs import attr, edits, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.content import ArrivingFile, BlobFile, DraftFile, KeptFile, OpenFile, TextFile
@@ -291,7 +292,7 @@ class Operations(pyfuse3.Operations):
                 return self._opened(BlobFile(self._context, blob.sha256))
             case ItemNode(item):
                 row = self._item(item)
-                opened = await self._open_item(row, flags)
+                opened = await self._open_item(row, flags, ctx.pid)
                 opened.row = row
                 await opened.prepare()
                 return self._opened(opened, inode)
@@ -503,7 +504,7 @@ class Operations(pyfuse3.Operations):
             drop.mtime_ns = min(max(attr.st_mtime_ns, FIRST_MOMENT), LAST_MOMENT)
         return self._answers.attributes(drop_attr(drop))
 
-    async def _open_item(self, item: Item, flags: int) -> OpenFile:
+    async def _open_item(self, item: Item, flags: int, program: int) -> OpenFile:
         if item.kind is Kind.FOLDER:
             raise OSError(errno.ESTALE, f"item {item.id} has become a folder")
         drafts = self._context.drafts
@@ -523,9 +524,8 @@ class Operations(pyfuse3.Operations):
         if kept is not None:
             return KeptFile(kept)
         reader = self._context.transfers.reader(item.id)
-        return ArrivingFile(
-            self._context, item.id, reader, wait=not flags & os.O_NONBLOCK, fetch=not flags & os.O_NOATIME
-        )
+        looks = bool(flags & os.O_NOATIME) or is_onlooker(program, self._context.onlookers)
+        return ArrivingFile(self._context, item.id, reader, wait=not flags & os.O_NONBLOCK, fetch=not looks)
 
     async def _truncate(self, item: Item, size: int, handle: int | None) -> None:
         """By an open file that is written, or by path as if it were opened for that."""

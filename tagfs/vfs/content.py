@@ -71,7 +71,7 @@ class BlobFile(OpenFile):
 class ArrivingFile(OpenFile):
     """What is here is served, the rest is waited for; once the item is whole, its blob serves.
 
-    `wait`: False for O_NONBLOCK; `fetch`: False for O_NOATIME, whose openers (thumbnailers, indexers) start nothing.
+    `wait`: False for O_NONBLOCK; `fetch`: False for O_NOATIME and for onlookers, who start nothing (`mount.onlookers`).
     """
 
     def __init__(self, context: Context, item: ItemId, reader: RangeReader | None, *, wait: bool, fetch: bool) -> None:

@@ -31,6 +31,7 @@ class Context:
     store: str
     mountpoint: str
     read_patience: float = 60.0
+    onlookers: frozenset[str] = frozenset()  # names of programs whose reading fetches nothing
     facets: bool = False
     faults: Faults = field(default_factory=Faults)
     clock: Callable[[], float] = time.time

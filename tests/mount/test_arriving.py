@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -236,6 +237,22 @@ def test_nonblocking_readers_and_noatime_openers_do_not_wait(mount: Mount, stall
             os.close(descriptor)
     assert state(file) == "paused"
     assert stalled.requests == []
+
+
+def test_thumbnailers_start_nothing(mount: Mount, stalled: Stalled, tmp_path: Path) -> None:
+    """tumblerd opens like anybody else; the same program by another name reads, and so fetches."""
+    for name in ("tumblerd", "viewer"):
+        shutil.copy(shutil.which("cat") or "/bin/cat", tmp_path / name)
+    mount.tagfs("add", "--on-demand", stalled.url("slow.bin"))
+    file = mount / "files/slow.bin"
+    mount.wait_for(lambda: file.stat().st_size == SIZE)
+    before = len(stalled.requests)
+    done = subprocess.run([tmp_path / "tumblerd", file], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "Resource temporarily unavailable" in done.stderr
+    assert len(stalled.requests) == before
+    with subprocess.Popen([tmp_path / "viewer", file], stdout=subprocess.DEVNULL) as viewer:
+        mount.wait_for(lambda: len(stalled.requests) > before)
+        viewer.kill()
 
 
 def test_stuck_readers_hold_up_nobody(mount: Mount, stalled: Stalled) -> None:

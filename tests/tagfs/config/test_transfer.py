@@ -19,7 +19,9 @@ def test_documented_defaults_are_those_of_the_engine() -> None:
     assert flat(transfer_config(Transfer())) == flat(TransferConfig())
 
 
-@pytest.mark.parametrize("key", [field.name for field in fields(Transfer) if field.name != "read_patience"])
+@pytest.mark.parametrize(
+    "key", [field.name for field in fields(Transfer) if field.name not in ("read_patience", "onlookers")]
+)
 def test_each_key_reaches_the_engine_under_its_own_name(key: str) -> None:
     marked = object()
     assert flat(transfer_config(replace(Transfer(), **{key: marked})))[key] is marked
