@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import trio
@@ -22,12 +23,15 @@ from engine.suggest.guesser import IDLE, About, Guesser, Question
 from engine.suggest.rules import Rule
 from engine.transfer.bell import Bell
 from engine.types import Change, Facts, ItemId, Kind, TagChange
+from query.evaluate import matches
+from query.relations import Relations
 
 _log = logging.getLogger(__name__)
 
 BATCH: Final = 100
 ASKED_AT_ONCE: Final = 16  # names in one batch: 0.15 s of the other process
 AT_ONCE: Final = 10  # items between two turns of other tasks: about 0.5 ms
+POLITE: Final = 4  # how much longer than a batch took the next one waits while items are being added
 GATHER: Final = 0.1  # seconds from the first commit to the look: what comes meanwhile is one batch
 
 ADDED: Final = 1
@@ -91,7 +95,10 @@ class Looker:
         after = 0
         while batch := await self._catalogue.to_look_at(after, BATCH):
             after = batch[-1]
+            bell, begun = self._bell.next, trio.current_time()
             await self._look_at(batch)
+            if bell.is_set():  # somebody is adding: most of the writer's time is theirs
+                await trio.sleep(POLITE * (trio.current_time() - begun))
 
     async def _look_at(self, batch: Sequence[ItemId]) -> None:
         await self._learn_types(batch)
@@ -100,12 +107,12 @@ class Looker:
         for number, item in enumerate(batch):
             if number % AT_ONCE == AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
-            facts = self._catalogue.facts(item)
+            facts = facts_of(self._catalogue, item)
             # Committed, and not told of yet: its own bell is about to ring. What is in the trash waits for its return.
             if facts is None or item not in self._index.live:
                 continue
             stage = WHOLE if facts.state.whole else ADDED
-            look = look_by_rules(self._index, self.rules, item, stage, self._clock())
+            look = look_by_rules(self.rules, self._index.relations, item, facts, stage=stage, now=self._clock())
             question = self._question(item, facts) if look.stage == WHOLE else None
             if question is None:
                 quick.append(look)
@@ -154,9 +161,20 @@ class Looker:
             await self._catalogue.note_looks(looks)
 
 
-def look_by_rules(index: Index, rules: Sequence[Rule], item: ItemId, stage: int, now: float) -> Look:
-    """What rules say of an item as it is now; no rule sees what another one does. Instant: 25 µs and more a rule."""
-    matching = [rule for rule in rules if index.contains(index.relations.compiled(rule.query), item, now=now)]
+def facts_of(catalogue: Catalogue, item: ItemId) -> Facts | None:
+    """With the tags that it has by the folders that hold it."""
+    facts = catalogue.facts(item)
+    if facts is None or facts.parent is None:
+        return facts
+    above = [catalogue.tags(folder) for folder in catalogue.ancestors(item)]
+    return replace(facts, tags=facts.tags.union(*above))
+
+
+def look_by_rules(
+    rules: Sequence[Rule], relations: Relations, item: ItemId, facts: Facts, *, stage: int, now: float
+) -> Look:
+    """What rules say of an item with these facts; no rule sees what another one does. Instant: some 5 µs a rule."""
+    matching = [rule for rule in rules if matches(relations.compiled(rule.query), facts, now=now)]
     tags = dict.fromkeys(tag for rule in matching for tag in rule.tags)
     return Look(item, stage, tuple(tags), accept=frozenset(key for rule in matching for key in rule.accept))
 

@@ -124,7 +124,7 @@ def _run(loaded: Loaded, mounted: str, options: MountOptions, ready: Callable[[]
             log.critical("the daemon failed", exc_info=error)
             raise StartError(f"The daemon failed; the end of its log says why ({LOG_NAME}).") from error
         log.critical("%s", sentence)
-        raise StartError(sentence) from error
+        raise StartError(sentence, run.exit_code(error)) from error
     log.info("ended")
 
 

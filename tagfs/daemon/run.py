@@ -17,6 +17,7 @@ from collections.abc import Callable
 import trio
 
 from engine.errors import EngineError
+from engine.suggest.rules import BadRule
 from tagfs import app
 from tagfs.config.mount_options import MountOptions
 from tagfs.config.settings import Config
@@ -45,13 +46,26 @@ async def run(
 
 def sentence(error: BaseException) -> str | None:
     """What a user is told of an error that ended the app; None for one that nobody foresaw."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
+    error = _single(error)
     if isinstance(error, EngineError | MountError | StartError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     return None
+
+
+def exit_code(error: BaseException) -> int:
+    """What the process ends with after an error that ended the app: 2 for settings that cannot be."""
+    error = _single(error)
+    if isinstance(error, BadRule):
+        return 2
+    return error.exit_code if isinstance(error, StartError) else 1
+
+
+def _single(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 async def _obey_signals(

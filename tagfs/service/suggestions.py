@@ -8,7 +8,7 @@ from pyroaring import BitMap
 
 from engine.errors import NoSuchItem
 from engine.history import Cause
-from engine.suggest.looking import look_by_rules
+from engine.suggest.looking import facts_of, look_by_rules
 from engine.suggest.rules import Rule
 from engine.types import ItemId
 from query.names import clean
@@ -117,7 +117,11 @@ class Suggestions(Part):
         tags, now = 0, self.context.clock()
         for start in range(0, len(matching), STEP):
             items = [ItemId(item) for item in matching[start : start + STEP]]
-            looks = [look_by_rules(self.index, self.rules_in_file, item, 0, now) for item in items]
+            looks = [
+                look_by_rules(self.rules_in_file, self.index.relations, item, facts, stage=0, now=now)
+                for item in items
+                if (facts := facts_of(self.catalogue, item)) is not None
+            ]
             tags += await by_rule.note_looks(looks, dry_run=dry_run)
             report(WorkView("applying", "", start + len(items), len(matching), 0, 0))
         return tags

@@ -50,6 +50,21 @@ def test_a_file_is_what_its_content_says(mount: Mount) -> None:
     assert mount.names("tags/type:video") == ["download.txt"]
 
 
+def test_a_type_that_content_corrects_is_seen_at_once(mount: Mount) -> None:
+    """While it is written its name is all there is; what the kernel knows of the old type is gone when it is whole."""
+    file = mount / "files/film.mp4"
+    with file.open("wb") as writing:
+        writing.write(b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>")
+        writing.flush()
+        assert mount.names("tags/type:video") == ["film.mp4"]
+        assert (mount / "tags/type:video/film.mp4").exists()
+        assert mount.names("tags/type:text") == []
+    mount.settle(file)
+    assert mount.names("tags/type:video") == []
+    assert not (mount / "tags/type:video/film.mp4").exists()
+    assert mount.names("tags/type:text") == ["film.mp4"]
+
+
 def test_suggestions_are_kept_apart_until_they_are_accepted(mount: Mount) -> None:
     file = mount.put(f"files/{ALIEN}", MKV)
     mount.wait_for(lambda: os.getxattr(file, "user.tagfs.suggested") != b"")
@@ -151,3 +166,4 @@ def test_a_rule_that_cannot_be_ends_the_start(new_mount: Callable[..., Mount], r
     with pytest.raises(AssertionError, match="the daemon ended"):
         mount.start()
     assert f"{mount.config}: {sentence}" in mount.log.read_text()
+    assert mount.process is not None and mount.process.returncode == 2

@@ -429,6 +429,14 @@ class TestConfig:
         assert by_key["transfer.max_active"] == {"key": "transfer.max_active", "value": 3, "origin": str(file)}
         assert tagfs("config", "path").out == f"{file}\n"
 
+    def test_rules_are_printed_by_number(self, tagfs: Tagfs, tmp_path: Path) -> None:
+        file = tmp_path / ".config/tagfs/config.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text("[[rules]]\nmatch = 'type:video'\ntags = ['movie']\n")
+        by_key = {entry["key"]: entry["value"] for entry in tagfs("config", "--json").json}
+        assert (by_key["rules.1.match"], by_key["rules.1.tags"]) == ("type:video", ["movie"])
+        assert any(line.startswith("rules.1.tags ") and '["movie"]' in line for line in tagfs("config").lines)
+
     def test_the_path_is_printed_even_when_the_file_is_broken(self, tagfs: Tagfs, tmp_path: Path) -> None:
         file = tmp_path / ".config/tagfs/config.toml"
         file.parent.mkdir(parents=True)

@@ -38,6 +38,16 @@ def test_a_file_sets_what_it_names_and_nothing_else(home: dict[str, str]) -> Non
     assert loaded.origins["transfer.max_per_host"] == DEFAULT
 
 
+def test_rules_are_kept_in_their_order_and_with_their_file(home: dict[str, str]) -> None:
+    file = write(home, "[[rules]]\nmatch = 'a'\ntags = ['b', 'c']\n[[rules]]\nmatch = 'd'\naccept = ['year']\n")
+    config = load(home).config
+    assert [(rule.match, rule.tags, rule.accept) for rule in config.rules] == [
+        ("a", ("b", "c"), ()), ("d", (), ("year",)),
+    ]  # fmt: skip
+    assert config.file == str(file)
+    assert load({**home, "HOME": "/nowhere"}).config.rules == ()
+
+
 def test_the_state_directory_comes_from_the_strongest_origin(home: dict[str, str], tmp_path: Path) -> None:
     write(home, '[paths]\nstate = "~/from-file"\n')
     by_file = load(home)
@@ -56,6 +66,11 @@ def test_the_state_directory_comes_from_the_strongest_origin(home: dict[str, str
         ("[transfer]\nmax_actve = 3\n", "[transfer] max_actve is not a setting; did you mean max_active?"),
         ("[trnsfer]\n", "[trnsfer] is not a section; did you mean transfer?"),
         ("[xyzzy]\n", "[xyzzy] is not a section."),
+        ("rules = 3\n", "each rule must be a section of its own, [[rules]]."),
+        ("[rules]\nmatch = 'a'\n", "each rule must be a section of its own, [[rules]]."),
+        ("[[rules]]\ntags = ['b']\n", "rule 1: match is missing: which items is it about?"),
+        ("[[rules]]\nmatch = 'a'\n[[rules]]\ntag = ['b']\n", "rule 2: tag is not a setting; did you mean tags?"),
+        ("[[rules]]\nmatch = 'a'\ntags = 'b'\n", "rule 1: tags must be a list of texts, such as"),
         ("transfer = 3\n", "transfer must be a section, [transfer]."),
         ("[transfer]\nmax_active = 0\n", "[transfer] max_active must be a whole number not below 1."),
         ("[transfer]\nmax_active = true\n", "[transfer] max_active must be a whole number not below 1."),
