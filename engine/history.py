@@ -14,8 +14,8 @@ A row is about items that one transaction changed alike. Its `what` is a JSON ob
 
 An undo that found all as it was already has `nothing`: true,
 and one about a tag has `tag`: ["created", name], ["removed", name] or ["renamed", old, new]. One about a relation has
-`relation`: ["related", tag, kind, other] or ["unrelated", ...]; one about a saved query `query`: ["saved", name] or
-["forgotten", name], both where it was renamed.
+`relation`: ["related", tag, kind, other] or ["unrelated", ...]; one about a saved query `query`: ["saved", name, text],
+["forgotten", name, text] or ["renamed", old, new].
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from engine.types import COMING_OR_GOING, Change, Facts, ItemId, TagChange, TagEvent
+from engine.types import SAVING, Change, Facts, ItemId, TagChange, TagEvent
 
 What = dict[str, Any]
 
@@ -108,7 +108,7 @@ NAMED_LIMIT = 100
 
 def entries(changes: list[Change], tags: list[TagChange]) -> list[Entry]:
     """The rows that tell of a transaction: tags first, then items in the order of their first change."""
-    told = [Entry(_of_tag(change)) for change in tags]
+    told = [Entry(_of_tag(change)) for change in tags if change.event not in SAVING]
     if len(changes) == 1:  # nearly all of them
         [(item, before, after)] = [(change.item, change.before, change.after) for change in changes]
         what = difference(before, after)
@@ -196,6 +196,4 @@ def _of_tag(change: TagChange) -> What:
         return {"tag": ["renamed", change.name, change.new_name]}
     if change.relation is not None:
         return {"relation": [change.event.value, *change.relation]}
-    if change.event not in COMING_OR_GOING:
-        return {"query": [change.event.value, change.name]}
     return {"tag": [change.event.value, change.name]}

@@ -245,12 +245,13 @@ class TagEvent(StrEnum):
 
 # A tag comes, goes or changes its name. The others say how tags relate, and which queries have a name.
 COMING_OR_GOING: Final = frozenset({TagEvent.CREATED, TagEvent.REMOVED, TagEvent.RENAMED})
+SAVING: Final = frozenset({TagEvent.SAVED, TagEvent.FORGOTTEN})
 
 
 @dataclass(frozen=True, slots=True)
 class TagChange:
     """A tag came, went or was renamed, or was related to another one. A rename changes no `Change`: the items' tags
-    follow the tag, and so do relations, which go without a word when one of their tags goes.
+    follow the tag, and so do relations; before a tag is REMOVED its relations are UNRELATED.
 
     SAVED, FORGOTTEN: `name` is not a tag's, but that of a saved query, which is there with another text from now on, or
     is there no more."""

@@ -32,6 +32,10 @@ def _told(change: ChangeView) -> Iterator[str]:
         yield "nothing was left to do"
     if "tag" in what:
         yield _tag(what["tag"])
+    if "relation" in what:
+        yield _relation(what["relation"])
+    if "query" in what:
+        yield _query(what["query"])
     tags = [*(f"+{escape(tag)}" for tag in what.get("add", ())), *(f"-{escape(tag)}" for tag in what.get("remove", ()))]
     if tags:
         yield " ".join(["tagged", *tags])
@@ -50,6 +54,18 @@ def _tag(parts: tuple[str, ...]) -> str:
     old, *new = map(escape, names)
     word = {"created": "made", "merged": "merged into"}.get(event, event)
     return f"tag {old} {word}{' to' if event == 'renamed' else ''} {' '.join(new)}".rstrip()
+
+
+def _relation(parts: tuple[str, ...]) -> str:
+    event, tag, kind, other = parts
+    return f"{'said' if event == 'related' else 'took back'} that {escape(tag)} {kind} {escape(other)}"
+
+
+def _query(parts: tuple[str, ...]) -> str:
+    event, name, rest = parts
+    if event == "renamed":
+        return f"query {escape(name)} renamed to {escape(rest)}"
+    return f"query {escape(name)} {'saved' if event == 'saved' else 'deleted'} ({escape(rest)})"
 
 
 def _folder(number: str) -> str:

@@ -25,7 +25,7 @@ import trio
 from pyroaring import BitMap
 
 from engine.ports import Catalogue, Index
-from engine.types import COMING_OR_GOING, Change, ItemId, TagChange, TagEvent
+from engine.types import COMING_OR_GOING, SAVING, Change, ItemId, TagChange, TagEvent
 from query.ages import is_relative
 from query.ast import Expr, Leaf, Or
 from query.builtin import BUILTIN_KEYS
@@ -54,8 +54,6 @@ from tagfs.vfs.names import tilde_ids, tilde_name
 # directory of whoever is in it out of the tree, so it is not done lightly.
 MANY: Final = 1000
 AT_ONCE: Final = 500  # changes that are looked through before other tasks get a turn: some 5 ms
-
-SAVING: Final = frozenset({TagEvent.SAVED, TagEvent.FORGOTTEN})
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

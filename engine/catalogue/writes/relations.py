@@ -1,7 +1,7 @@
 """What tags say about each other. On the writer thread, within a transaction.
 
-A row names tags by their ids, so it follows a rename, and goes with either tag (ON DELETE CASCADE). It is what somebody
-stated; what follows from all of them is for `query.relations`.
+A row names tags by their ids, so it follows a rename. It is what somebody stated; what follows from all of them is for
+`query.relations`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from engine.types import TagChange, TagEvent
 from query.relations import Relation, RelationKind
 
 INSERT: Final = "INSERT INTO relation (tag, kind, other) VALUES (?, ?, ?)"
+OF_TAG: Final = (
+    "SELECT t.name, r.kind, o.name FROM relation r JOIN tag t ON t.id = r.tag JOIN tag o ON o.id = r.other"
+    " WHERE r.tag = ? OR r.other = ?"
+)
 DELETE: Final = "DELETE FROM relation WHERE tag = ? AND kind = ? AND other = ?"
 
 
@@ -36,6 +40,13 @@ def unrelate(transaction: Transaction, relation: Relation) -> None:
     first, last = (tag, other) if found == relation else (other, tag)
     transaction.connection.execute(DELETE, (first, relation.kind.value, last))
     transaction.tags.append(TagChange(TagEvent.UNRELATED, found.tag, relation=found))
+
+
+def unrelate_all(transaction: Transaction, tag: int) -> None:
+    """Take back all that was stated of a tag, which is about to go."""
+    found = transaction.connection.execute(OF_TAG, (tag, tag)).fetchall()
+    for first, kind, other in found:
+        unrelate(transaction, Relation(first, RelationKind(kind), other))
 
 
 def _checked(transaction: Transaction, relation: Relation) -> tuple[Relation, int, int]:

@@ -10,6 +10,7 @@ from typing import Final
 from engine.catalogue import checks, points
 from engine.catalogue.transaction import Transaction
 from engine.errors import BadRequest, NameTaken, NoSuchQuery
+from engine.history import Entry
 from engine.types import SavedQuery, TagChange, TagEvent
 from query.errors import QueryError, show
 from query.parse import parse_expression
@@ -33,6 +34,7 @@ def save(transaction: Transaction, name: str, text: str) -> None:
         raise NameTaken(f"a query called {show(name)} is saved already")
     transaction.connection.execute(INSERT, (data, text, transaction.clock()))
     transaction.tags.append(TagChange(TagEvent.SAVED, name))
+    transaction.entries.append(Entry({"query": ["saved", name, text]}))
 
 
 def rename(transaction: Transaction, old: str, new: str) -> None:
@@ -43,15 +45,18 @@ def rename(transaction: Transaction, old: str, new: str) -> None:
         raise NameTaken(f"a query called {show(new)} is saved already")
     transaction.connection.execute(RENAME, (data, query.id))
     transaction.tags += (TagChange(TagEvent.FORGOTTEN, old), TagChange(TagEvent.SAVED, new))
+    transaction.entries.append(Entry({"query": ["renamed", old, new]}))
 
 
 def forget(transaction: Transaction, name: str) -> None:
-    transaction.connection.execute(DELETE, (_existing(transaction, name).id,))
+    query = _existing(transaction, name)
+    transaction.connection.execute(DELETE, (query.id,))
     transaction.tags.append(TagChange(TagEvent.FORGOTTEN, name))
+    transaction.entries.append(Entry({"query": ["forgotten", name, query.text]}))
 
 
 def follow(transaction: Transaction, old: str, new: str) -> None:
-    """A tag has another name: the queries that name it do so by the new one."""
+    """A tag has another name: the queries that name it do so by the new one, and back when that is undone."""
     for query in map(points.saved_query_of, transaction.connection.execute(ALL).fetchall()):
         try:
             before = parse_expression(query.text)

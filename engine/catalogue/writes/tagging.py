@@ -11,7 +11,7 @@ from typing import Final
 
 from engine.catalogue import checks, points
 from engine.catalogue.transaction import Transaction
-from engine.catalogue.writes import saved
+from engine.catalogue.writes import relations, saved
 from engine.errors import NameTaken, NoSuchTag, TagInUse
 from engine.types import TagChange, TagEvent
 from query.names import split_pair
@@ -104,6 +104,7 @@ def _insert(transaction: Transaction, name: str) -> int:
 
 
 def _delete(transaction: Transaction, tag: int, name: str) -> None:
+    relations.unrelate_all(transaction, tag)
     transaction.connection.execute(DELETE_TAG, (tag,))
     transaction.tags.append(TagChange(TagEvent.REMOVED, name))
 

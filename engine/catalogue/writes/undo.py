@@ -20,7 +20,7 @@ from pyroaring import BitMap
 
 from engine.catalogue import journal, points
 from engine.catalogue.transaction import Transaction
-from engine.catalogue.writes import edits, items, tagging, undo_content
+from engine.catalogue.writes import edits, items, tagging, undo_content, undo_related
 from engine.errors import Changed, NoSuchChange, NoSuchTag
 from engine.history import ABSENT, Cause, Entry, Record, Undone, comes_back, goes_away
 from engine.ports import Edit
@@ -46,6 +46,7 @@ def undo(transaction: Transaction, call: int) -> Undone:
     of_items = [record for record in records if record.items]
     before, after = _in_order(of_tags, alone=not of_items)
     _tags_back(transaction, before, alone=not of_items)
+    undo_related.put_back(transaction, records)
     back = _restore(transaction, comes_back(records) & BitMap().union(*there.values()))
     _rename(transaction, of_items, there)
     undo_content.put_back(transaction, of_items, there)

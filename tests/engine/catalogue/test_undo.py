@@ -12,8 +12,10 @@ import pytest
 from engine.catalogue import SqliteCatalogue, open_catalogue
 from engine.errors import Changed, NoSuchChange
 from engine.history import Cause
+from engine.index import BitmapIndex
 from engine.ports import Edit, FolderFile, NewDownload, NewItem, NewTorrent
 from engine.types import Facts, Item, ItemId, Source, SourceKind, State
+from query.relations import Relation, RelationKind
 from tests.support.catalogue import sha, whole
 
 
@@ -295,3 +297,54 @@ async def test_save_over_of_what_is_still_written_is_taken_back_once_it_is_there
     redone, *_ = [record for record in await catalogue.log() if record.undoes]
     with pytest.raises(Changed, match="content of 'f' was changed since"):
         await catalogue.undo(redone.call)
+
+
+async def test_relations_are_taken_back_and_stated_again(catalogue: SqliteCatalogue) -> None:
+    for tag in ("a", "b"):
+        await catalogue.create_tag(tag)
+    index = await BitmapIndex.open(catalogue)
+    said = {Relation("a", RelationKind.IMPLIES, "b")}
+    await catalogue.relate(*said)
+    await undo(catalogue)
+    assert index.relations.stated == set()
+    await undo(catalogue, redo=True)
+    assert index.relations.stated == said
+    await catalogue.unrelate(*said)
+    await undo(catalogue)
+    assert index.relations.stated == said
+    await catalogue.remove_tag("b")
+    assert index.relations.stated == set()
+    await undo(catalogue)
+    assert index.relations.stated == said
+    assert index.has_tag("b")
+    await catalogue.relate(Relation("b", RelationKind.EXCLUDES, "a"))
+    call = await last(catalogue)
+    await catalogue.remove_tag("a")
+    with pytest.raises(Changed, match="there is no tag 'a' any more"):
+        await catalogue.undo(call)
+
+
+async def test_saved_queries_come_back_with_their_texts(catalogue: SqliteCatalogue) -> None:
+    async def saved() -> dict[str, str]:
+        return {query.name: query.text for query in await catalogue.saved_queries()}
+
+    await catalogue.create_tag("a")
+    await catalogue.save_query("one", "a and not b")
+    await undo(catalogue)
+    assert await saved() == {}
+    await undo(catalogue, redo=True)
+    await catalogue.rename_query("one", "two")
+    await undo(catalogue)
+    assert await saved() == {"one": "a and not b"}
+    await catalogue.rename_tag("a", "c")
+    assert await saved() == {"one": "c and not b"}
+    await undo(catalogue)
+    assert await saved() == {"one": "a and not b"}
+    await catalogue.forget_query("one")
+    call = await last(catalogue)
+    await undo(catalogue)
+    assert await saved() == {"one": "a and not b"}
+    await catalogue.undo(await last(catalogue))  # the undo itself
+    await catalogue.save_query("one", "x")
+    with pytest.raises(Changed, match="another query was saved"):
+        await catalogue.undo(call)

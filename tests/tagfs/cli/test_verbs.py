@@ -19,6 +19,39 @@ from tests.support.memory_verbs import MemoryVerbs
 from tests.tagfs.cli.conftest import Tagfs
 
 
+class TestRelation:
+    def test_stated_listed_and_taken_back(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        verbs.known |= {"film", "movie", "a\u202e"}
+        assert tagfs("relation").out == ""
+        assert tagfs("relation", "add", "film", "same-as", "movie").code == exits.OK
+        assert tagfs("relation", "add", "a\u202e", "implies", "film").code == exits.OK
+        assert tagfs("relation").lines == ["film same-as movie", "a\\u202e implies film"]
+        assert tagfs("relation", "movie").lines == ["film same-as movie"]
+        assert tagfs("relation", "movie", "--json").json == [{"tag": "film", "relation": "same-as", "other": "movie"}]
+        assert tagfs("relation", "rm", "film", "same-as", "movie").code == exits.OK
+        assert tagfs("relation", "rm", "film", "same-as", "movie").code == exits.NOT_FOUND
+        assert tagfs("relation", "add", "film", "implies", "nothing").code == exits.NOT_FOUND
+
+    @pytest.mark.parametrize("words", [("add", "a", "implies"), ("a", "b"), ("add", "a", "implies", "b", "--json")])
+    def test_what_is_no_sentence(self, tagfs: Tagfs, verbs: MemoryVerbs, words: tuple[str, ...]) -> None:
+        assert tagfs("relation", *words).code == exits.USAGE
+
+
+class TestQueries:
+    def test_saved_listed_renamed_and_deleted(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        assert tagfs("queries").out == ""
+        assert tagfs("queries", "--save", "to watch", "movie/-/watched").code == exits.OK
+        assert tagfs("queries", "-e", "--save", "b", "a/b").code == exits.OK
+        assert tagfs("queries").lines == ["b         expression:a/b", "to watch  path:movie/-/watched"]
+        assert tagfs("queries", "--rename", "b", "c").code == exits.OK
+        assert tagfs("queries", "--json").json[0] == {
+            "name": "c", "query": "expression:a/b", "added": "2026-11-23T10:00:00Z",
+        }  # fmt: skip
+        assert tagfs("queries", "--delete", "c", "nothing").code == exits.NOT_FOUND
+        assert tagfs("queries", "--delete", "c", "to watch").code == exits.OK
+        assert verbs.saved == {}
+
+
 class TestLs:
     def test_names_are_sorted_and_ids_are_in_order(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
         verbs.put("b.iso", tags=("linux",))
