@@ -17,6 +17,7 @@ import pyfuse3
 from engine.ports import Edit
 from engine.types import Item, ItemId, Kind, State
 from tagfs.mount.answers import Answers
+from tagfs.mount.callers import is_making, is_naming
 from tagfs.mount.guard import guarded, silent
 from tagfs.mount.handles import Handles
 from tagfs.mount.inodes import Inodes
@@ -96,6 +97,8 @@ class Operations(pyfuse3.Operations):
     @guarded
     async def lookup(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> EntryAttributes:
         directory, text = self._directory(parent_inode), _text(name)
+        if isinstance(directory, QueriesDirectory) and await _is_to_be_saved(directory, text, ctx.pid):
+            raise OSError(errno.ENOENT, f"no query is saved as {text!r}")
         node = await directory.lookup(text)
         return self._answer(node, keep_name=_keeps(directory, text, node))
 
@@ -544,6 +547,13 @@ class Operations(pyfuse3.Operations):
     def _check_live(self, item: Item) -> None:
         if item.id not in self._context.index.live:
             raise OSError(errno.EPERM, "what is in the trash cannot be changed: take it out first")
+
+
+async def _is_to_be_saved(queries: QueriesDirectory, name: str, thread: int) -> bool:
+    """Whether a name that an expression has, or that is none, must be absent for somebody to save a query by it."""
+    if queries.is_saved(name):
+        return False
+    return await is_making(thread) or (not queries.is_expression(name) and is_naming(thread))
 
 
 def _keeps(directory: Directory, name: str, node: Node) -> bool:

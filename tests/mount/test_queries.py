@@ -50,6 +50,38 @@ def test_a_path_is_saved_by_a_symlink_to_it(films: Mount) -> None:
     assert films.sh("ls -d queries/to-watch/*.mkv").split() == ["queries/to-watch/new.mkv"]
 
 
+def test_mkdir_saves_an_expression_under_its_own_text(films: Mount) -> None:
+    films.sh("mkdir 'queries/movie and not watched'")
+    assert films.names("queries") == ["movie and not watched"]
+    assert films.names("queries/movie and not watched") == ["new.mkv"]
+    films.sh("ls 'queries/movie or watched' && mkdir 'queries/movie or watched'")  # which the kernel knows already
+    os.mkdir(films / "queries/not movie")
+    assert films.names("queries") == ["movie and not watched", "movie or watched", "not movie"]
+    number = os.stat(films / "queries/movie or watched").st_ino
+    with pytest.raises(FileExistsError):
+        os.mkdir(films / "queries/movie or watched")
+    films.sh("mv tags/watched tags/seen && ls 'queries/movie or watched'")
+    assert os.stat(films / "queries/movie or watched").st_ino == number
+    assert [query["query"] for query in films.json("queries")] == [  # type: ignore[index,attr-defined]  # a list
+        "movie and not seen", "movie or seen", "not movie",
+    ]  # fmt: skip
+    for name, code in (("nothing", errno.ENOENT), ("movie and", errno.EINVAL), ("not movie/x", errno.EPERM)):
+        with pytest.raises(OSError) as caught:
+            os.mkdir(films / "queries" / name)
+        assert caught.value.errno == code, name
+
+
+def test_a_name_need_be_no_expression(films: Mount) -> None:
+    films.sh("ln -s ../tags/movie/-watched 'queries/to watch (soon)' && ls 'queries/to watch (soon)'")
+    os.symlink("../tags/movie", films / "queries/don't")
+    assert films.names("queries") == ["don't", "to watch (soon)"]
+    films.sh("cd queries && mv \"don't\" 'we all' && rmdir 'we all'")
+    assert films.tagfs("ls", "@to watch (soon)") == "new.mkv\n"
+    with pytest.raises(OSError) as caught:
+        os.stat(films / "queries/we all")
+    assert caught.value.errno == errno.EINVAL
+
+
 def test_looking_saves_nothing(films: Mount) -> None:
     films.sh("stat 'queries/movie and not watched' 'queries/movie or watched' queries/movie; ls 'queries/not movie'")
     assert films.names("queries") == []

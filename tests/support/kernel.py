@@ -10,6 +10,7 @@ import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pyfuse3
@@ -21,7 +22,7 @@ from tagfs.vfs.nodes.tags import TagsRoot
 from tests.support.world import World
 
 ROOT = pyfuse3.ROOT_INODE
-CONTEXT: Any = None  # operations do not look at it
+CONTEXT: Any = SimpleNamespace(pid=0)  # of nobody that /proc knows
 
 
 class Kernel:

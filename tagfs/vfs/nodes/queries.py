@@ -33,7 +33,6 @@ class NamedDirectory(QueryDirectory):
         self._name = name
         self._saved = saved
         super().__init__(context, (name,), query, None)
-        self.number = number_of(query) if saved is None else numbers.of_query(f"saved {saved}")
         if saved is not None:
             self.named = ()
 
@@ -45,6 +44,7 @@ class NamedDirectory(QueryDirectory):
             found = None
         if found is not None:
             self.query, self._saved = found
+        self.number = number_of(self.query) if self._saved is None else numbers.of_query(f"saved {self._saved}")
         self.place = EXPRESSION if self._saved is None else place_of(self.query)
         return super().meaning()
 
@@ -93,6 +93,13 @@ class QueriesDirectory(Directory):
 
     def is_saved(self, name: str) -> bool:
         return self._context.catalogue.saved_query(name) is not None
+
+    def is_expression(self, name: str) -> bool:
+        try:
+            parse_expression(name)
+        except QueryError:
+            return False
+        return True
 
     async def mkdir(self, name: str) -> Directory:
         """Under its own text. A tag in it that is unknown is a mistake more often than a plan."""

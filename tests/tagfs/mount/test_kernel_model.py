@@ -30,7 +30,7 @@ from tagfs.vfs import numbers
 from tagfs.vfs.nodes.folder import FolderDirectory
 from tagfs.vfs.nodes.query import QueryDirectory
 from tagfs.vfs.tree import Directory
-from tests.support.kernel import Kernel, readdir_reply
+from tests.support.kernel import CONTEXT, Kernel, readdir_reply
 from tests.support.world import World, open_world
 
 EXAMPLES = int(os.environ.get("TAGFS_EXAMPLES", "25"))
@@ -269,7 +269,7 @@ class Driver:
             except pyfuse3.FUSEError as error:
                 assert error.errno in (errno.ENOENT, errno.EINVAL), (path, name)
         for shown, number in listed.items():
-            found = await self.kernel.ops.lookup(directory, shown, None)
+            found = await self.kernel.ops.lookup(directory, shown, CONTEXT)
             assert found.st_ino == number, f"{path}/{shown!r} is listed as {number} and found as {found.st_ino}"
             node = self.kernel.ops.inodes.node(number)
             if isinstance(node, Directory) and node.item is not None:

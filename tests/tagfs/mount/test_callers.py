@@ -1,0 +1,55 @@
+"""Which call a waiting thread is in: a real thread in a real call, and what is said where nobody may know."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+
+import pytest
+import trio
+
+from tagfs.mount import callers
+from tagfs.mount.callers import is_making
+
+
+async def test_a_thread_that_waits_otherwise_makes_nothing() -> None:
+    read, write = os.pipe()
+    thread = threading.Thread(target=os.read, args=(read, 1))
+    thread.start()
+    try:
+        assert thread.native_id is not None
+        assert not await is_making(thread.native_id)
+    finally:
+        os.close(write)
+        await trio.to_thread.run_sync(thread.join)
+        os.close(read)
+
+
+async def test_nobody_knows_of_a_thread_that_is_gone() -> None:
+    with subprocess.Popen(["true"]) as done:
+        pass
+    assert not await is_making(done.pid)
+    assert not await is_making(0)
+
+
+@pytest.mark.parametrize(
+    ("syscall", "comm", "making"),
+    [
+        (None, "mkdir", True),
+        (None, "python3", False),
+        (None, None, False),
+        ("running", "mkdir", True),
+        ("running", "ls", False),
+        ("83 0x7f 0x1ff", "x", True),
+        ("88 0x7f 0x1ff", "x", True),
+        ("262 0x7f 0x1ff", "mkdir", False),
+        ("-1 0x7ffd 0x7f", "mkdir", False),
+    ],
+)
+async def test_the_call_decides_and_where_it_is_not_told_the_program(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock, syscall: str, comm: str, making: bool
+) -> None:
+    monkeypatch.setattr(callers, "_read", lambda _thread, what: {"syscall": syscall, "comm": comm}[what])
+    monkeypatch.setattr(callers.platform, "machine", lambda: "x86_64")
+    assert await is_making(1) is making
