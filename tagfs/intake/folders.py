@@ -22,6 +22,7 @@ import trio
 
 from engine.errors import BadRequest, CatalogueFailed, EngineError, StoreFull
 from engine.formats.read import MAX_BYTES, check_size
+from engine.history import Cause
 from engine.ports import Catalogue, Transfers
 from query.errors import BadName
 from query.names import check_own_tag
@@ -88,7 +89,7 @@ class Watch:
         mountpoint: str,
         remove: bool,
     ) -> None:
-        self._catalogue = catalogue
+        self._catalogue = catalogue.by(Cause.DOWNLOAD)
         self._transfers = transfers
         self._faults = faults
         self._folders = tuple(folders)
@@ -163,7 +164,7 @@ class Watch:
             found = await read_file(name, content)
             if found.faults:
                 raise BadRequest("Nothing of it was added. " + " ".join(found.faults))
-            wanted = requests(found, tags=folder.tags)
+            wanted = requests(found, tags=folder.tags, cause=Cause.DOWNLOAD)
             if changed_ns is not None:
                 wanted = await left_over(self._catalogue, self._live(), wanted, changed_ns)
             with trio.CancelScope(shield=len(wanted) <= QUICK):

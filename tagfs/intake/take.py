@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -14,6 +15,7 @@ import trio
 
 from engine.formats.read import check_size, read
 from engine.formats.wanted import Reading
+from engine.history import Cause
 from engine.ports import AddRequest, Catalogue, Edit, Transfers
 from engine.types import Item, ItemId
 from query.names import check_own_tag
@@ -31,11 +33,17 @@ async def read_file(name: str, content: bytes) -> Reading:
 
 
 def requests(
-    found: Reading, *, tags: Collection[str], paused: bool = False, options: Mapping[str, str] | None = None
+    found: Reading,
+    *,
+    tags: Collection[str],
+    paused: bool = False,
+    options: Mapping[str, str] | None = None,
+    cause: Cause = Cause.MOUNT,
 ) -> list[AddRequest]:
-    """What `found` names, as it is asked for. BadName for a tag that cannot be."""
+    """What `found` names, as it is asked for by `cause`. BadName for a tag that cannot be."""
     own = tuple(map(check_own_tag, tags))
-    return [wanted.request(tags=own, paused=paused, options=options or {}) for wanted in found.wanted]
+    asked = (wanted.request(tags=own, paused=paused, options=options or {}) for wanted in found.wanted)
+    return [replace(request, cause=cause) for request in asked]
 
 
 async def add_all(catalogue: Catalogue, transfers: Transfers, wanted: Iterable[AddRequest]) -> list[Item]:
@@ -90,6 +98,8 @@ async def left_over(
 
 
 async def _end(catalogue: Catalogue, transfers: Transfers, items: list[Item]) -> None:
+    """Nobody decided this: `tagfs undo` does not stop at it."""
+    catalogue = catalogue.by(Cause.DOWNLOAD)
     for item in items:
         await transfers.stop(item.id)
         await catalogue.trash(item.id)

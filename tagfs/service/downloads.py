@@ -68,11 +68,9 @@ class Downloads(Part):
         except ValueError as error:
             raise VerbError(Code.BAD_REQUEST, "The content of a file travels as base64.") from error
         found = await read_file(name, data)
-        wanted = requests(found, tags=tags, paused=paused, options=options)
-        wanted = [
-            replace(request, select=request.select if select is None else select, cause=Cause.COMMAND)
-            for request in wanted
-        ]
+        wanted = requests(found, tags=tags, paused=paused, options=options, cause=Cause.COMMAND)
+        if select is not None:
+            wanted = [replace(request, select=select) for request in wanted]
         items = await add_all(self.catalogue, self.transfers, wanted)
         return AddedView(tuple(item_view(self.context, item) for item in items), found.faults, found.notes)
 

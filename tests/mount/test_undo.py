@@ -85,7 +85,9 @@ def test_the_trash_is_listed_restored_and_emptied(mount: Mount) -> None:
     assert mount.names("trash") == []
     code, sentence = refusal(mount, "undo")
     assert code == 1
-    assert re.fullmatch(r"tagfs: change \d+ ended 'f' for good, which nothing brings back\n", sentence)
+    assert re.fullmatch(
+        r"tagfs: change \d+ ended 'f' for good, which nothing brings back; earlier .* by their number\n", sentence
+    )
 
 
 @pytest.mark.parametrize("applied", [False, True])

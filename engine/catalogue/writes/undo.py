@@ -54,9 +54,8 @@ def undo(transaction: Transaction, call: int) -> Undone:
     away = _trash(transaction, goes_away(records) & BitMap().union(*there.values()))
     _tags_back(transaction, after, alone=not of_items)
     if not transaction.changes and not transaction.tags:
-        transaction.entries.append(
-            Entry({"nothing": True})
-        )  # all is as it was already; the next undo goes further back
+        # All is as it was already, and the next undo goes further back.
+        transaction.entries.append(Entry({"nothing": True}))
     return Undone(call, tuple(back), tuple(away), missing)
 
 
@@ -74,7 +73,10 @@ def _missing(records: Sequence[Record], there: dict[int, BitMap]) -> int:
         if "ended" in record.what:
             name = record.what["ended"]
             what = f"{len(record.items)} items" if name is True else show(name)
-            raise Changed(f"change {record.call} ended {what} for good, which nothing brings back")
+            raise Changed(
+                f"change {record.call} ended {what} for good, which nothing brings back; "
+                "earlier changes can be undone by their number"
+            )
         if not record.items or record.what.keys() & ABSENT:
             continue
         if not there[record.id]:

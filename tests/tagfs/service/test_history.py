@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from engine.errors import BadRequest
 from engine.history import Cause
 from engine.ports import AddRequest
 from tagfs.control.errors import Code
 from tagfs.control.views import ChangeView
+from tagfs.intake.take import add_all
 from tagfs.service.verbs import Service
 from tagfs.vfs import edits
 from tests.support.world import World
@@ -88,4 +90,14 @@ async def test_an_added_download_is_taken_back_and_given_again(world: World, ser
     assert added.id in world.index.live
     await service.undo()
     with refused(Code.NOT_FOUND, "nothing to undo"):
+        await service.undo()
+
+
+async def test_what_a_failed_list_left_behind_does_not_stop_undo(world: World, service: Service) -> None:
+    item = await world.item("f")
+    good, bad = (AddRequest([f"http://127.0.0.1:9/{name}"], cause=Cause.COMMAND) for name in "xy")
+    with pytest.raises(BadRequest):
+        await add_all(world.catalogue, world.context.transfers, [good, replace(bad, options={"no-such": "option"})])
+    assert (await told(service))[0].what == {"ended": ("x",)}
+    while item.id in world.index.live:
         await service.undo()
