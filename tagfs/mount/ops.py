@@ -527,8 +527,15 @@ class Operations(pyfuse3.Operations):
         if kept is not None:
             return KeptFile(kept)
         reader = self._context.transfers.reader(item.id)
-        looks = bool(flags & os.O_NOATIME) or is_onlooker(program, self._context.onlookers)
-        return ArrivingFile(self._context, item.id, reader, wait=not flags & os.O_NONBLOCK, fetch=not looks)
+        looks = is_onlooker(program, self._context.onlookers)
+        return ArrivingFile(
+            self._context,
+            item.id,
+            reader,
+            wait=not flags & os.O_NONBLOCK,
+            fetch=not (looks or flags & os.O_NOATIME),
+            absent=errno.ENODATA if looks else errno.EAGAIN,  # on EAGAIN FFmpeg's thumbnailers try for ever
+        )
 
     async def _truncate(self, item: Item, size: int, handle: int | None) -> None:
         """By an open file that is written, or by path as if it were opened for that."""

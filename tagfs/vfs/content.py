@@ -72,14 +72,25 @@ class ArrivingFile(OpenFile):
     """What is here is served, the rest is waited for; once the item is whole, its blob serves.
 
     `wait`: False for O_NONBLOCK; `fetch`: False for O_NOATIME and for onlookers, who start nothing (`mount.onlookers`).
+    `absent` is what they hear of what is not here, instead of EAGAIN.
     """
 
-    def __init__(self, context: Context, item: ItemId, reader: RangeReader | None, *, wait: bool, fetch: bool) -> None:
+    def __init__(
+        self,
+        context: Context,
+        item: ItemId,
+        reader: RangeReader | None,
+        *,
+        wait: bool,
+        fetch: bool,
+        absent: int = errno.EAGAIN,
+    ) -> None:
         self._context = context
         self._item = item
         self._reader = reader
         self._wait = wait
         self._fetch = fetch
+        self._absent = absent
         self._whole: BlobFile | None = None
         self.version = Version(("arriving", item), settles=True)
         self.direct_io = reader is None or reader.size is None
@@ -99,7 +110,12 @@ class ArrivingFile(OpenFile):
                 self._whole = BlobFile(self._context, row.sha256)
         if self._whole is not None:
             return await self._whole.read(offset, size)
-        return await self._read_arriving(offset, size)
+        try:
+            return await self._read_arriving(offset, size)
+        except OSError as error:
+            if error.errno == errno.EAGAIN:
+                raise OSError(self._absent, error.strerror) from error
+            raise
 
     async def _read_arriving(self, offset: int, size: int) -> bytes:
         reader = self._reader or self._context.transfers.reader(self._item)

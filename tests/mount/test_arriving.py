@@ -248,8 +248,12 @@ def test_thumbnailers_start_nothing(mount: Mount, stalled: Stalled, tmp_path: Pa
     mount.wait_for(lambda: file.stat().st_size == SIZE)
     before = len(stalled.requests)
     done = subprocess.run([tmp_path / "tumblerd", file], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1 and "Resource temporarily unavailable" in done.stderr
+    assert done.returncode == 1 and "No data available" in done.stderr
     assert len(stalled.requests) == before
+    mount.tagfs("pause", "slow.bin")
+    done = subprocess.run([tmp_path / "tumblerd", file], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "No data available" in done.stderr
+    mount.tagfs("resume", "slow.bin")
     with subprocess.Popen([tmp_path / "viewer", file], stdout=subprocess.DEVNULL) as viewer:
         mount.wait_for(lambda: len(stalled.requests) > before)
         viewer.kill()
