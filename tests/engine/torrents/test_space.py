@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from engine.catalogue import SqliteCatalogue
 from engine.errors import StoreFull
 from engine.torrents import space
 from engine.types import State
@@ -87,17 +88,17 @@ async def test_a_catalogue_without_space_ends_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with torrents(tmp_path / "state", space_check=0.01, seed=False) as here:
-        works = getattr(here.catalogue, call)
+        works = getattr(SqliteCatalogue, call)
         refused = 0
 
-        async def full(*args: object) -> None:
+        async def full(self: SqliteCatalogue, *args: object) -> None:
             nonlocal refused
             refused += 1
             if refused < 5:
                 raise StoreFull("no space left for the catalogue; free some, nothing was changed")
-            await works(*args)
+            await works(self, *args)
 
-        monkeypatch.setattr(here.catalogue, call, full)
+        monkeypatch.setattr(SqliteCatalogue, call, full)
         with caplog.at_level(logging.WARNING):
             item = await here.add(torrent.magnet(peers=[seeds.address]))
             done = await here.until(item, State.COMPLETE)

@@ -7,6 +7,7 @@ import os
 import pytest
 import trio
 
+from engine.catalogue import SqliteCatalogue
 from engine.errors import StoreFull
 from engine.types import State
 from tests.support.faultserver import CloseConnection, Resource, fault_server, respond, send_head
@@ -482,16 +483,16 @@ async def test_a_write_that_fails_makes_a_new_file(server, tmp_path, monkeypatch
 async def test_a_catalogue_without_space_ends_nothing(server, tmp_path, monkeypatch):
     big = CONTENT * 40  # beyond the short way of small files
     async with rig(tmp_path) as here:
-        works, refused = here.catalogue.edit, 0
+        works, refused = SqliteCatalogue.edit, 0
 
-        async def full(*args):
+        async def full(self, *args):
             nonlocal refused
             refused += 1
             if refused < 5:
                 raise StoreFull("no space left for the catalogue; free some, nothing was changed")
-            return await works(*args)
+            return await works(self, *args)
 
-        monkeypatch.setattr(here.catalogue, "edit", full)
+        monkeypatch.setattr(SqliteCatalogue, "edit", full)
         item = await here.until(await here.add(server.add("/x", Resource(big))), State.COMPLETE)
         assert here.content(item) == big
         assert refused >= 5
