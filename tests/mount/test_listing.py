@@ -52,7 +52,8 @@ QUERIES = {
     "year:/2000": lambda t: "year:2000" in t,
     "year:/gt/1999": lambda t: bool({"year:2000", "year:2010"} & t),
     "ext:mkv": None,
-    "type:video": None,
+    "type:text": lambda t: True,  # by content, whatever the names say
+    "type:video": lambda t: False,
     "a/@": lambda t: "a" in t,
 }
 MKV = ["eight.mkv", "seven.mkv", "six.mkv"]
