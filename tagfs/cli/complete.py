@@ -28,6 +28,7 @@ VALUES = {
     "type": ("video", "audio", "image", "text", "archive"),
     "source": ("http", "ftp", "torrent", "import", "mount"),
 }
+RELATIONS = ("implies", "same-as", "excludes", "requires")
 _GLOBAL = ("--help", "--state", "--version")
 _FILES = {"FILE": "files", "PATH": "files", "WHAT": "files", "DEST": "files", "DIR": "dirs", "[DIR]": "dirs"}
 _UNTYPABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -41,6 +42,9 @@ class Ask(Protocol):
 
     def names(self, prefix: str) -> Iterable[str]:
         """Names of items that begin with `prefix`, sorted, some of them."""
+
+    def saved(self, prefix: str) -> Iterable[str]:
+        """Names of saved queries that begin with `prefix`, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +73,36 @@ def answer(typed: Sequence[str], ask: Ask) -> Answer:
         return Answer()
     from tagfs.cli.main import parser
 
-    return _of_verb(parser(before[0])._actions, before[1:], current, ask)
+    if before[0] == "relation" and not current.startswith("-"):
+        return _relation(before[1:], current, ask)
+    return _of_verb(before[0], parser(before[0])._actions, before[1:], current, ask)
 
 
-def _of_verb(actions: Sequence[argparse.Action], before: Sequence[str], current: str, ask: Ask) -> Answer:
+def _relation(before: Sequence[str], current: str, ask: Ask) -> Answer:
+    """add TAG RELATION OTHER, rm and the same, or a TAG."""
+    if len(before) == 2:
+        return _among(RELATIONS, current)
+    found = _tags(ask.tags(current, None), current)
+    if before:
+        return found if len(before) in (1, 3) else Answer()
+    return Answer([*(word for word in ("add", "rm") if word.startswith(current)), *found.candidates])
+
+
+def _of_verb(verb: str, actions: Sequence[argparse.Action], before: Sequence[str], current: str, ask: Ask) -> Answer:
     options = {text: action for action in actions for text in action.option_strings}
     places = [action for action in actions if not action.option_strings]
     awaited, position, literal = _read(options, before)
     if awaited is not None:
-        return _value(awaited[0], awaited[1], current, ask)
+        return _value(verb, awaited[0], awaited[1], current, ask)
     if not literal and current.startswith("-"):
         name, equals, value = current.partition("=")
         if equals and name in options:
-            found = _value(options[name], 0, value, ask)
+            found = _value(verb, options[name], 0, value, ask)
             return Answer([f"{name}={text}" for text in found.candidates], "none", found.glued)
         return _among(tuple(sorted(options, key=lambda text: text.lstrip("-").lower())), current)
     if not places:
         return Answer()
-    return _value(places[min(position, len(places) - 1)], 0, current, ask)
+    return _value(verb, places[min(position, len(places) - 1)], 0, current, ask)
 
 
 def _read(
@@ -110,13 +126,15 @@ def _read(
     return None, position, False
 
 
-def _value(action: argparse.Action, number: int, current: str, ask: Ask) -> Answer:
+def _value(verb: str, action: argparse.Action, number: int, current: str, ask: Ask) -> Answer:
     """By the metavar of the argument: what people read in the help is what is completed."""
     kind = action.metavar[min(number, len(action.metavar) - 1)] if isinstance(action.metavar, tuple) else action.metavar
     if action.choices is not None:
         return _among(tuple(map(str, action.choices)), current)
     if kind == "TAG[,TAG]":
         return _tag_list(current, ask)
+    if kind in ("NAME", "OLD") and action.dest in ("delete", "rename") and verb == "queries":
+        return Answer(list(ask.saved(current)))
     if kind in ("TAG", "OLD"):
         return _tags(ask.tags(current, None), current)
     if kind == "QUERY":
@@ -151,6 +169,8 @@ def _query(current: str, ask: Ask) -> Answer:
     if path is None:
         at = max((current.rfind(char) for char in " ()"), default=-1) + 1
         head, last = current[:at], current[at:]
+    if last.startswith("@") and path is None:
+        return Answer([f"{head}@{name}" for name in ask.saved(last[1:])])
     key, colon, value = last.partition(":")
     if colon and key in VALUES:
         return Answer([f"{head}{minus}{key}:{text}" for text in VALUES[key] if text.startswith(value)])
@@ -231,6 +251,17 @@ class Daemon:
         with Session(self._state, os.environ).client() as client:
             yield from client.call("names", {"prefix": prefix, "limit": MOST}, tuple[str, ...])
 
+    def saved(self, prefix: str) -> Iterator[str]:
+        import os
+
+        from tagfs.cli.session import Session
+        from tagfs.control.views_relations import SavedQueryView
+
+        with Session(self._state, os.environ).client() as client:
+            for query in client.call("queries", {}, tuple[SavedQueryView, ...]):
+                if query.name.startswith(prefix):
+                    yield query.name
+
 
 def _just_below(prefix: str) -> str:
     """A text below every one that begins with `prefix`, and not far below."""
@@ -251,6 +282,9 @@ class Quiet:
 
     def names(self, prefix: str) -> list[str]:
         return _quietly(lambda: self._ask.names(prefix))
+
+    def saved(self, prefix: str) -> list[str]:
+        return _quietly(lambda: self._ask.saved(prefix))
 
 
 def _quietly(ask: Callable[[], Iterable[str]]) -> list[str]:

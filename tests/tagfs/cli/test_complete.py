@@ -37,6 +37,9 @@ class Fake:
     def names(self, prefix: str) -> list[str]:
         return [name for name in NAMES if name.startswith(prefix)]
 
+    def saved(self, prefix: str) -> list[str]:
+        return [name for name in ("to watch", "today") if name.startswith(prefix)]
+
 
 @pytest.mark.parametrize(
     ("typed", "candidates"),
@@ -72,6 +75,16 @@ class Fake:
         (["verify", "-"], ["--data", "-h", "--help", "--json", "--state"]),
         (["mount", "dir", "-o", "facets,um"], ["facets,umask="]),
         (["completion", "b"], ["bash"]),
+        (["relation", "a"], ["add"]),
+        (["relation", "mo"], ["movie", "movies"]),
+        (["relation", "add", "mo"], ["movie", "movies"]),
+        (["relation", "add", "movie", "im"], ["implies"]),
+        (["relation", "add", "movie", "implies", "fi"], ["film"]),
+        (["queries", "--delete", "to"], ["to watch", "today"]),
+        (["queries", "--delete", "today", "to"], ["to watch", "today"]),
+        (["queries", "--rename", "tod"], ["today"]),
+        (["queries", "--save", "tod"], []),
+        (["ls", "movie and @to"], ["movie and @to watch", "movie and @today"]),
         (["no-such-verb", "x"], []),
         (["verify", "x"], []),
     ],
@@ -135,6 +148,8 @@ def test_the_daemon_is_asked(tagfs: Tagfs, verbs: MemoryVerbs) -> None:
     verbs.put("alien.mkv", tags=("movie", "mo", "year:1979"))
     assert tagfs("complete", "--", "ls", "mo").lines == ["none", "mo", "movie"]
     assert tagfs("complete", "--", "rm", "al").lines == ["none", "alien.mkv"]
+    tagfs("queries", "--save", "later", "movie")
+    assert tagfs("complete", "--", "ls", "@la").lines == ["none", "@later"]
 
 
 def test_without_a_daemon_less_is_offered_and_nothing_said(tagfs: Tagfs, monkeypatch: pytest.MonkeyPatch) -> None:
