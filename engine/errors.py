@@ -39,6 +39,10 @@ class TagInUse(EngineError):
     """ENOTEMPTY"""
 
 
+class NotEmpty(EngineError):
+    """ENOTEMPTY: a folder that holds something."""
+
+
 class BadRequest(EngineError):
     """EINVAL: the request can never succeed as it is."""
 

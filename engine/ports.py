@@ -72,6 +72,7 @@ class NewItem:
     sources: Sequence[Source] = ()
     download: NewDownload | None = None
     xattrs: Mapping[str, bytes] = field(default_factory=dict)
+    parent: ItemId | None = None  # the folder item that it is made in
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,15 @@ class Edit:
     must_create: bool = False  # XATTR_CREATE for set_xattrs
     must_replace: bool = False  # XATTR_REPLACE for set_xattrs
     mtime_if_unset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An item goes to the folder `parent`, or to the top for None, and is edited on the way."""
+
+    item: ItemId
+    parent: ItemId | None
+    edit: Edit = field(default_factory=Edit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +227,9 @@ class Catalogue(Protocol):
     def child(self, folder: ItemId, name: str) -> ItemId | None:
         """The item of that name in a folder item, not one that was trashed by itself; the oldest of several."""
 
+    def has_namesake(self, folder: ItemId, name: str, item: ItemId) -> bool:
+        """Whether a folder item holds, not trashed by itself, another item than `item` of that name."""
+
     def holds(self, folder: ItemId) -> bool:
         """Whether there is anything in a folder item but what was trashed by itself."""
 
@@ -304,7 +317,9 @@ class Catalogue(Protocol):
         """integrity_check, foreign_key_check and own consistency rules: one sentence a fault, empty when sound."""
 
     # -- writes, each one durable transaction ------------------------------------------------------------------
-    async def add(self, new: NewItem) -> Item: ...
+    async def add(self, new: NewItem) -> Item:
+        """In a folder: NoSuchItem when that is no live folder (any more), NameTaken for a name that is there."""
+
     async def add_many(self, new: Sequence[NewItem]) -> list[Item]: ...
     async def edit(self, item: ItemId, edit: Edit) -> Item: ...
     async def edit_many(self, edits: Sequence[tuple[ItemId, Edit]]) -> None: ...
@@ -403,6 +418,16 @@ class Catalogue(Protocol):
         """Forget items that are in the trash, by themselves or with a folder, and all that they hold; their blobs stay
         until `forget_blob`."""
 
+    async def move(self, moves: Sequence[Move], *, trashed: Collection[ItemId] = ()) -> None:
+        """First `trashed` go to the trash (by `trash`, folders by `remove_folder`), then the moves are made in their
+        order, out of the trash as well: two of them exchange two items. All or none. NoSuchItem for what is not there
+        (any more), NameTaken where the folder has another item of that name in the end, BadRequest for a folder that
+        would be in itself."""
+
+    async def remove_folder(self, item: ItemId) -> None:
+        """An empty one, to the trash, with what was trashed out of it; for good if there is nothing to bring back: no
+        tag, no attribute, and nothing that was ever trashed out of it. NotEmpty for one that holds something."""
+
     async def discard(self, item: ItemId) -> None:
         """Forget a live item that never got content (a draft, a download given up before its first byte)."""
 
@@ -452,7 +477,8 @@ class Opening:
 
     states: Mapping[str, BitMap]
     tags: Sequence[tuple[int, str, int]]  # id, name, live items that carry it
-    held: Mapping[int, BitMap] = field(default_factory=dict)  # by folder item: the items directly in it, trashed or not
+    # By folder item, the items directly in it, trashed or not. Of the empty ones those that are in another folder.
+    held: Mapping[int, BitMap] = field(default_factory=dict)
     relations: Collection[Relation] = ()  # between tags, as they were stated
 
 
@@ -585,6 +611,7 @@ class AddRequest:
     torrent: bytes | None = None
     select: str | None = None
     cause: Cause = Cause.MOUNT  # who asks for it
+    folder: ItemId | None = None  # the folder item that it is to be in
 
 
 class Transfers(Protocol):

@@ -51,6 +51,8 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
     command -v zsh >/dev/null || packages+=(zsh)
     command -v fish >/dev/null || packages+=(fish)
     command -v gio >/dev/null || packages+=(libglib2.0-bin)
+    command -v git >/dev/null || packages+=(git)
+    command -v sqlite3 >/dev/null || packages+=(sqlite3)
     printf '%s\n' "${packages[@]}"
 }
 

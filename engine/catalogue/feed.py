@@ -37,6 +37,7 @@ TAG_IDS: Final = (
 )
 TRASHED: Final = "SELECT id FROM item WHERE trashed_ns IS NOT NULL"
 HELD: Final = "SELECT parent, json_group_array(id) FROM item WHERE parent IS NOT NULL GROUP BY parent"
+INNER_FOLDERS: Final = "SELECT id FROM item INDEXED BY item_inner_folder WHERE kind = 'folder' AND parent IS NOT NULL"
 ALL_TAGS: Final = "SELECT id, name, items FROM tag"
 RELATIONS: Final = (
     "SELECT t.name, r.kind, o.name FROM relation r JOIN tag t ON t.id = r.tag JOIN tag o ON o.id = r.other"
@@ -61,7 +62,8 @@ def opening(transaction: Transaction) -> Opening:
     connection = transaction.connection
     states = {state.value: _ids(connection, STATE_IDS, state.value) for state in State}
     tags = connection.execute(ALL_TAGS).fetchall()
-    held = {folder: BitMap(json.loads(ids)) for folder, ids in connection.execute(HELD)}
+    held = {folder: BitMap() for (folder,) in connection.execute(INNER_FOLDERS)}
+    held |= {folder: BitMap(json.loads(ids)) for folder, ids in connection.execute(HELD)}
     relations = [Relation(tag, RelationKind(kind), other) for tag, kind, other in connection.execute(RELATIONS)]
     return Opening({state: ids for state, ids in states.items() if ids}, tags, held, relations)
 

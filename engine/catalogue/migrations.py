@@ -87,6 +87,7 @@ RELATIONS_AND_HISTORY: Final = (
     'CREATE INDEX "blob_to_look" ON "blob" ("id") WHERE mime IS NULL',
     'ALTER TABLE "item" ADD COLUMN "looked" INTEGER NOT NULL DEFAULT 0 CHECK (looked BETWEEN 0 AND 2)',
     ITEM_TO_LOOK,
+    'CREATE INDEX "item_inner_folder" ON "item" ("parent") WHERE kind = \'folder\' AND parent IS NOT NULL',
     RELATION,
     'CREATE INDEX "relation_other" ON "relation" ("other")',
     SAVED_QUERY,

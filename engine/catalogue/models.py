@@ -105,6 +105,9 @@ Item.add_index(Item.index(Item.blob, name="item_blob", where=SQL("blob IS NOT NU
 # What is to be looked at; the query that asks for it repeats the condition word for word.
 Item.add_index(Item.index(Item.id, name="item_to_look", where=SQL(TO_LOOK)))
 Item.add_index(Item.index(Item.parent, Item.name, name="item_parent_name", where=SQL("parent IS NOT NULL")))
+# Folders in folders, without reading the rows of all that folders hold: the index opens with them, too.
+_INNER_FOLDER = SQL("kind = 'folder' AND parent IS NOT NULL")
+Item.add_index(Item.index(Item.parent, name="item_inner_folder", where=_INNER_FOLDER))
 
 
 class Tag(Table):

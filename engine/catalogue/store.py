@@ -31,6 +31,7 @@ from engine.catalogue.writes import (
     edits,
     folders,
     items,
+    places,
     relations,
     saved,
     suggesting,
@@ -40,7 +41,19 @@ from engine.catalogue.writes import (
 )
 from engine.errors import CatalogueFailed
 from engine.history import Cause, Record, Undone
-from engine.ports import Arrived, Edit, FolderFile, Look, NewItem, NewTorrent, Observer, Opening, Replaced, TorrentFiles
+from engine.ports import (
+    Arrived,
+    Edit,
+    FolderFile,
+    Look,
+    Move,
+    NewItem,
+    NewTorrent,
+    Observer,
+    Opening,
+    Replaced,
+    TorrentFiles,
+)
 from engine.trash import Heap
 from engine.types import Blob, Download, Facts, Item, ItemId, SavedQuery, Source, State, Torrent
 from query.ast import Compare, Range
@@ -202,6 +215,9 @@ class SqliteCatalogue:
 
     def torrent_known(self, v1: str | None, v2: str | None) -> ItemId | None:
         return points.torrent_known(self._connection, v1, v2)
+
+    def has_namesake(self, folder: ItemId, name: str, item: ItemId) -> bool:
+        return points.has_namesake(self._connection, folder, name, item)
 
     def holds(self, folder: ItemId) -> bool:
         return points.holds(self._connection, folder)
@@ -387,6 +403,12 @@ class SqliteCatalogue:
 
     async def purge(self, items_: Collection[ItemId]) -> None:
         await self._write(items.purge, list(items_))
+
+    async def move(self, moves: Sequence[Move], *, trashed: Collection[ItemId] = ()) -> None:
+        await self._write(places.move, list(moves), list(trashed))
+
+    async def remove_folder(self, item: ItemId) -> None:
+        await self._write(places.remove_folder, item)
 
     async def discard(self, item: ItemId) -> None:
         await self._write(items.discard, item)

@@ -2,6 +2,8 @@
 
     folder ──▶ all that is below it, at whatever depth: nearly one stretch of ids, so 100,000 files cost some bytes
 
+A move takes the whole subtree out of the bitmaps of the folders above and puts it into those of its new place.
+
 State: `_below` and the folders that are in a folder, by id; trashed or not, since the trash changes no structure. Where
 there are no folders, each answer is the bitmap that was asked about.
 """
@@ -18,7 +20,7 @@ NOTHING = BitMap()
 
 
 class Folders:
-    """`all` are the folders that hold something, `inner` is what a folder holds: read them, do not change them."""
+    """`all` are the folders that hold something, or did; `inner` is what a folder holds: read them only."""
 
     def __init__(self, held: Mapping[int, BitMap]) -> None:
         self.all = BitMap(held)
@@ -61,31 +63,37 @@ class Folders:
 
     # -- commits -----------------------------------------------------------------------------------------------------
     def put(self, item: int, before: Facts | None, after: Facts | None) -> None:
-        """An item stays in the folder that it was made in."""
-        if before is None and after is not None and after.parent is not None:
-            self._come(item, after.parent)
-        if after is not None and after.kind is Kind.FOLDER and after.parent is not None:
-            self._parent[item] = after.parent
-        if before is not None and after is None:
-            self._go(item, before.parent)
+        """A folder takes along what it holds, of which no change is told; what it held ends before it."""
+        old = None if before is None else before.parent
+        new = None if after is None else after.parent
+        if old != new:
+            self.version += 1
+            if old is not None:
+                self._go(item, old)
+            if new is not None:
+                self._come(item, new)
+        if after is None:
+            self._below.pop(item, None)
+            self.all.discard(item)
+        if new is not None and after is not None and after.kind is Kind.FOLDER:
+            self._parent[item] = new
+        else:
+            self._parent.pop(item, None)
 
     def _come(self, item: int, folder: int) -> None:
-        self.version += 1
         self.inner.add(item)
         self.all.add(folder)
         for above in self._upwards(folder):
-            self._below.setdefault(above, BitMap()).add(item)
+            below = self._below.setdefault(above, BitMap())
+            below.add(item)
+            below |= self.below(item)
 
-    def _go(self, item: int, folder: int | None) -> None:
-        """What it held has gone before it."""
-        self._below.pop(item, None)
-        self.all.discard(item)
-        self._parent.pop(item, None)
-        if folder is not None:
-            self.version += 1
-            self.inner.discard(item)
-            for above in self._upwards(folder):
-                self._below.get(above, BitMap()).discard(item)
+    def _go(self, item: int, folder: int) -> None:
+        self.inner.discard(item)
+        for above in self._upwards(folder):
+            below = self._below.setdefault(above, BitMap())
+            below.discard(item)
+            below -= self.below(item)
 
     def _upwards(self, folder: int) -> Iterator[int]:
         above: int | None = folder

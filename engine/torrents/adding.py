@@ -61,6 +61,7 @@ class Adder:
                 state=State.PAUSED if request.paused else State.QUEUED,
                 tags=request.tags,
                 sources=[Source(SourceKind.TORRENT, link, public_magnet(magnet), "")],
+                parent=request.folder,
             ),
             NewTorrent(magnet.v1, magnet.v2, link, folder, request.torrent, options),
         )

@@ -89,7 +89,7 @@ class TransferManager:
         if request.size is not None:
             options[SIZE] = str(request.size)
         name = request.name or name_of(urls[0])
-        new = NewItem(name=name, tags=request.tags, sources=[source_of(url) for url in urls])
+        new = NewItem(name=name, tags=request.tags, sources=[source_of(url) for url in urls], parent=request.folder)
         known = self._catalogue.blob(digests["sha256"]) if "sha256" in digests else None
         if known is not None and self._blobs.size(known.sha256) == known.size:
             self._blobs.hold(known.sha256)

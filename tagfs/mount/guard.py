@@ -29,6 +29,7 @@ _ERRNO: tuple[tuple[type[Exception], int], ...] = (
     (errors.NoSuchQuery, errno.ENOENT),
     (errors.NameTaken, errno.EEXIST),
     (errors.TagInUse, errno.ENOTEMPTY),
+    (errors.NotEmpty, errno.ENOTEMPTY),
     (errors.BadRequest, errno.EINVAL),
     (errors.AttributeMissing, errno.ENODATA),
     (errors.AttributeExists, errno.EEXIST),

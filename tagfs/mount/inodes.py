@@ -97,14 +97,20 @@ class Inodes:
             del self._counts[number]
             self._unname(node, number)
 
-    def moved(self, old: tuple[str, ...], new: tuple[str, ...]) -> None:
-        """The directory at `old` is at `new` now, a tag or saved query that was renamed or a folder item: the kernel
-        keeps the node ids, the directories below move along."""
-        moved = [(n, d) for n, d in self._directories() if d.location[: len(old)] == old]
-        for number, directory in moved:
+    def moved(self, *moves: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
+        """The directory at the first location of each is at the second now: a tag or a saved query that was renamed, or
+        a folder item. The kernel keeps the node ids, the directories below move along. Two at once are an exchange."""
+        moved = [
+            (number, directory, (*new, *directory.location[len(old) :]))
+            for old, new in moves
+            if old != new
+            for number, directory in self._directories()
+            if directory.location[: len(old)] == old
+        ]
+        for number, directory, _ in moved:
             self._unname(directory, number)
-        for number, directory in moved:
-            again = self._again(directory, (*new, *directory.location[len(old) :]))
+        for number, directory, location in moved:
+            again = self._again(directory, location)
             self._nodes[number] = again if again is not None else directory
             self._ids[_key(self._nodes[number])] = number
             self._attach(self._nodes[number], number)

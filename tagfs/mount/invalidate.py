@@ -121,6 +121,10 @@ class Invalidator:
                 self.late += 1
                 log.info("the kernel is busy with %d of %d names", batch.left, len(waited))
 
+    def keep(self, directory: int, name: str) -> None:
+        """A running operation, which holds the directory, has found that the kernel is right about a name."""
+        self._deferred.get(directory, {}).pop(name, None)
+
     def _forget_deferred(self, directory: int) -> None:
         names = self._deferred.pop(directory, None)
         if names and self._nursery is not None:

@@ -24,7 +24,7 @@ from tagfs.mount.inodes import Inodes
 from tagfs.mount.invalidate import Invalidator
 from tagfs.mount.listing import Listings, OpenDirectory
 from tagfs.mount.onlookers import is_onlooker
-from tagfs.vfs import attr, edits, numbers
+from tagfs.vfs import attr, edits, moving, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.content import ArrivingFile, BlobFile, DraftFile, KeptFile, OpenFile, TextFile
 from tagfs.vfs.context import Context
@@ -32,13 +32,14 @@ from tagfs.vfs.dropped import DropFile, drop_xattr, drop_xattrs
 from tagfs.vfs.inbox import Drop
 from tagfs.vfs.names import NAME_MAX, is_certain
 from tagfs.vfs.newcomers import Newcomers
-from tagfs.vfs.nodes.folder import way_to
+from tagfs.vfs.nodes.folder import FolderDirectory, way_to
 from tagfs.vfs.nodes.inbox import drop_attr
 from tagfs.vfs.nodes.items import item_attr
 from tagfs.vfs.nodes.queries import QueriesDirectory
 from tagfs.vfs.nodes.tags import TagsRoot
 from tagfs.vfs.tree import (
     BlobNode,
+    Closed,
     Directory,
     DropNode,
     FolderNode,
@@ -179,8 +180,13 @@ class Operations(pyfuse3.Operations):
 
     @guarded
     async def mkdir(self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext) -> EntryAttributes:
+        directory, text = self._directory(parent_inode), _text(name)
         with self._kernel.holding(parent_inode):
-            made = await self._directory(parent_inode).mkdir(_text(name))
+            if not isinstance(directory.place, Closed | Inbox):
+                item = await edits.mkdir(self._context, directory, text, mode)
+                keep_name = await self._leads_to(directory, text, item)
+                return self._answer(FolderDirectory(self._context, way_to(directory, item), item), keep_name=keep_name)
+            made = await directory.mkdir(text)
             return self._answer(made, keep_name=made.kept)
 
     @guarded
@@ -232,26 +238,25 @@ class Operations(pyfuse3.Operations):
         flags: FlagT,
         ctx: RequestContext,
     ) -> None:
-        if flags & ~pyfuse3.RENAME_NOREPLACE:
-            raise OSError(errno.EINVAL, "two items cannot be exchanged")
         source, target = self._directory(parent_inode_old), self._directory(parent_inode_new)
         old, new = _text(name_old), _text(name_new)
         victims = await self._victims(target, new)
         with self._kernel.holding(*{parent_inode_old, parent_inode_new, *victims}):
-            if isinstance(source, TagsRoot) and isinstance(target, TagsRoot):
+            if flags & ~pyfuse3.RENAME_NOREPLACE:
+                await self._exchange((parent_inode_old, source, old), (parent_inode_new, target, new))
+            elif isinstance(source, TagsRoot) and isinstance(target, TagsRoot):
                 await source.rename(old, new)
-                self.inodes.moved(("tags", old), ("tags", new))
+                self.inodes.moved((("tags", old), ("tags", new)))
             elif isinstance(source, QueriesDirectory) and isinstance(target, QueriesDirectory):
                 await source.rename(old, new)
-                self.inodes.moved(("queries", old), ("queries", new))
+                self.inodes.moved((("queries", old), ("queries", new)))
             elif isinstance(source.place, Inbox) or isinstance(target.place, Inbox):
                 await edits.rename_drop(self._context, source, old, target, new)
             else:
-                item = await edits.rename(self._context, source, old, target, new)
-                if way_to(source, item) != way_to(target, item):
-                    self.inodes.moved(way_to(source, item), way_to(target, item))
-                if not await self._leads_to(target, new, item):
-                    await self._kernel.forget([(parent_inode_new, new)], [])
+                replace = not flags & pyfuse3.RENAME_NOREPLACE
+                item = await moving.rename(self._context, source, old, target, new, replace=replace)
+                self.inodes.moved((way_to(source, item), way_to(target, item)))
+                await self._settle_name(parent_inode_new, target, new, item)
 
     @guarded
     async def link(
@@ -452,6 +457,22 @@ class Operations(pyfuse3.Operations):
     async def _answer_new(self, parent: int, name: str, item: ItemId) -> EntryAttributes:
         keep_name = await self._leads_to(self._directory(parent), name, item)
         return self._answer(ItemNode(item), keep_name=keep_name)
+
+    async def _exchange(self, one: tuple[int, Directory, str], other: tuple[int, Directory, str]) -> None:
+        (first, source, old), (second, target, new) = one, other
+        moved, met = await moving.exchange(self._context, source, old, target, new)
+        self.inodes.moved((way_to(source, moved), way_to(target, moved)), (way_to(target, met), way_to(source, met)))
+        await self._settle_name(first, source, old, met)
+        await self._settle_name(second, target, new, moved)
+
+    async def _settle_name(self, parent: int, directory: Directory, name: str, item: ItemId) -> None:
+        """The kernel leads a name to what it has just moved there. It forgets that where it is wrong, and
+        only there: to forget the name of a directory takes it from those who are in it."""
+        alone = len(self._context.drafts.aliases.nodes(item)) == 1
+        if alone and await self._leads_to(directory, name, item):
+            self._kernel.keep(parent, name)
+        else:
+            await self._kernel.forget([(parent, name)], [])
 
     async def _leads_to(self, directory: Directory, name: str, item: ItemId) -> bool:
         """Whether the kernel may believe that a name which it has just made or moved leads to `item`. An item that was

@@ -34,6 +34,7 @@ _CODES: tuple[tuple[type[Exception], Code], ...] = (
     (errors.NoSuchQuery, Code.NOT_FOUND),
     (errors.NameTaken, Code.EXISTS),
     (errors.TagInUse, Code.IN_USE),
+    (errors.NotEmpty, Code.IN_USE),
     (errors.BadRequest, Code.BAD_REQUEST),
     (errors.StoreFull, Code.NO_SPACE),
     (errors.EngineError, Code.FAILED),

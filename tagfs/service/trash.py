@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.ports import Edit
 from engine.trash import Thing
 from engine.types import Item, ItemId, timestamp
 from tagfs.control.errors import Code, VerbError
@@ -54,7 +53,7 @@ class Trash(Part):
     async def trash_restore(self, items: tuple[Ref, ...]) -> tuple[ItemView, ...]:
         rows = self._in_trash(items)
         for row in rows:
-            await edits.restore(self.context, row.id, Edit())
+            await edits.restore(self.context, row.id)
         fresh = (self.catalogue.item(row.id) for row in rows)
         return tuple(item_view(self.context, row) for row in fresh if row is not None)
 

@@ -79,8 +79,8 @@ class Drafts:
 
     # -- making ------------------------------------------------------------------------------------------------
 
-    async def create(self, name: str, tags: Collection[str], mode: int) -> Draft:
-        """A new, empty item, open for writing for its creator, who must `leave` it."""
+    async def create(self, name: str, tags: Collection[str], mode: int, *, parent: ItemId | None = None) -> Draft:
+        """A new, empty item, open for writing for its creator, who must `leave` it. `parent`: the folder it is in."""
         staging, fd = self._blobs.create_staging()
         draft = self._staged[staging] = Draft(staging, fd, Version(staging), frozenset(tags))
         self._moving += 1
@@ -93,6 +93,7 @@ class Drafts:
                     mode=mode,
                     sources=[Source(SourceKind.MOUNT, "", "", "")],
                     download=NewDownload(staging, name_fixed=True),
+                    parent=parent,
                 )
             )
         except BaseException as error:
@@ -205,6 +206,11 @@ class Drafts:
         """Bytes written so far; None when nobody is writing this item."""
         draft = self.get(item)
         return None if draft is None else draft.length()
+
+    def is_blank(self, item: ItemId) -> bool:
+        """Whether it is new, still open for writing, and nothing has been written."""
+        draft = self.get(item)
+        return draft is not None and not draft.closed and not os.fstat(draft.fd).st_size
 
     def mtime_ns(self, item: ItemId) -> int | None:
         """When it was last written, or as the writer has set it; None when nobody is writing this item."""

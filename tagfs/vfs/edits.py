@@ -1,4 +1,5 @@
-"""What create, rm, mv, ln and ln -s mean, by the places that they happen at. Trio thread; each is one transaction.
+"""What create, mkdir, rm, ln and ln -s mean, by the places that they happen at; `moving.py` does mv. Trio thread, each
+is one transaction.
 
 A path states tags; an edit changes exactly the tags that the path states. Nothing done below /tags destroys content.
 """
@@ -14,13 +15,14 @@ from urllib.parse import unquote, urlsplit
 
 from engine.formats.magnet import is_magnet
 from engine.ports import AddRequest, Edit, NewItem
-from engine.types import Item, ItemId, Kind, State
+from engine.types import Item, ItemId, Kind, Source, SourceKind, State
 from query.closure import Names
 from query.relations import Relations
 from tagfs.vfs.context import Context
 from tagfs.vfs.draft import Draft
 from tagfs.vfs.inbox import Drop
 from tagfs.vfs.names import NAME_MAX, is_tilde_name
+from tagfs.vfs.nodes.folder import is_working_folder, place_of
 from tagfs.vfs.tree import Closed, Directory, DropNode, Everything, Inbox, Inside, Node, Place, Stated, Trash, item_of
 from tagfs.vfs.walk import inside_mount, walk
 
@@ -30,19 +32,37 @@ LATER_SCHEMES = frozenset({"ftps", "sftp"})
 
 async def create(context: Context, directory: Directory, name: str, mode: int) -> Draft:
     """A new empty item, open for writing."""
-    return await context.drafts.create(_new_name(name), _tags_to_put(directory.place), mode & 0o777)
+    place = place_of(context, directory)
+    tags = tags_to_put(context, place)
+    return await context.drafts.create(new_name_of(name), tags, mode & 0o777, parent=folder_at(place))
+
+
+async def mkdir(context: Context, directory: Directory, name: str, mode: int) -> ItemId:
+    """A folder item. That its source is the mount marks it, and all that is in it, as worked in by people."""
+    place = place_of(context, directory)
+    new = NewItem(
+        name=new_name_of(name),
+        kind=Kind.FOLDER,
+        tags=tags_to_put(context, place),
+        mode=mode & 0o777,
+        sources=[Source(SourceKind.MOUNT, "", "", "")],
+        parent=folder_at(place),
+    )
+    return (await context.catalogue.add(new)).id
 
 
 async def unlink(context: Context, directory: Directory, name: str) -> None:
     if isinstance(directory.place, Inbox):
         await context.inbox.remove(await drop_in(context, directory, name))
         return
-    item = await _item_in(context, directory, name)
+    item = await item_in(context, directory, name)
     if item.kind is Kind.FOLDER:
         raise OSError(errno.EISDIR, f"{name!r} is a folder")
-    match directory.place:
+    match place_of(context, directory):
         case Stated() as stated:
-            await context.catalogue.edit(item.id, Edit(remove=_own_tags(context, item.id, stated)))
+            await context.catalogue.edit(item.id, Edit(remove=own_tags(context, item.id, stated)))
+        case Inside() if not item.tag_count and context.drafts.is_blank(item.id):
+            await context.catalogue.discard(item.id)  # nothing was ever in it, as of a lock: nothing to bring back
         case Everything() | Inside() | Trash():
             await _take_away(context, directory, item)
         case Closed() as closed:
@@ -53,7 +73,11 @@ async def _take_away(context: Context, directory: Directory, item: Item) -> None
     """To the trash, or from there for good. Content goes for good only on a path through /trash: who stands in a folder
     that somebody else moves to the trash must not end what is in it by a simple rm."""
     if item.id in context.index.live:
-        await trash(context, item)
+        await stop(context, item)
+        if item.kind is Kind.FOLDER:
+            await context.catalogue.remove_folder(item.id)
+        else:
+            await context.catalogue.trash(item.id)
     elif directory.location[0] == "trash":
         await context.catalogue.purge([item.id])
     else:
@@ -63,7 +87,7 @@ async def _take_away(context: Context, directory: Directory, item: Item) -> None
 async def drop(context: Context, directory: Directory, name: str) -> Drop:
     """A new file in /inbox, open for writing."""
     assert isinstance(directory.place, Inbox)
-    return await context.inbox.create(_known(context, directory.place.tags), _new_name(name))
+    return await context.inbox.create(_known(context, directory.place.tags), new_name_of(name))
 
 
 async def drop_in(context: Context, directory: Directory, name: str) -> Drop:
@@ -85,16 +109,18 @@ async def rename_drop(context: Context, source: Directory, name: str, target: Di
     with suppress(FileNotFoundError):
         if isinstance(await target.lookup(new_name), Directory):
             raise OSError(errno.EISDIR, f"{new_name!r} is a directory")
-    await context.inbox.rename(moved, _known(context, target.place.tags), _new_name(new_name))
+    await context.inbox.rename(moved, _known(context, target.place.tags), new_name_of(new_name))
 
 
 async def rmdir(context: Context, directory: Directory, folder: ItemId) -> None:
-    """Of a folder item. Below /tags it takes the tags off, whatever the folder holds. Elsewhere the folder must be
-    empty, as `rm -r` has made it: what it held lies in the trash by itself then and joins the folder there."""
-    match directory.place:
+    """Of a folder item, which must be empty, as `rm -r` has made it: what it held lies in the trash by itself then and
+    joins the folder there. Below /tags it only takes the tags off, whatever the folder holds; but an empty one that
+    somebody made there, and that no other tag lists, is removed, or `rm -r` would leave it behind in /files."""
+    match place_of(context, directory):
         case Stated() as stated:
-            await context.catalogue.edit(folder, Edit(remove=_own_tags(context, folder, stated)))
-            return
+            if not _is_done_with(context, folder, stated):
+                await context.catalogue.edit(folder, Edit(remove=own_tags(context, folder, stated)))
+                return
         case Closed() as closed:
             raise OSError(closed.errno, closed.why)
     row = context.catalogue.item(folder)
@@ -104,6 +130,14 @@ async def rmdir(context: Context, directory: Directory, folder: ItemId) -> None:
         await _take_away(context, directory, row)
 
 
+def _is_done_with(context: Context, folder: ItemId, stated: Stated) -> bool:
+    row = context.catalogue.item(folder)
+    if row is None or row.parent is not None or context.catalogue.holds(folder):
+        return False
+    only_these = own_tags(context, folder, stated) == set(context.catalogue.tags(folder))
+    return only_these and is_working_folder(context, folder)
+
+
 async def trash(context: Context, item: Item) -> None:
     """To /trash. A download stops first, so that nothing writes to what was removed, and nobody gets it from us."""
     await stop(context, item)
@@ -111,7 +145,7 @@ async def trash(context: Context, item: Item) -> None:
 
 
 async def stop(context: Context, item: Item) -> list[Item]:
-    """Its transfers; returns whose they were."""
+    """Before it goes to the trash: its transfers, and those of what it holds; returns whose they were."""
     stopped = [one for one in await transfers_of(context, item) if one.state is not State.WRITING]
     for one in stopped:
         await context.transfers.stop(one.id)
@@ -126,13 +160,19 @@ async def go_on(context: Context, items: Iterable[Item]) -> None:
 
 
 async def transfers_of(context: Context, item: Item) -> list[Item]:
-    """Whose transfers end with an item, and go on with it: its own, or those of the files in a folder that is itself in
-    another one, which has none of its own."""
+    """Whose transfers end with an item, and go on with it: its own, and those of what it holds. A torrent stops as a
+    whole where its own folder is concerned, else file by file."""
     rows = [item]
-    if item.kind is Kind.FOLDER and item.parent is not None:
-        held = await context.catalogue.items(list(context.index.below(item.id)))
-        rows = [row for row in held if row.kind is Kind.FILE]
-    return [row for row in rows if row.state not in (State.COMPLETE, State.SKIPPED)]
+    if item.kind is Kind.FOLDER:
+        rows += await context.catalogue.items(list(context.index.below(item.id)))
+    active = [row for row in rows if row.state not in (State.COMPLETE, State.SKIPPED)]
+    torrents = {row.id for row in active if context.catalogue.is_torrent(row.id)}
+    return [row for row in active if row.id in torrents or _is_of_no_other(context, row, torrents)]
+
+
+def _is_of_no_other(context: Context, row: Item, torrents: set[ItemId]) -> bool:
+    torrent = context.catalogue.torrent_of(row.id)
+    return row.kind is Kind.FILE and (torrent is None or torrent[0] not in torrents)
 
 
 async def resume(context: Context, item: Item) -> None:
@@ -141,42 +181,10 @@ async def resume(context: Context, item: Item) -> None:
         await context.transfers.resume(item.id)
 
 
-async def restore(context: Context, item: ItemId, edit: Edit) -> None:
-    """Out of /trash, with its tags and those of `edit`; a download that was not done goes on, and so does seeding."""
-    restored = await context.catalogue.restore(item, edit.name)
-    if edit.add:
-        await context.catalogue.edit(item, Edit(add=edit.add))
+async def restore(context: Context, item: ItemId) -> None:
+    """Out of /trash, with its tags; a download that was not done goes on, and so does seeding."""
+    restored = await context.catalogue.restore(item)
     await go_on(context, await transfers_of(context, restored))
-
-
-async def rename(context: Context, source: Directory, name: str, target: Directory, new_name: str) -> ItemId:
-    """`mv`: takes off what the source states, puts on what the target states; other tags stay. Returns the item."""
-    item = await _item_in(context, source, name)
-    for place in (source.place, target.place):
-        if isinstance(place, Closed):
-            raise OSError(place.errno, place.why)
-    _check_stays_inside(context, item, source, target)
-    there = await _maybe_item_in(context, target, new_name)
-    if there is not None and there.id != item.id:
-        raise OSError(errno.EEXIST, f"{new_name!r} is there already: replacing a file by mv is not possible yet")
-    kept_name = new_name == item.name or is_tilde_name(new_name, item.name, item.id)
-    edit = Edit(
-        name=None if kept_name else _new_name(new_name),
-        add=_tags_of(target.place),
-        remove=_own_tags(context, item.id, _left(source.place, target.place)).difference(_tags_of(target.place)),
-    )
-    match source.place, target.place:
-        case Trash(), Trash():
-            raise OSError(errno.EPERM, "what is in the trash keeps its name until it is taken out")
-        case Trash(), _:
-            await restore(context, item.id, edit)
-        case Stated(), Trash():
-            raise OSError(errno.EPERM, "remove it from /files to move it to the trash")
-        case _, Trash():
-            await trash(context, item)
-        case _:
-            await context.catalogue.edit(item.id, edit)
-    return item.id
 
 
 async def link(context: Context, item: ItemId, directory: Directory, name: str) -> None:
@@ -184,7 +192,10 @@ async def link(context: Context, item: ItemId, directory: Directory, name: str) 
     row = context.catalogue.item(item)
     if row is None or item not in context.index.live:
         raise OSError(errno.EPERM, "what is in the trash cannot be tagged: take it out first")
-    tags = _tags_to_put(directory.place)
+    place = place_of(context, directory)
+    if isinstance(place, Inside):
+        raise OSError(errno.EPERM, "an item is in one folder: copy it, or make a symlink to it with ln -s")
+    tags = tags_to_put(context, place)
     if name != row.name and not is_tilde_name(name, row.name, item):
         raise OSError(errno.EPERM, f"an item has one name: link it as {row.name!r}, or rename it with mv")
     if isinstance(directory.place, Everything):
@@ -193,25 +204,27 @@ async def link(context: Context, item: ItemId, directory: Directory, name: str) 
 
 
 async def symlink(context: Context, directory: Directory, name: str, target: str) -> ItemId:
-    """`ln -s`: a URL is a download, a path in this mount puts tags on that item, any other path is a symlink item."""
-    place = directory.place
-    tags = _known(context, place.tags) if isinstance(place, Inbox) else _tags_to_put(place)
+    """`ln -s`: a URL is a download, a path in this mount puts tags on that item, any other path is a symlink item. In a
+    folder, where there is no tag to put on, every path is one: archives and repositories hold such links."""
+    place = place_of(context, directory)
+    tags = _known(context, place.tags) if isinstance(place, Inbox) else tags_to_put(context, place)
+    folder = folder_at(place)
     scheme = target.partition(":")[0].lower()
     if scheme in LATER_SCHEMES:
         raise OSError(errno.EOPNOTSUPP, f"downloads by {scheme} are not possible yet: {scheme}")
     if scheme in URL_SCHEMES:
-        item = await context.transfers.add(AddRequest([target], name=_name_for_url(name, target), tags=tags))
-        return item.id
-    if isinstance(directory.place, Inbox):
+        request = AddRequest([target], name=_name_for_url(name, target), tags=tags, folder=folder)
+        return (await context.transfers.add(request)).id
+    if isinstance(place, Inbox):
         raise OSError(errno.EPERM, f"only a link to a URL can be made in /inbox, and {target!r} is none")
-    inside = inside_mount(context.mountpoint, directory, target)
+    inside = inside_mount(context.mountpoint, directory, target) if folder is None else None
     if inside is not None:
         item_id = item_of(await walk(context, inside))
         if item_id is None:
             raise OSError(errno.EPERM, f"only items can be tagged, and {target!r} is none")
         await link(context, item_id, directory, name)
         return item_id
-    new = NewItem(name=_new_name(name), kind=Kind.SYMLINK, state=State.COMPLETE, tags=tags, target=target)
+    new = NewItem(name=new_name_of(name), kind=Kind.SYMLINK, tags=tags, target=target, parent=folder)
     return (await context.catalogue.add(new)).id
 
 
@@ -222,12 +235,12 @@ def _name_for_url(name: str, url: str) -> str | None:
 
     A name that the user gave stays as it is; either way it is the name from now on, since it was answered for."""
     if name != url.rstrip("/").rpartition("/")[2]:
-        return _new_name(name)
+        return new_name_of(name)
     if is_magnet(url):
         return None
     plain = unquote(urlsplit(url).path.rpartition("/")[2], errors="surrogateescape")
     safe = plain.replace("/", "_").replace("\0", "_")
-    return _new_name(safe if safe and safe not in (".", "..") else name)
+    return new_name_of(safe if safe and safe not in (".", "..") else name)
 
 
 def _known(context: Context, tags: tuple[str, ...]) -> tuple[str, ...]:
@@ -238,29 +251,18 @@ def _known(context: Context, tags: tuple[str, ...]) -> tuple[str, ...]:
     return tags
 
 
-def _new_name(name: str) -> str:
+def new_name_of(name: str) -> str:
     if len(os.fsencode(name)) > NAME_MAX:
         raise OSError(errno.ENAMETOOLONG, f"a name has at most {NAME_MAX} bytes")
     return name
 
 
-def _check_stays_inside(context: Context, item: Item, source: Directory, target: Directory) -> None:
-    """What is in a folder is renamed there, goes to the trash and comes back from it; nothing else goes into a folder
-    or out of it."""
-    for place in (source.place, target.place):
-        if isinstance(place, Inside) and place.folder not in context.index.live:
-            raise OSError(errno.EPERM, "what is in a folder in the trash stays in it: take the whole folder out")
-    if isinstance(target.place, Inside) and item.parent != target.place.folder:
-        raise OSError(errno.EPERM, "nothing can be moved into a folder yet: put a tag on both instead")
-    if isinstance(source.place, Inside) and target.place not in (source.place, Trash()):
-        raise OSError(errno.EPERM, "what is in a folder stays in it: tag it with setfattr or ln, or copy it")
+def folder_at(place: Place) -> ItemId | None:
+    """The folder that what is put there is in."""
+    return place.folder if isinstance(place, Inside) else None
 
 
-def _tags_of(place: Place) -> Collection[str]:
-    return place.tags if isinstance(place, Stated) else ()
-
-
-def _tags_to_put(place: Place) -> Collection[str]:
+def tags_to_put(context: Context, place: Place) -> Collection[str]:
     match place:
         case Stated(tags):
             return tags
@@ -270,33 +272,29 @@ def _tags_to_put(place: Place) -> Collection[str]:
             raise OSError(errno.EPERM, "/inbox takes files and links to URLs: tag items below /tags")
         case Trash():
             raise OSError(errno.EPERM, "nothing is made in the trash")
+        case Inside(folder) if folder not in context.index.live:
+            raise OSError(errno.EPERM, "this folder is in the trash: nothing is made in it")
         case Inside():
-            raise OSError(errno.EPERM, "nothing can be put into a folder yet: put it into /files or below a tag")
+            return ()
         case Closed() as closed:
             raise OSError(closed.errno, closed.why)
 
 
-def _left(source: Place, target: Place) -> Stated:
-    """What `source` states and `target` does not."""
-    literal = isinstance(source, Stated) and source.literal
-    return Stated(tuple(tag for tag in _tags_of(source) if tag not in _tags_of(target)), literal=literal)
-
-
-def _own_tags(context: Context, item: ItemId, stated: Stated) -> set[str]:
+def own_tags(context: Context, item: ItemId, stated: Stated) -> set[str]:
     """The item's own tags that `stated` means: `year:2000` also means an own `year:2000.0`, and what implies either."""
     own = Names(context.catalogue.tags(item))
     relations = Relations() if stated.literal else context.index.relations
     return {tag for wanted in stated.tags for leaf in relations.implying(wanted) for tag in own.satisfying(leaf)}
 
 
-async def _maybe_item_in(context: Context, directory: Directory, name: str) -> Item | None:
+async def maybe_item_in(context: Context, directory: Directory, name: str) -> Item | None:
     try:
-        return await _item_in(context, directory, name)
+        return await item_in(context, directory, name)
     except FileNotFoundError:
         return None
 
 
-async def _item_in(context: Context, directory: Directory, name: str) -> Item:
+async def item_in(context: Context, directory: Directory, name: str) -> Item:
     node: Node = await directory.lookup(name)
     item = item_of(node)
     if item is not None:

@@ -49,10 +49,25 @@ def is_renamed(before: Facts | None, after: Facts | None) -> bool:
     return before is not None and after is not None and (before.name, before.kind) != (after.name, after.kind)
 
 
-def is_inner(change: Change) -> bool:
-    """Whether a folder holds the item, which never changes."""
-    facts = change.after or change.before
-    return facts is not None and facts.parent is not None
+def folders_of(change: Change) -> set[ItemId]:
+    """The folders that held the item before the change or hold it now, directly: none, one or two."""
+    found = (facts.parent for facts in (change.before, change.after) if facts is not None)
+    return {folder for folder in found if folder is not None}
+
+
+def is_put_elsewhere(before: Facts | None, after: Facts | None) -> bool:
+    """Whether the item went into a folder, out of one, or from one to another."""
+    return before is not None and after is not None and before.parent != after.parent
+
+
+def is_on_top(facts: Facts | None) -> bool:
+    """Whether it is live and in no folder."""
+    return facts is not None and facts.live and facts.parent is None
+
+
+def is_listed_in(facts: Facts | None, folder: ItemId) -> bool:
+    """A folder shows what it holds in the trash as well."""
+    return facts is not None and not facts.trashed and facts.parent == folder
 
 
 def is_relisted(change: Change) -> bool:
@@ -60,17 +75,12 @@ def is_relisted(change: Change) -> bool:
     before, after = change.before, change.after
     if before is None or after is None:
         return True
-    seen = (before.name, before.kind, before.trashed, before.buried, before.sha256)
-    return seen != (after.name, after.kind, after.trashed, after.buried, after.sha256)
+    seen = (before.name, before.kind, before.trashed, before.buried, before.sha256, before.parent)
+    return seen != (after.name, after.kind, after.trashed, after.buried, after.sha256, after.parent)
 
 
 def is_live(facts: Facts | None) -> bool:
     return facts is not None and facts.live
-
-
-def is_untrashed(facts: Facts | None) -> bool:
-    """Where a folder shows what it holds, in the trash as well."""
-    return facts is not None and not facts.trashed
 
 
 def is_trashed(facts: Facts | None) -> bool:

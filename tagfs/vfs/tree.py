@@ -88,7 +88,7 @@ class Inbox:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """In a folder item: what it holds stays in it. Taking it away moves it to the trash, or, on a path through /trash,
+    """In a folder item: what is put here is in it. Taking it away moves it to the trash, or, on a path through /trash,
     forgets it for good."""
 
     folder: ItemId

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import trio
@@ -33,13 +34,15 @@ from query.evaluate import leaves, matches
 from tagfs.vfs import numbers
 from tagfs.vfs.forgetting import (
     BARE,
-    is_inner,
+    folders_of,
+    is_listed_in,
     is_live,
     is_moved,
+    is_on_top,
+    is_put_elsewhere,
     is_relisted,
     is_renamed,
     is_trashed,
-    is_untrashed,
     key_of,
     keys_of_change,
     named_as,
@@ -254,9 +257,7 @@ class Views:
             self.changed_ns = now
             if any(map(is_relisted, changes)):
                 self.listed_ns = now
-        self._versions.update(
-            facts.parent for change in changes if (facts := change.after or change.before) and facts.parent
-        )
+        self._versions.update(folder for change in changes for folder in folders_of(change))
         if any(change.event in COMING_OR_GOING for change in tags):
             self.tags_changed_ns = now
         if any(change.event is not TagEvent.CREATED and change.event not in SAVING for change in tags):
@@ -309,15 +310,16 @@ class Views:
         alike = BitMap()
         for change in changes:
             candidates, below = self._candidates(change), self._index.below(change.item)
-            if candidates is self._open_ended and is_inner(change) and not below:
+            is_inner, elsewhere = bool(folders_of(change)), is_put_elsewhere(change.before, change.after)
+            if candidates is self._open_ended and is_inner and not below and not elsewhere:
                 alike.add(change.item)
                 continue
-            if below and is_live(change.before) != is_live(change.after):
-                candidates = set(self._views.values())
+            if elsewhere or (below and is_live(change.before) != is_live(change.after)):
+                candidates = set(self._views.values())  # it inherits other tags, and is hidden by other folders
             for view in candidates:
                 inner = found[view]
                 inner |= below
-                if is_inner(change):
+                if is_inner:
                     inner.add(change.item)
         for view in self._open_ended if alike else ():
             found[view] |= alike
@@ -357,6 +359,8 @@ class Views:
             names.update(dict.fromkeys(self._stale_items(change)))
             if change.before is not None:
                 inodes.update(dict.fromkeys((change.item, *self._folders.get(change.item, ()))))
+            for folder in folders_of(change):  # its modification time
+                inodes.update(dict.fromkeys(self._folders.get(folder, ())))
         for view, inner in self._concerned(changes).items():
             inodes.update(dict.fromkeys(view.directories))
             if inner and view.directories:
@@ -416,26 +420,31 @@ class Views:
     def _stale_items(self, change: Change) -> Iterator[tuple[int, str]]:
         """Names of the item itself."""
         before, after = change.before, change.after
+        renamed, folders = is_renamed(before, after), folders_of(change)
 
-        def stale(directories: Iterable[int], *, was: bool, is_: bool) -> Iterator[tuple[int, str]]:
-            for name in stale_names(change.item, before, after, was=was, is_=is_, shared=self._is_shared):
+        def stale(
+            directories: Iterable[int], *, was: bool, is_: bool, shared: Callable[[str], bool] = self._is_shared
+        ) -> Iterator[tuple[int, str]]:
+            for name in stale_names(change.item, before, after, was=was, is_=is_, shared=shared):
                 for directory in directories:
                     yield directory, name
 
         yield from stale([numbers.TRASH], was=is_trashed(before), is_=is_trashed(after))
-        facts = after or before
-        if facts is not None and facts.parent is not None:
-            if directories := self._folders.get(facts.parent):
-                yield from stale(directories, was=is_untrashed(before), is_=is_untrashed(after))
-            for view in self._views.values() if is_renamed(before, after) else ():
-                if change.item in view.inner:  # whether it stays there is for `_stale_inner` to say
-                    yield from stale(view.directories, was=True, is_=True)
+        for folder in folders:
+            if directories := self._folders.get(folder):
+                was, is_ = is_listed_in(before, folder), is_listed_in(after, folder)
+                yield from stale(directories, was=was, is_=is_, shared=partial(self._is_shared_in, folder, change.item))
+        for view in self._views.values() if folders and renamed else ():
+            if change.item in view.inner:  # whether it stays there is for `_stale_inner` to say
+                yield from stale(view.directories, was=True, is_=True)
+        if not is_on_top(before) and not is_on_top(after):
             return
-        yield from stale([numbers.FILES], was=is_live(before), is_=is_live(after))
+        yield from stale([numbers.FILES], was=is_on_top(before), is_=is_on_top(after))
         now = time.time()
-        for view in list(self._views.values() if is_renamed(before, after) else self._candidates(change)):
-            was = is_live(before) and before is not None and matches(view.expr, before, now=now)
-            is_ = is_live(after) and after is not None and matches(view.expr, after, now=now)
+        any_view = renamed or is_put_elsewhere(before, after)
+        for view in list(self._views.values() if any_view else self._candidates(change)):
+            was = is_on_top(before) and before is not None and matches(view.expr, before, now=now)
+            is_ = is_on_top(after) and after is not None and matches(view.expr, after, now=now)
             yield from stale(view.directories, was=was, is_=is_)
 
     def _stale_inner(self, view: View, items: BitMap, changes: Sequence[Change]) -> Iterator[tuple[int, str]]:
@@ -464,6 +473,10 @@ class Views:
 
     def _is_shared(self, name: str) -> bool:
         return len(self._catalogue.named(name)) + len(self._catalogue.trashed(name)) > 1
+
+    def _is_shared_in(self, folder: ItemId, item: ItemId, name: str) -> bool:
+        """The same among what a folder holds, whose oldest item of a name shows it plainly."""
+        return self._catalogue.child(folder, name) != item or self._catalogue.has_namesake(folder, name, item)
 
     def _stale_directories(self, change: TagChange, moved: Collection[int]) -> Iterator[tuple[int, str]]:
         """Directories whose path names a tag or key that is no more; and, where a tag was renamed, those that may have

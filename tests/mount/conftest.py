@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 START = 30.0
-TOOLS = ("fusermount3", "setfattr", "getfattr", "rsync", "ffprobe", "unzip", "curl", "wget", "gio")
+TOOLS = ("fusermount3", "setfattr", "getfattr", "rsync", "ffprobe", "unzip", "curl", "wget", "gio", "git", "sqlite3")
 
 
 class Mount:

@@ -30,9 +30,17 @@ from hypothesis.stateful import (
 )
 
 from engine.catalogue import SqliteCatalogue, open_catalogue
-from engine.errors import BadRequest, NameTaken, NoSuchRelation, NoSuchTag, TagInUse
+from engine.errors import (
+    BadRequest,
+    NameTaken,
+    NoSuchItem,
+    NoSuchRelation,
+    NoSuchTag,
+    NotEmpty,
+    TagInUse,
+)
 from engine.index import BitmapIndex
-from engine.ports import Edit, FolderFile, NewDownload, NewItem
+from engine.ports import Edit, FolderFile, Move, NewDownload, NewItem
 from engine.types import Facts, Item, ItemId, Kind, Source, SourceKind, State, TagCount
 from query.ast import And, Compare, Expr, Not, Op, Or, Range, Tag
 from query.evaluate import evaluate, matches
@@ -340,6 +348,104 @@ class IndexMachine(RuleBasedStateMachine):
             self.model[made[0]] = replace(self.model[made[0]], tags=tags)
             self.known_tags |= tags
         return multiple(*made)
+
+    @rule(
+        chosen=st.lists(items, min_size=1, max_size=2, unique=True),
+        into=st.lists(st.none() | items, min_size=2, max_size=2),
+        away=st.none() | items,
+        name=st.none() | names,
+        add=tag_sets,
+    )
+    def move(
+        self,
+        chosen: list[ItemId],
+        into: list[ItemId | None],
+        away: ItemId | None,
+        name: str | None,
+        add: frozenset[str],
+    ) -> None:
+        """Into folders, out of them, out of the trash, two at once; also what is not possible."""
+        edit = Edit(name=name, add=add)
+        moves = [Move(item, parent, edit) for item, parent in zip(chosen, into, strict=False)]
+        trashed = [] if away is None or away not in self.live or self.model[away].kind is Kind.FOLDER else [away]
+
+        async def move() -> None:
+            await self.catalogue.move(moves, trashed=trashed)
+
+        before, tags_before = dict(self.model), set(self.known_tags)
+        expected = self._move_in_model(moves, trashed)
+        if expected is None:
+            self.portal.run(move)
+            self.known_tags |= add
+        else:
+            self.model, self.known_tags = before, tags_before
+            with pytest.raises(expected):
+                self.portal.run(move)
+
+    def _move_in_model(self, moves: list[Move], trashed: list[ItemId]) -> type[Exception] | None:
+        """What it is refused with."""
+        for item in trashed:
+            self.model[item] = replace(self.model[item], trashed=True)
+        for one in moves:
+            if one.item not in self.model:
+                return NoSuchItem
+            if (
+                one.parent is not None
+                and one.parent in self.model
+                and one.item in (one.parent, *self.above(one.parent))
+            ):
+                return BadRequest
+            if one.parent is not None and not self._is_live_folder(one.parent):
+                return NoSuchItem
+            facts = self.model[one.item]
+            tags, name = facts.tags | frozenset(one.edit.add), one.edit.name or facts.name
+            self.model[one.item] = replace(facts, trashed=False, parent=one.parent, tags=tags, name=name)
+        for one in moves:
+            if one.parent is None:
+                continue
+            name = self.model[one.item].name
+            inside = [item for item in self.model if self.model[item].parent == one.parent]
+            if any(
+                item != one.item and self.model[item].name == name and not self.model[item].trashed for item in inside
+            ):
+                return NameTaken
+        return None
+
+    def _is_live_folder(self, item: ItemId) -> bool:
+        return item in self.live and self.model[item].kind is Kind.FOLDER
+
+    @rule(item=items)
+    def remove_folder(self, item: ItemId) -> None:
+        if not self._is_live_folder(item):
+            return
+        inside = [one for one in self.model if self.model[one].parent == item]
+        if any(not self.model[one].trashed for one in inside):
+            with pytest.raises(NotEmpty):
+                self.portal.run(self.catalogue.remove_folder, item)
+            return
+        self.portal.run(self.catalogue.remove_folder, item)
+        if not inside and not self.model[item].tags:
+            del self.model[item]
+            return
+        self.model[item] = replace(self.model[item], trashed=True)
+        for one in inside:
+            self.model[one] = replace(self.model[one], trashed=False)
+
+    @rule(target=items, name=names, tags=tag_sets, parent=items)
+    def make_folder(self, name: str, tags: frozenset[str], parent: ItemId) -> Any:
+        if not self._is_live_folder(parent):
+            return multiple()
+        new = NewItem(name, kind=Kind.FOLDER, tags=tags, parent=parent)
+        if any(f.parent == parent and f.name == name and not f.trashed for f in self.model.values()):
+            with pytest.raises(NameTaken):
+                self.portal.run(self.catalogue.add, new)
+            return multiple()
+        item = self.portal.run(self.catalogue.add, new)
+        self.model[item.id] = Facts(
+            name, Kind.FOLDER, State.COMPLETE, None, None, self.now_ns, False, tags, parent=parent
+        )  # fmt: skip
+        self.known_tags |= tags
+        return item.id
 
     def catalogue_item(self, item: ItemId) -> Item:
         async def read() -> Item | None:

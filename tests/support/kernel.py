@@ -57,6 +57,9 @@ class Kernel:
         finally:
             self._held.difference_update(directories)
 
+    def keep(self, directory: int, name: str) -> None:
+        self._deferred = [one for one in self._deferred if one != (directory, name)]
+
     def _drop(self, directory: int, name: bytes) -> None:
         """With all below it."""
         child = self.names.pop((directory, name), None)
@@ -146,6 +149,19 @@ class Kernel:
         await self.ops.rmdir(directory, _bytes(name), CONTEXT)
         self._drop(directory, _bytes(name))
         self._changed(directory)
+        self._after()
+
+    async def exchange(self, directory: int, name: str, other_directory: int, other: str) -> None:
+        one, two = (directory, _bytes(name)), (other_directory, _bytes(other))
+        numbers_ = await self.lookup(directory, name), await self.lookup(other_directory, other)
+        if numbers_[0] == numbers_[1]:
+            return  # by POSIX
+        await self.ops.rename(*one, *two, pyfuse3.RENAME_EXCHANGE, CONTEXT)
+        kept = self.names.pop(one, None), self.names.pop(two, None)
+        for key, number in ((two, kept[0]), (one, kept[1])):
+            if number is not None:
+                self.names[key] = number
+        self._changed(directory, other_directory, *numbers_)
         self._after()
 
     async def rename(self, old_directory: int, old: str, new_directory: int, new: str) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.catalogue import points
 from engine.catalogue.transaction import Transaction
-from engine.catalogue.writes import content, superseded
+from engine.catalogue.writes import content, items, superseded
 from engine.catalogue.writes.content import COMPLETE, DROP_DOWNLOAD
 from engine.catalogue.writes.superseded import MOVE_DOWNLOAD, MOVE_DRAFTS
 from engine.errors import BadRequest, Busy, NoSuchItem
@@ -128,6 +128,7 @@ def replace(transaction: Transaction, target: int, source: int) -> Replaced:
         connection.execute(MOVE_SOURCES, (target, source))
         connection.execute(DELETE_ITEM, (source,))
     transaction.forgotten(source, before)
+    items.touch(transaction, old.parent, new.parent)
     return Replaced(transaction.item(target), kept)
 
 

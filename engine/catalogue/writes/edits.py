@@ -34,10 +34,15 @@ def edit(transaction: Transaction, item: int, edit: Edit) -> Item:
         transaction.changes.append(Change(ItemId(item), before, replace(before, tags=tags)))
     else:
         with transaction.changing(item) as before:
-            edit_columns(transaction, item, edit)
-            _edit_tags(transaction, item, edit, before)
-            _edit_xattrs(transaction, item, edit)
+            apply(transaction, item, edit, before)
     return transaction.item(item)
+
+
+def apply(transaction: Transaction, item: int, edit: Edit, before: Facts) -> None:
+    """All that `edit` says. Within `transaction.changing`, which gave `before`."""
+    edit_columns(transaction, item, edit)
+    _edit_tags(transaction, item, edit, before)
+    _edit_xattrs(transaction, item, edit)
 
 
 def edit_many(transaction: Transaction, edits: Sequence[tuple[int, Edit]]) -> None:

@@ -9,25 +9,29 @@ from typing import Final
 from engine.catalogue import below, checks, points
 from engine.catalogue.transaction import Transaction
 from engine.catalogue.writes import content, tagging
-from engine.errors import BadRequest, EngineError
+from engine.errors import BadRequest, EngineError, NameTaken, NoSuchItem
 from engine.ports import NewItem
 from engine.types import LAST_ITEM_ID, Change, Facts, Item, ItemId, Kind, Source
+from query.errors import show
 
 INSERT_ITEM: Final = (
-    "INSERT INTO item (name, kind, state, size, blob, mtime_ns, mtime_given, added_ns, mode, target)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO item (name, kind, state, size, blob, mtime_ns, mtime_given, added_ns, mode, target, parent)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 INSERT_SOURCE: Final = "INSERT INTO source (item, position, kind, url, public_url, host) VALUES (?, ?, ?, ?, ?, ?)"
 INSERT_XATTR: Final = "INSERT INTO xattr (item, name, value) VALUES (?, ?, ?)"
 TRASH: Final = "UPDATE item SET trashed_ns = ? WHERE id = ?"
 RESTORE: Final = "UPDATE item SET trashed_ns = NULL, name = coalesce(?, name) WHERE id = ?"
 UNTRASH: Final = "UPDATE item SET trashed_ns = NULL WHERE id = ?"
+TOUCH: Final = "UPDATE item SET mtime_ns = ? WHERE id = ?"
 DELETE_ITEM: Final = "DELETE FROM item WHERE id = ?"  # taggings, xattrs, sources and download cascade
 
 
 def add(transaction: Transaction, new: NewItem) -> Item:
     checks.new_item(new)
     name, tags = checks.name_bytes(new.name), checks.tag_names(new.tags)
+    if new.parent is not None:
+        check_folder(transaction, new.parent)
     xattrs = checks.xattr_rows(new.xattrs)
     target = None if new.target is None else checks.file_bytes(new.target, "target")
     size = len(target) if target is not None else new.size
@@ -40,7 +44,7 @@ def add(transaction: Transaction, new: NewItem) -> Item:
         INSERT_ITEM,
         (
             name, new.kind.value, new.state.value, size, blob, now if new.mtime_ns is None else new.mtime_ns,
-            new.mtime_ns is not None, now, new.mode, target,
+            new.mtime_ns is not None, now, new.mode, target, new.parent,
         ),
     ).lastrowid  # fmt: skip
     assert number is not None
@@ -51,6 +55,9 @@ def add(transaction: Transaction, new: NewItem) -> Item:
     connection.executemany(INSERT_SOURCE, _source_rows(number, new.sources))
     if new.download is not None:
         content.start_download(transaction, number, new.download, size)
+    if new.parent is not None:
+        check_name(transaction, new.parent, new.name, number)
+        touch(transaction, new.parent)
     transaction.made(number)
     return transaction.item(number)
 
@@ -66,9 +73,10 @@ def trash(transaction: Transaction, item: int) -> Item:
     the folder's stay there from now on: `rm -r` has put all of it there one by one."""
     if not transaction.facts(item).live:
         return transaction.item(item)
-    held = _noted(transaction, item, buried=False)
-    with transaction.changing(item):
+    held = noted(transaction, item, buried=False)
+    with transaction.changing(item) as before:
         transaction.connection.execute(TRASH, (transaction.clock(), item))
+    touch(transaction, before.parent)
     transaction.connection.executemany(UNTRASH, [(number,) for number, facts in held.items() if facts.trashed])
     for number, facts in held.items():
         transaction.changes.append(Change(ItemId(number), facts, replace(facts, trashed=False, buried=True)))
@@ -80,8 +88,9 @@ def restore(transaction: Transaction, item: int, name: str | None) -> Item:
     stored = None if name is None else checks.name_bytes(name)
     with transaction.changing(item) as before:
         transaction.connection.execute(RESTORE, (stored, item))
+    touch(transaction, before.parent)
     if before.trashed:
-        for number, facts in _noted(transaction, item, buried=False).items():
+        for number, facts in noted(transaction, item, buried=False).items():
             transaction.changes.append(Change(ItemId(number), replace(facts, buried=True), facts))
     return transaction.item(item)
 
@@ -103,6 +112,7 @@ def discard(transaction: Transaction, item: int) -> None:
     held = _held(transaction, item)
     if transaction.item(item).blob is not None or any(facts.sha256 is not None for facts in held.values()):
         raise BadRequest(f"item {item} has content; it goes by way of the trash")
+    touch(transaction, transaction.item(item).parent)
     _forget(transaction, item)
 
 
@@ -117,7 +127,28 @@ def _forget(transaction: Transaction, item: int) -> None:
     transaction.forgotten(item, before)
 
 
-def _noted(transaction: Transaction, item: int, *, buried: bool) -> dict[int, Facts]:
+def check_folder(transaction: Transaction, folder: int) -> None:
+    """Whether something can be put into it."""
+    found = points.facts(transaction.connection, folder)
+    if found is None or not found.live or found.kind is not Kind.FOLDER:
+        raise NoSuchItem(f"there is no folder {folder} any more")
+
+
+def check_name(transaction: Transaction, folder: int, name: str, item: int) -> None:
+    """Whether `item`, which is in `folder` already, is the only one of that name there."""
+    if points.has_namesake(transaction.connection, folder, name, item):
+        raise NameTaken(f"there is {show(name)} in this folder already")
+
+
+def touch(transaction: Transaction, *folders: int | None) -> None:
+    """Something came into these folders or went: their modification time, as of every directory."""
+    now = transaction.clock()
+    rows = [(now, folder) for folder in {*folders} if folder is not None]
+    transaction.connection.executemany(TOUCH, rows)
+
+
+def noted(transaction: Transaction, item: int, *, buried: bool) -> dict[int, Facts]:
+    """What a folder holds and has tags of its own or is in the trash by itself; nothing for what is no folder."""
     if transaction.item(item).kind is not Kind.FOLDER:
         return {}
     return below.noted(transaction.connection, item, buried=buried)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.types import ItemId, Kind
+from engine.types import ItemId, Kind, SourceKind
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.items import entries, find, item_attr
@@ -29,8 +29,25 @@ def node_of(context: Context, directory: Directory, item: ItemId) -> Node:
     return ItemNode(item)
 
 
-# `rm -r /tags/a/D` begins with what is in D: it must not cost anybody a file (I3).
-ELSEWHERE: Final = Closed("what is in a folder is renamed and removed below /files; rmdir takes the tag off the folder")
+# `rm -r /tags/a/D` begins with what is in D: it must not cost anybody what a download has brought.
+ELSEWHERE: Final = Closed(
+    "what is in the folder of a download is changed below /files; here rmdir takes the tag off the folder"
+)
+
+
+def place_of(context: Context, directory: Directory) -> Place:
+    """What putting and taking away means in a directory at this moment: a folder can be moved into another one."""
+    place = directory.place
+    if isinstance(place, Inside) and directory.location[0] not in ("files", "trash"):
+        return place if is_working_folder(context, place.folder) else ELSEWHERE
+    return place
+
+
+def is_working_folder(context: Context, folder: ItemId) -> bool:
+    """Whether it was made by mkdir, or is in a folder that was: then it is worked in on every path (decision 19)."""
+    above = context.catalogue.ancestors(folder)
+    sources = context.catalogue.sources(above[-1] if above else folder)
+    return any(source.kind is SourceKind.MOUNT for source in sources)
 
 
 class FolderListing(Snapshot):
@@ -53,7 +70,7 @@ class FolderDirectory(Directory):
         self.location = location
         self.number = item
         self.item = item
-        self.place: Place = Inside(item) if location[0] in ("files", "trash") else ELSEWHERE
+        self.place: Place = Inside(item)
         self._context = context
 
     def attr(self) -> Attr:

@@ -52,9 +52,10 @@ TREES = (("f",), ("f", "s/f"), ("s/g.txt", "s/t/f", "a"), ("-a", "s/a,b"), ())
 
 names = st.sampled_from(NAMES)
 tags = st.sampled_from(TAGS)
-places = st.sampled_from(["files", *(f"tags/{path}" for path in STATED)])
-FOLDERS = ("files/D", "files/D/s", "tags/a/D", "tags/a/s", "trash/D", "trash/D/s")
+# D is of a download, E made by mkdir.
+FOLDERS = ("files/D", "files/D/s", "tags/a/D", "tags/a/s", "trash/D", "trash/D/s", "files/E", "files/E/s", "tags/a/E/s")
 anywhere = st.sampled_from(["files", "trash", *(f"tags/{path}" for path in STATED), *FOLDERS])
+folder_names = names | st.sampled_from(["D", "E", "s"])
 which = st.integers(0, 9)
 
 kinds = st.sampled_from(RelationKind)
@@ -63,12 +64,14 @@ texts = st.sampled_from(["a", "b or k:1", "not f", "a and not é", "k >= 2 @@"])
 
 Step = tuple[object, ...]
 steps = st.one_of(
-    st.tuples(st.just("create"), places, names),
+    st.tuples(st.just("create"), anywhere, names),
+    st.tuples(st.just("make folder"), anywhere, folder_names),
     st.tuples(st.just("retag"), which, st.frozensets(tags, max_size=3)),
     st.tuples(st.just("untag"), which, tags),
     st.tuples(st.just("unlink"), anywhere, names),
-    st.tuples(st.just("rename"), anywhere, names, anywhere, names),
-    st.tuples(st.just("link"), which, places),
+    st.tuples(st.just("rename"), anywhere, folder_names, anywhere, folder_names),
+    st.tuples(st.just("exchange"), anywhere, folder_names, anywhere, folder_names),
+    st.tuples(st.just("link"), which, anywhere),
     st.tuples(st.just("name"), which, names),
     st.tuples(st.just("chmod"), which, st.sampled_from([0o600, 0o644])),
     st.tuples(st.just("trash"), which),
@@ -138,6 +141,17 @@ class Driver:
 
     async def do_rename(self, place: str, name: str, other: str, new: str) -> None:
         await self.kernel.rename(await self.kernel.walk(place), name, await self.kernel.walk(other), new)
+
+    async def do_exchange(self, place: str, name: str, other: str, new: str) -> None:
+        await self.kernel.exchange(await self.kernel.walk(place), name, await self.kernel.walk(other), new)
+
+    async def do_make_folder(self, place: str, name: str) -> None:
+        directory = await self.kernel.walk(place)
+        try:
+            await self.kernel.lookup(directory, name)
+        except pyfuse3.FUSEError as error:
+            if error.errno == errno.ENOENT:
+                await self.kernel.mkdir(directory, name)
 
     async def do_link(self, number: int, place: str) -> None:
         row = self.world.catalogue.item(self.item(number))
@@ -273,7 +287,7 @@ class Driver:
             assert found.st_ino == number, f"{path}/{shown!r} is listed as {number} and found as {found.st_ino}"
             node = self.kernel.ops.inodes.node(number)
             if isinstance(node, Directory) and node.item is not None:
-                await self.look(f"{path}/{os.fsdecode(shown)}", number, {"f", "s", "t"})
+                await self.look(f"{path}/{os.fsdecode(shown)}", number, {"f", "s", "t", "E"})
 
     def check_listing(self, path: str, directory: int, listed: dict[bytes, int]) -> None:
         node = self.kernel.ops.inodes.node(directory)
@@ -304,6 +318,9 @@ async def play(folder: Path, played: list[Step]) -> None:
             await world.item(name, *own)
         await world.folder("D", {"f": b"1", "s/f": b"2", "s/a": b"3"}, "a")
         await world.catalogue.create_tag("k:2")
+        await driver.perform(("make folder", "tags/a", "E"))
+        await driver.perform(("make folder", "files/E", "s"))
+        await driver.perform(("create", "tags/a/E/s", "f"))
         await driver.look_everywhere()
         for step in played:
             await driver.perform(step)

@@ -9,7 +9,7 @@ import pytest
 from engine.errors import TagInUse
 from engine.ports import AddRequest
 from engine.types import Item, ItemId, State
-from tagfs.vfs import edits
+from tagfs.vfs import edits, moving
 from tagfs.vfs.content import DraftFile
 from tests.support.world import World
 
@@ -25,7 +25,7 @@ def row(world: World, item: ItemId) -> Item:
 
 
 async def rename(world: World, source: str, name: str, target: str, new_name: str) -> None:
-    await edits.rename(world.context, await world.directory(source), name, await world.directory(target), new_name)
+    await moving.rename(world.context, await world.directory(source), name, await world.directory(target), new_name)
 
 
 async def test_what_is_being_written_can_be_tagged_renamed_and_removed(world: World) -> None:

@@ -149,7 +149,7 @@ async def test_node_ids_move_along_with_a_folder(world: World, known: Known) -> 
     folder = await world.folder("D", {"s/f": b"1"}, "a")
     sub = await known.list("tags/a/D/s")
     await world.catalogue.create_tag("b")
-    known.inodes.moved(("tags", "a", f"/{folder.id}"), ("files", f"/{folder.id}"))
+    known.inodes.moved((("tags", "a", f"/{folder.id}"), ("files", f"/{folder.id}")))
     node = known.inodes.node(sub)
     assert isinstance(node, FolderDirectory)
     assert node.location[0] == "files"

@@ -1,0 +1,64 @@
+"""Where items are: in which folder, or at the top. On the writer thread, within a transaction.
+
+A folder takes all that it holds along: rows of what is below it do not change, and no change of them is told. A name is
+in a folder once, since programs make locks by it (O_EXCL); at the top two items may have the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Final
+
+from engine.catalogue import points
+from engine.catalogue.transaction import Transaction
+from engine.catalogue.writes import edits, items
+from engine.errors import BadRequest, NotEmpty
+from engine.ports import Move
+from engine.types import Change, ItemId, Kind
+
+SET_PLACE: Final = "UPDATE item SET parent = ?, trashed_ns = NULL WHERE id = ?"
+
+
+def move(transaction: Transaction, moves: Sequence[Move], trashed: Collection[int]) -> None:
+    """See ports.Catalogue.move."""
+    for item in trashed:
+        if transaction.item(item).kind is Kind.FOLDER:
+            remove_folder(transaction, item)
+        else:
+            items.trash(transaction, item)
+    for one in moves:
+        _move(transaction, one)
+    for one in moves:
+        if one.parent is not None:
+            items.check_name(transaction, one.parent, transaction.item(one.item).name, one.item)
+
+
+def remove_folder(transaction: Transaction, item: int) -> None:
+    """See ports.Catalogue.remove_folder."""
+    found = transaction.item(item)
+    connection = transaction.connection
+    if found.kind is not Kind.FOLDER:
+        raise BadRequest(f"item {item} is no folder")
+    if points.holds(connection, item):
+        raise NotEmpty("there are items in this folder: rm -r or tagfs rm takes all of it")
+    if found.tag_count or points.held_any(connection, item) or points.xattrs(connection, item):
+        items.trash(transaction, item)
+    else:
+        items.discard(transaction, item)
+
+
+def _move(transaction: Transaction, move: Move) -> None:
+    item, parent = move.item, move.parent
+    before = transaction.facts(item)
+    if parent is not None:
+        if item in (parent, *points.ancestors(transaction.connection, parent)):
+            raise BadRequest(f"folder {item} cannot be in itself")
+        items.check_folder(transaction, parent)
+    with transaction.changing(item):
+        transaction.connection.execute(SET_PLACE, (parent, item))
+        edits.apply(transaction, item, move.edit, before)
+    items.touch(transaction, before.parent, parent)
+    if not before.live:
+        for number, facts in items.noted(transaction, item, buried=False).items():
+            transaction.changes.append(Change(ItemId(number), replace(facts, buried=True), facts))
