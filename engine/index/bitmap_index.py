@@ -176,17 +176,14 @@ class BitmapIndex:
         """With those whose items come by an implication."""
         for entry in self._tags.to_count(relations):
             yield entry
-            leaf = exact(entry.name)
-            if (meant := relations.expand(leaf)) is not leaf:
-                for further in leaves(meant):
-                    yield from self._entries(further)
+            for leaf in leaves(meant) if (meant := _meant(entry, relations)) else ():
+                yield from self._entries(leaf)
 
     def _reached(self, entry: Entry, relations: Relations) -> tuple[BitMap | None, int]:
         """What a tag holds for, and of how many bitmaps that was made; None where something of it is not loaded: made
         or renamed in a turn of somebody else."""
-        leaf = exact(entry.name)
-        meant = relations.expand(leaf)
-        if meant is leaf:
+        meant = _meant(entry, relations)
+        if meant is None:
             return (entry.reached(self._folders) if entry.bitmap is not None else None), 1
         parts = list(leaves(meant))
         return (self.evaluate(meant, now=0.0) if all(map(self._is_ready, parts)) else None), len(parts)
@@ -284,6 +281,15 @@ class Asked:
         if own is None or not above:
             return own
         return replace(own, tags=own.tags.union(*(folder.tags for folder in above if folder is not None)))
+
+
+def _meant(entry: Entry, relations: Relations) -> Expr | None:
+    """What a query for the tag finds by the relations; None where they say nothing of it."""
+    if not relations:
+        return None
+    leaf = exact(entry.name)
+    meant = relations.expand(leaf)
+    return None if meant is leaf else meant
 
 
 def related(relations: Relations, change: TagChange) -> Relations:
