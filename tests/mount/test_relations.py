@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,57 @@ def test_relations_survive_a_restart_and_follow_tags(library: Mount) -> None:
     assert library.names("tags/film") == ["stalker.mkv"]
     assert library.tagfs("relation").splitlines() == ["film same-as movie", "series:dune implies space"]
     assert library.tagfs("verify").strip()
+
+
+def test_relations_and_tags_that_change_at_once_leave_nothing_stale(mount: Mount) -> None:
+    """Three threads: mkdir, setxattr, looking. Afterwards each name is asked for where it may be cached."""
+    mount.sh("mkdir tags/a tags/b tags/c")
+    names = [f"f{number}" for number in range(6)]
+    for name in names:
+        mount.put(f"tags/a/{name}", name)
+    paths = ["tags/a", "tags/b", "tags/c", "tags/b/-/c", "tags/-/b", "queries/b or c", "tags/b/@@"]
+    failed: list[BaseException] = []
+    done = threading.Event()
+
+    def relate() -> None:
+        for number in range(40):
+            relation = mount / f"relations/{'ab'[number % 2]}/{('implies', 'excludes', 'requires')[number % 3]}/c"
+            other = mount / "relations/a/implies/b"
+            relation.mkdir()
+            other.mkdir()
+            (relation if number % 2 else other).rmdir()
+            (other if number % 2 else relation).rmdir()
+
+    def retag() -> None:
+        for number in range(120):
+            value = ",".join(sorted({"abc"[number % 3], "abc"[number % 2], "abc"[number // 3 % 3]}))
+            os.setxattr(mount / "files" / names[number % 6], "user.tags", value.encode())
+
+    def look() -> None:
+        while not done.is_set():
+            for path in paths:
+                os.listdir(mount / path)
+                for name in names:
+                    os.path.exists(mount / path / name)
+
+    def run(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in (relate, retag, look)]
+    for thread in threads:
+        thread.start()
+    for thread in threads[:2]:
+        thread.join(120)
+    done.set()
+    threads[2].join(60)
+    assert not failed
+    assert mount.names("relations") == []
+    for path in paths:
+        cached = [name for name in names if os.path.exists(mount / path / name)]
+        assert cached == mount.names(path), path
+    own = {name: os.getxattr(mount / "files" / name, "user.xdg.tags").decode().split(",") for name in names}
+    assert mount.names("tags/b/-/c") == [name for name in names if "b" in own[name] and "c" not in own[name]]
+    assert mount.names("tags/b") == [name for name in names if "b" in own[name]]
