@@ -17,6 +17,7 @@ from typing import Final
 
 import trio
 
+from engine.errors import StoreFull
 from engine.history import Cause
 from engine.ports import Blobs, Catalogue, Index, Look
 from engine.suggest.guesser import IDLE, About, Guesser, Question
@@ -33,6 +34,7 @@ ASKED_AT_ONCE: Final = 16  # names in one batch: 0.15 s of the other process
 AT_ONCE: Final = 10  # items between two turns of other tasks: about 0.5 ms
 POLITE: Final = 4  # how much longer than a batch took the next one waits while items are being added
 GATHER: Final = 0.1  # seconds from the first commit to the look: what comes meanwhile is one batch
+FULL: Final = 60.0  # seconds between two tries while the catalogue has no space
 
 ADDED: Final = 1
 WHOLE: Final = 2
@@ -79,7 +81,12 @@ class Looker:
         try:
             while True:
                 bell = self._bell.next
-                await self.look_at_all()
+                try:
+                    await self.look_at_all()
+                except StoreFull as error:
+                    _log.info("items are looked at when there is space again: %s", error)
+                    await trio.sleep(FULL)
+                    continue
                 with trio.move_on_after(IDLE):
                     await bell.wait()
                 if not bell.is_set():

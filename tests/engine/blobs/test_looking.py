@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from engine.blobs import BlobStore
+import pytest
+
+from engine.blobs import BlobStore, looking
 from engine.blobs.looking import STEP, look_at_old_blobs
 from engine.catalogue import SqliteCatalogue, open_catalogue
+from engine.errors import StoreFull
 from engine.index import BitmapIndex
 from engine.ports import Content, NewItem
 from engine.types import ItemId, State
@@ -66,6 +70,27 @@ async def test_the_type_comes_with_the_commit_that_makes_the_item_whole(tmp_path
         [change] = told.changes
         assert change.before is not None and change.before.values("type") == ("video", "video/mp4")
         assert change.after is not None and change.after.values("type") == ("image", "image/png")
+        assert await images(index) == [item]
+
+
+async def test_a_catalogue_without_space_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "FULL", 0.01)
+    store, refused = BlobStore(tmp_path), 0
+    async with open_catalogue(str(tmp_path / "c.sqlite")) as catalogue:
+        index = await BitmapIndex.open(catalogue)
+        item = await add(catalogue, await stored(store, PNG), len(PNG))
+        tell = catalogue.set_media_types
+
+        async def full(found: Mapping[str, str]) -> None:
+            nonlocal refused
+            refused += 1
+            if refused < 3:
+                raise StoreFull("no space left for the catalogue")
+            await tell(found)
+
+        monkeypatch.setattr(catalogue, "set_media_types", full)
+        assert await look_at_old_blobs(catalogue, store, pause=0) == 1
+        assert refused == 3
         assert await images(index) == [item]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import engine.catalogue
-from engine.catalogue import points
+from engine.catalogue import points, scans
 from engine.catalogue.database import prepare
 
 SOURCES = sorted(Path(engine.catalogue.__file__).parent.rglob("*.py"))
@@ -28,6 +28,20 @@ def test_a_point_read_never_scans(tmp_path: Path, query: str, parameters: int) -
     assert plan
     for step in plan:
         assert step.startswith(("SEARCH", "CORRELATED SCALAR SUBQUERY", "LIST SUBQUERY")), plan
+
+
+@pytest.mark.parametrize(("query", "index"), [(scans.TO_LOOK_AT, "item_to_look"), (scans.SUGGESTED, "suggestion_open")])
+def test_what_is_to_do_is_found_by_an_index_of_just_that(tmp_path: Path, query: str, index: str) -> None:
+    """A partial index serves only a query that repeats its condition."""
+    path = os.fspath(tmp_path / "catalogue.db")
+    prepare(path)
+    connection = sqlite3.connect(path)
+    try:
+        plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + query, (0, 10))]
+    finally:
+        connection.close()
+    assert f"USING INDEX {index} " in plan[0] or f"USING COVERING INDEX {index} " in plan[0]
+    assert all(step.startswith("SEARCH") for step in plan), plan
 
 
 def test_every_point_read_is_explained() -> None:

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from engine.ports import Edit, NewItem
+from engine.catalogue import SqliteCatalogue
+from engine.errors import StoreFull
+from engine.ports import Edit, Look, NewItem
+from engine.suggest import looking as module
 from engine.suggest.guesser import Guesser, Question
 from engine.suggest.looking import BATCH, Looker
 from engine.suggest.rules import RuleText, understand
@@ -180,6 +183,24 @@ async def test_what_a_run_did_not_come_to_the_next_one_does(tmp_path: Path) -> N
         async with running(looker(world)):
             await until(world, done.id, "movie")
             await until(world, later.id, "movie")
+
+
+async def test_a_catalogue_without_space_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FULL", 0.01)
+    note, refused = SqliteCatalogue.note_looks, 0
+
+    async def full(self: SqliteCatalogue, looks: Sequence[Look], *, dry_run: bool = False) -> int:
+        nonlocal refused
+        refused += 1
+        if refused < 5:
+            raise StoreFull("no space left for the catalogue")
+        return await note(self, looks, dry_run=dry_run)
+
+    monkeypatch.setattr(SqliteCatalogue, "note_looks", full)
+    item = await film(world)
+    async with running(looker(world)):
+        await until(world, item.id, "movie")
+    assert refused >= 5
 
 
 async def test_with_the_real_process(world: World) -> None:
