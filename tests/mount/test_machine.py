@@ -1,0 +1,253 @@
+"""The mount against a plain model of the contract: random system calls on both, and after each all that can be seen is
+the same: names, numbers, sizes, links, modes, content, tags and attributes, on every path.
+
+The kernel's caches are between the test and the daemon, so this is also a test that nothing in them is ever stale.
+TAGFS_STEPS sets how many calls are made in all (300 by default, for a quick run).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from tests.mount.conftest import Mount
+from tests.support.mount_model import Model, Thing, numbered
+
+STEPS = int(os.environ.get("TAGFS_STEPS", "300"))
+STEPS_EACH = min(STEPS, 100)
+
+TAGS = ("a", "b", "c", "year:1999", "year:2000")
+NAMES = ("f", "g.txt", "a", "h.tar.gz", "-x", "é")
+SEEN = (
+    "files", "trash", "tags/a", "tags/b", "tags/a/b", "tags/year:1999", "tags/a/-/b", "tags/a/+/b", "tags/-/a",
+    "tags/c/-/{/a/b/}", "tags/year:1990..", "tags/ext:txt", "tags/a/@",
+)  # fmt: skip
+PLACES = SEEN
+VALUES = ("a", "b", "a,b,c", "+a", "-a", "+b,-a", "", "year:1999", "+year:2000,-year:1999")
+
+tags = st.sampled_from(TAGS)
+sizes = st.sampled_from((0, 1, 12, 5000, 200_000))
+KEYS = ("user.xdg.comment", "user.mine")
+
+
+class MountMachine(RuleBasedStateMachine):
+    """`tried` counts calls that both sides refused, `done` those that both carried out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="tagfs-machine-"))
+        self.mount = Mount(self.folder)
+        self.mount.start()
+        self.model = Model()
+        self.done = self.tried = self.made = 0
+
+    def teardown(self) -> None:
+        try:
+            self.mount.stop()
+            self.mount.close()
+        finally:
+            shutil.rmtree(self.folder)
+
+    # -- how a step is made --------------------------------------------------------------------------------------
+
+    def both(self, real: Callable[[], object], model: Callable[[], object]) -> bool:
+        """Make one call on both sides; true if both carried it out, and refused with the same errno otherwise."""
+        expected = outcome(model)
+        found = outcome(real)
+        assert found == expected, f"{name_of(found)} instead of {name_of(expected)}"
+        if expected is None:
+            self.done += 1
+        else:
+            self.tried += 1
+        return expected is None
+
+    def path(self, place: str, name: str) -> str:
+        return os.path.join(self.mount.top, place, name)
+
+    def some_place(self, data: st.DataObject, *, with_items: bool = False) -> str:
+        """As a rule one that is there."""
+        listed = {place: self.expected(place) for place in PLACES}
+        there = [place for place, found in listed.items() if isinstance(found, dict) and (found or not with_items)]
+        return data.draw(st.sampled_from((*there * 3, *PLACES)))
+
+    def something(self, data: st.DataObject) -> tuple[str, str]:
+        """A place and a name, as a rule of something that is there."""
+        place = self.some_place(data, with_items=True)
+        listed = self.expected(place)
+        there = sorted(listed) if isinstance(listed, dict) else []
+        return place, data.draw(st.sampled_from((*there * 5, *NAMES)))
+
+    def settled(self, path: str) -> str:
+        """Until it is no draft any more: its tags are replaced but for those of the path that it was made at."""
+        self.mount.wait_for(lambda: outcome(lambda: os.stat(path)) is not None or not is_draft(path))
+        return path
+
+    def content(self, size: int) -> bytes:
+        """Other bytes each time."""
+        self.made += 1
+        return (self.made.to_bytes(8, "big") * (size // 8 + 1))[:size]
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    @initialize()
+    def begin(self) -> None:
+        for tag in TAGS:
+            self.mkdir_tag(tag)
+        for place in ("tags/a", "tags/b", "tags/year:1999", "files"):
+            self.create(place, NAMES[0], 12)
+
+    @rule(tag=tags)
+    def mkdir_tag(self, tag: str) -> None:
+        self.both(lambda: os.mkdir(self.path("tags", tag)), lambda: self.model.mkdir_tag(tag))
+
+    @rule(tag=tags)
+    def rmdir_tag(self, tag: str) -> None:
+        key, colon, value = tag.partition(":")
+        spelled = f"{key}:/{value}" if colon else tag
+        self.both(lambda: os.rmdir(self.path("tags", spelled)), lambda: self.model.rmdir_tag(tag))
+
+    @rule(old=tags, new=tags)
+    def rename_tag(self, old: str, new: str) -> None:
+        real = lambda: os.rename(self.path("tags", old), self.path("tags", new))  # noqa: E731 - as everywhere here
+        self.both(real, lambda: self.model.rename_tag(old, new))
+
+    @rule(data=st.data(), name=st.sampled_from(NAMES), size=sizes)
+    def create_somewhere(self, data: st.DataObject, name: str, size: int) -> None:
+        self.create(self.some_place(data), name, size)
+
+    def create(self, place: str, name: str, size: int) -> None:
+        path, content = self.path(place, name), self.content(size)
+
+        def real() -> None:
+            with open(path, "xb", buffering=0) as file:
+                file.write(content)
+                made.append(os.fstat(file.fileno()).st_ino)
+
+        made: list[int] = []
+        if self.both(real, lambda: self.model.create(place, name, content)):
+            self.model.things[-1].id = made[0]
+
+    @rule(data=st.data())
+    def unlink(self, data: st.DataObject) -> None:
+        place, name = self.something(data)
+        self.both(lambda: os.unlink(self.path(place, name)), lambda: self.model.unlink(place, name))
+
+    @rule(new=st.none() | st.sampled_from(NAMES), data=st.data())
+    def rename(self, new: str | None, data: st.DataObject) -> None:
+        (place, name), to = self.something(data), self.some_place(data)
+        new = name if new is None else new
+        if self.model.is_step(place, name) or self.model.is_step(to, new):
+            return  # directories, of which other tests tell
+        real = lambda: os.rename(self.path(place, name), self.path(to, new))  # noqa: E731
+        self.both(real, lambda: self.model.rename(place, name, to, new))
+
+    @rule(new=st.none() | st.sampled_from(NAMES), data=st.data())
+    def link(self, new: str | None, data: st.DataObject) -> None:
+        (place, name), to = self.something(data), self.some_place(data)
+        new = name if new is None else new
+        real = lambda: os.link(self.path(place, name), self.path(to, new))  # noqa: E731
+        self.both(real, lambda: self.model.link(place, name, to, new))
+
+    @rule(value=st.sampled_from(VALUES), data=st.data())
+    def set_tags(self, value: str, data: st.DataObject) -> None:
+        place, name = self.something(data)
+        path = self.settled(self.path(place, name))
+        real = lambda: os.setxattr(path, "user.xdg.tags", value.encode())  # noqa: E731
+        self.both(real, lambda: self.model.set_tags(place, name, value))
+
+    @rule(key=st.sampled_from(KEYS), value=st.none() | st.binary(max_size=20), data=st.data())
+    def set_xattr(self, key: str, value: bytes | None, data: st.DataObject) -> None:
+        place, name = self.something(data)
+        path = self.path(place, name)
+
+        def real() -> None:
+            if value is None:
+                os.removexattr(path, key)
+            else:
+                os.setxattr(path, key, value)
+
+        self.both(real, lambda: self.model.set_xattr(place, name, key, value))
+
+    @rule(mode=st.sampled_from((0o600, 0o644, 0o755)), data=st.data())
+    def chmod(self, mode: int, data: st.DataObject) -> None:
+        place, name = self.something(data)
+        self.both(lambda: os.chmod(self.path(place, name), mode), lambda: self.model.chmod(place, name, mode))
+
+    # -- what can be seen ----------------------------------------------------------------------------------------
+
+    @invariant()
+    def everything_looks_as_it_should(self) -> None:
+        for place in SEEN:
+            found, expected = self.seen(place), self.expected(place)
+            assert found == expected, f"{place}: {found} instead of {expected}"
+        assert sorted(os.listdir(self.mount / "tags")) == sorted(
+            {tag if ":" not in tag else tag.partition(":")[0] + ":" for tag in self.model.tags}
+        )
+        for thing in self.model.things:
+            self.check(thing)
+
+    def seen(self, place: str) -> dict[str, int] | int:
+        """Names and numbers as readdir and as lookup give them; an errno where there is none."""
+        try:
+            with os.scandir(self.mount / place) as entries:
+                found = {entry.name: entry.inode() for entry in entries}
+        except OSError as error:
+            return error.errno or 0
+        for name, number in found.items():
+            assert os.stat(self.path(place, name), follow_symlinks=False).st_ino == number, (place, name)
+        return found
+
+    def expected(self, place: str) -> dict[str, int] | int:
+        try:
+            return {name: thing.id for name, thing in self.model.listing(place).items()}
+        except OSError as error:
+            return error.errno or 0
+
+    def check(self, thing: Thing) -> None:
+        path = self.path("trash" if thing.trashed else "files", numbered(thing))
+        status = os.stat(path)
+        found = (status.st_ino, status.st_size, status.st_nlink, status.st_mode & 0o777)
+        assert found == (thing.id, len(thing.content), thing.nlink, thing.mode), thing
+        assert Path(path).read_bytes() == thing.content, thing
+        listed = {name: os.getxattr(path, name) for name in os.listxattr(path) if not name.startswith("user.tagfs.")}
+        wanted = {"user.xdg.tags": ",".join(sorted(thing.tags)).encode()} if thing.tags else {}
+        assert listed == wanted | thing.xattrs, thing
+
+
+def outcome(call: Callable[[], object]) -> int | None:
+    try:
+        call()
+    except OSError as error:
+        return error.errno
+    return None
+
+
+def is_draft(path: str) -> bool:
+    return not os.path.isdir(path) and os.getxattr(path, "user.tagfs.state") == b"writing"
+
+
+def name_of(number: int | None) -> str:
+    return "success" if number is None else errno.errorcode[number]
+
+
+@pytest.mark.timeout(3600)
+def test_the_mount_does_what_the_model_does() -> None:
+    run_state_machine_as_test(
+        MountMachine,
+        settings=settings(
+            max_examples=max(1, STEPS // STEPS_EACH),
+            stateful_step_count=STEPS_EACH,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )

@@ -1,0 +1,280 @@
+"""The contract of the mount as a plain model: a list of things, and what each call does to them.
+
+It knows no engine, no kernel and no cache; of tagfs it takes only the query language, whose meaning has its own oracle.
+
+Each method does what the system call of its name does, or raises OSError with the errno that the call must have.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from query.ast import Query
+from query.errors import QueryError
+from query.evaluate import leaves, matches
+from query.names import split_pair
+from query.parse import Complete, parse_path
+from query.stated import stated
+
+OPERATORS = ("+", "-", "{", "}", "@", "@@")
+
+
+def fail(number: int, why: str) -> NoReturn:
+    raise OSError(number, why)
+
+
+@dataclass(eq=False)
+class Thing:
+    """An item. `id` is found out from the mount once it is there."""
+
+    name: str
+    id: int = 0
+    tags: set[str] = field(default_factory=set)
+    content: bytes = b""
+    xattrs: dict[str, bytes] = field(default_factory=dict)
+    trashed: bool = False
+    mode: int = 0o644
+
+    def values(self, key: str) -> tuple[str, ...]:
+        """Of a built-in key, for `query.evaluate`."""
+        if key == "name":
+            return (self.name,)
+        if key == "ext":
+            stem, dot, ext = self.name.rpartition(".")
+            return (ext.lower(),) if dot and stem.strip(".") else ()
+        raise AssertionError(key)
+
+    @property
+    def nlink(self) -> int:
+        return 1 + len(self.tags)
+
+
+class Model:
+    def __init__(self) -> None:
+        self.tags: set[str] = set()
+        self.things: list[Thing] = []  # oldest first
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def query(self, path: str) -> Query:
+        """Of `tags/...`; ENOENT for an unknown tag, EINVAL for a bad query."""
+        try:
+            parsed = parse_path(tuple(path.split("/")[1:]))
+        except QueryError as error:
+            raise OSError(errno.EINVAL, str(error)) from error
+        assert isinstance(parsed, Complete), path
+        for leaf in leaves(parsed.query.expr):
+            name = getattr(leaf, "name", None)
+            key = getattr(leaf, "key", None)
+            if name is not None and name not in self.tags:
+                fail(errno.ENOENT, f"no tag {name}")
+            if key is not None and key not in ("name", "ext") and not any(t.startswith(f"{key}:") for t in self.tags):
+                fail(errno.ENOENT, f"no key {key}")
+        return parsed.query
+
+    def members(self, path: str) -> list[Thing]:
+        if path == "files":
+            return [thing for thing in self.things if not thing.trashed]
+        if path == "trash":
+            return [thing for thing in self.things if thing.trashed]
+        expr = self.query(path).expr
+        return [thing for thing in self.things if not thing.trashed and matches(expr, thing, now=0.0)]
+
+    def is_step(self, path: str, name: str) -> bool:
+        """Whether a name below `tags/...` means something else than an item."""
+        if not path.startswith("tags/") or path.endswith("/@"):
+            return False
+        return name in self.tags or name in OPERATORS or name == ".tags"
+
+    def listing(self, path: str) -> dict[str, Thing]:
+        """What readdir shows: the oldest of a name has it, the others show their number."""
+        found: dict[str, Thing] = {}
+        for thing in self.members(path):
+            plain = thing.name not in found and not self.is_step(path, thing.name)
+            found[thing.name if plain else numbered(thing)] = thing
+        return found
+
+    def find(self, path: str, name: str, *, tag: int = errno.EISDIR) -> Thing:
+        """What a name leads to; `tag` where that is one."""
+        if self.is_step(path, name):
+            self.members(path)
+            fail(tag, name)
+        listed = self.listing(path)
+        for thing in self.members(path):
+            if thing.name == name:
+                return thing
+        for thing in listed.values():
+            if numbered(thing) == name:
+                return thing
+        fail(errno.ENOENT, name)
+
+    def maybe(self, path: str, name: str) -> Thing | None:
+        try:
+            return self.find(path, name)
+        except FileNotFoundError:
+            return None
+
+    def states(self, path: str) -> tuple[str, ...]:
+        """The tags that a path states; EPERM where it states none."""
+        if path == "files":
+            return ()
+        if path == "trash":
+            fail(errno.EPERM, path)
+        return stated(self.query(path)) or fail(errno.EPERM, path)
+
+    def own(self, thing: Thing, wanted: Sequence[str]) -> set[str]:
+        """The tags of a thing that `wanted` mean: `year:1999` is an own `year:1999.0`, too."""
+        return {tag for tag in thing.tags for one in wanted if tag == one or _same_pair(tag, one)}
+
+    # -- tags ------------------------------------------------------------------------------------------------------
+
+    def leads_somewhere(self, tag: str) -> bool:
+        """A pair of a known key is a query, whether or not there is a tag of that value."""
+        pair = split_pair(tag)
+        return tag in self.tags or (pair is not None and any(t.startswith(f"{pair[0]}:") for t in self.tags))
+
+    def mkdir_tag(self, tag: str) -> None:
+        if self.leads_somewhere(tag):
+            fail(errno.EEXIST, tag)
+        self.tags.add(tag)
+
+    def rmdir_tag(self, tag: str) -> None:
+        if tag not in self.tags:
+            fail(errno.ENOENT, tag)
+        if self._carried(tag):
+            fail(errno.ENOTEMPTY, tag)
+        self.tags.remove(tag)
+
+    def rename_tag(self, old: str, new: str) -> None:
+        if old == new and self.leads_somewhere(old):
+            return
+        if old not in self.tags:
+            fail(errno.ENOENT, old)
+        if new in self.tags and self._carried(new):
+            fail(errno.ENOTEMPTY, new)
+        self.tags -= {old}
+        self.tags |= {new}
+        for thing in self.things:
+            if old in thing.tags:
+                thing.tags = thing.tags - {old} | {new}
+
+    def _carried(self, tag: str) -> bool:
+        return any(tag in thing.tags for thing in self.things)
+
+    # -- items -----------------------------------------------------------------------------------------------------
+
+    def create(self, path: str, name: str, content: bytes) -> Thing:
+        """open(O_CREAT | O_EXCL), write, close."""
+        self.members(path)  # ENOENT
+        if self.is_step(path, name) or self.maybe(path, name) is not None:
+            fail(errno.EEXIST, name)
+        made = Thing(name, tags=set(self.states(path)), content=content)
+        self.tags |= made.tags  # /tags/year:2000 is there as soon as there is some year
+        self.things.append(made)
+        return made
+
+    def unlink(self, path: str, name: str) -> None:
+        thing = self.find(path, name)
+        if path == "files":
+            thing.trashed = True
+        elif path == "trash":
+            self.things.remove(thing)
+        else:
+            thing.tags -= self.own(thing, self.states(path))
+
+    def link(self, path: str, name: str, to: str, new: str) -> None:
+        thing = None if self.is_step(path, name) and self.members(path) is not None else self.find(path, name)
+        self.members(to)  # ENOENT
+        if self.is_step(to, new) or self.maybe(to, new) is not None:
+            fail(errno.EEXIST, new)
+        if thing is None:
+            fail(errno.EPERM, "a directory")
+        if thing.trashed:
+            fail(errno.EPERM, "in the trash")
+        tags = self.states(to)
+        if new not in (thing.name, numbered(thing)):
+            fail(errno.EPERM, "one name")
+        if to == "files":
+            fail(errno.EEXIST, "in /files already")
+        thing.tags |= set(tags)
+        self.tags |= set(tags)
+
+    def rename(self, path: str, name: str, to: str, new: str) -> None:
+        thing = self.find(path, name)
+        self.members(to)  # ENOENT
+        if self.is_step(to, new):
+            fail(errno.EISDIR, new)  # by the kernel: a file over a directory
+        there = self.maybe(to, new)
+        if there is thing:
+            return  # two names of one file: rename(2) does nothing
+        take = () if path in ("files", "trash") else self.states(path)
+        put = () if to in ("files", "trash") else self.states(to)
+        if there is not None:
+            fail(errno.EEXIST, new)
+        if path == "trash" and to == "trash":
+            fail(errno.EPERM, "keeps its name")
+        if to == "trash" and path != "files":
+            fail(errno.EPERM, "from /files alone")
+        if to == "trash":
+            thing.trashed = True
+            return
+        thing.trashed = False
+        thing.tags -= self.own(thing, tuple(set(take) - set(put)))
+        thing.tags |= set(put)
+        self.tags |= set(put)
+        if new != numbered(thing):
+            thing.name = new
+
+    # -- attributes ------------------------------------------------------------------------------------------------
+
+    def set_tags(self, path: str, name: str, value: str) -> None:
+        thing = self.find(path, name, tag=errno.EPERM)
+        if thing.trashed:
+            fail(errno.EPERM, "in the trash")
+        words = [word for word in value.split(",") if word]
+        if any(word[0] in "+-" for word in words):
+            for word in words:
+                if word[0] == "+":
+                    thing.tags.add(word[1:])
+                    self.tags.add(word[1:])
+            thing.tags -= {word[1:] for word in words if word[0] == "-"}
+        else:
+            thing.tags = set(words)
+            self.tags |= thing.tags
+
+    def set_xattr(self, path: str, name: str, key: str, value: bytes | None) -> None:
+        """None removes it."""
+        thing = self.find(path, name, tag=errno.ENODATA if value is None else errno.EPERM)
+        if value is None and key not in thing.xattrs:
+            fail(errno.ENODATA, key)
+        if thing.trashed:
+            fail(errno.EPERM, "in the trash")
+        if value is None:
+            del thing.xattrs[key]
+        else:
+            thing.xattrs[key] = value
+
+    def chmod(self, path: str, name: str, mode: int) -> None:
+        self.find(path, name, tag=errno.EPERM).mode = mode
+
+
+def numbered(thing: Thing) -> str:
+    """`stem~ID.ext`."""
+    stem, ext = os.path.splitext(thing.name)
+    return f"{stem}~{thing.id}{ext}"
+
+
+def _same_pair(tag: str, other: str) -> bool:
+    mine, theirs = split_pair(tag), split_pair(other)
+    return mine is not None and theirs is not None and mine[0] == theirs[0] and _number(mine[1]) == _number(theirs[1])
+
+
+def _number(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text
