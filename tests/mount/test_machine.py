@@ -12,10 +12,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -35,7 +36,7 @@ PLACES = SEEN
 VALUES = ("a", "b", "a,b,c", "+a", "-a", "+b,-a", "", "year:1999", "+year:2000,-year:1999")
 
 tags = st.sampled_from(TAGS)
-sizes = st.sampled_from((0, 1, 12, 5000, 200_000))
+sizes = st.sampled_from((0, 9, 12, 5000, 200_000))
 KEYS = ("user.xdg.comment", "user.mine")
 
 
@@ -49,8 +50,10 @@ class MountMachine(RuleBasedStateMachine):
         self.mount.start()
         self.model = Model()
         self.done = self.tried = self.made = 0
+        self.others = ThreadPoolExecutor(1)  # who has not written the files, and so sets their tags as they are
 
     def teardown(self) -> None:
+        self.others.shutdown()
         try:
             self.mount.stop()
             self.mount.close()
@@ -94,7 +97,7 @@ class MountMachine(RuleBasedStateMachine):
     def content(self, size: int) -> bytes:
         """Other bytes each time."""
         self.made += 1
-        return (self.made.to_bytes(8, "big") * (size // 8 + 1))[:size]
+        return (self.made.to_bytes(8, "little") * (size // 8 + 1))[:size]
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
@@ -136,6 +139,41 @@ class MountMachine(RuleBasedStateMachine):
         if self.both(real, lambda: self.model.create(place, name, content)):
             self.model.things[-1].id = made[0]
 
+    @rule(data=st.data(), size=sizes)
+    def overwrite(self, data: st.DataObject, size: int) -> None:
+        content = self.content(size)
+        self.change(data, lambda path: rewrite(path, os.O_TRUNC, content), lambda old: content)
+
+    @rule(data=st.data(), size=sizes)
+    def append(self, data: st.DataObject, size: int) -> None:
+        content = self.content(size)
+        self.change(data, lambda path: rewrite(path, os.O_APPEND, content), lambda old: old + content)
+
+    @rule(data=st.data(), size=sizes, offset=sizes)
+    def patch(self, data: st.DataObject, size: int, offset: int) -> None:
+        content = self.content(size)
+        self.change(data, lambda path: rewrite(path, 0, content, offset), lambda old: patched(old, content, offset))
+
+    @rule(data=st.data(), size=sizes)
+    def truncate(self, data: st.DataObject, size: int) -> None:
+        self.change(data, lambda path: os.truncate(path, size), lambda old: old[:size].ljust(size, b"\0"))
+
+    def change(self, data: st.DataObject, real: Callable[[str], object], model: Callable[[bytes], bytes]) -> None:
+        place, name = self.something(data)
+        path = self.settled(self.path(place, name))
+        note(f"changing {path}")
+        if self.both(lambda: real(path), lambda: self.model.write(place, name, model)):
+            note(f"which is {self.model.find(place, name)!r:.200}")
+            self.settled(self.path("files", numbered(self.model.find(place, name))))
+            self.find_kept()
+
+    def find_kept(self) -> None:
+        """The number of what a change has sent to the trash."""
+        known = {thing.id for thing in self.model.things}
+        for thing in self.model.things:
+            if not thing.id:
+                (thing.id,) = {entry.inode() for entry in os.scandir(self.mount / "trash")} - known
+
     @rule(data=st.data())
     def unlink(self, data: st.DataObject) -> None:
         place, name = self.something(data)
@@ -161,7 +199,7 @@ class MountMachine(RuleBasedStateMachine):
     def set_tags(self, value: str, data: st.DataObject) -> None:
         place, name = self.something(data)
         path = self.settled(self.path(place, name))
-        real = lambda: os.setxattr(path, "user.xdg.tags", value.encode())  # noqa: E731
+        real = lambda: self.others.submit(os.setxattr, path, "user.xdg.tags", value.encode()).result()  # noqa: E731
         self.both(real, lambda: self.model.set_tags(place, name, value))
 
     @rule(key=st.sampled_from(KEYS), value=st.none() | st.binary(max_size=20), data=st.data())
@@ -221,6 +259,21 @@ class MountMachine(RuleBasedStateMachine):
         listed = {name: os.getxattr(path, name) for name in os.listxattr(path) if not name.startswith("user.tagfs.")}
         wanted = {"user.xdg.tags": ",".join(sorted(thing.tags)).encode()} if thing.tags else {}
         assert listed == wanted | thing.xattrs, thing
+
+
+def rewrite(path: str, flags: int, content: bytes, offset: int = 0) -> None:
+    descriptor = os.open(path, os.O_WRONLY | flags)
+    try:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
+
+
+def patched(old: bytes, content: bytes, offset: int) -> bytes:
+    if not content:
+        return old
+    return old[:offset].ljust(offset, b"\0") + content + old[offset + len(content) :]
 
 
 def outcome(call: Callable[[], object]) -> int | None:

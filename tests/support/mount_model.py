@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from query.ast import Query
@@ -34,10 +34,11 @@ class Thing:
     name: str
     id: int = 0
     tags: set[str] = field(default_factory=set)
-    content: bytes = b""
+    content: bytes = field(default=b"", repr=False)
     xattrs: dict[str, bytes] = field(default_factory=dict)
     trashed: bool = False
     mode: int = 0o644
+    kept: bool = False  # what it was before it was changed in place is in the trash already
 
     def values(self, key: str) -> tuple[str, ...]:
         """Of a built-in key, for `query.evaluate`."""
@@ -185,6 +186,20 @@ class Model:
             self.things.remove(thing)
         else:
             thing.tags -= self.own(thing, self.states(path))
+
+    def write(self, path: str, name: str, change: Callable[[bytes], bytes]) -> None:
+        """Open what is there, change it, close it. What a change loses goes to the trash, once."""
+        thing = self.find(path, name)
+        if thing.trashed:
+            fail(errno.EPERM, "in the trash")
+        old, thing.content = thing.content, change(thing.content)
+        if not thing.kept and old and not thing.content.startswith(old):
+            thing.kept = True
+            self.things.append(
+                replace(
+                    thing, id=0, kept=False, content=old, trashed=True, tags=set(thing.tags), xattrs=dict(thing.xattrs)
+                )
+            )
 
     def link(self, path: str, name: str, to: str, new: str) -> None:
         thing = None if self.is_step(path, name) and self.members(path) is not None else self.find(path, name)
