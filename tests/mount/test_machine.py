@@ -2,7 +2,7 @@
 the same: names, numbers, sizes, links, modes, content, tags and attributes, on every path.
 
 The kernel's caches are between the test and the daemon, so this is also a test that nothing in them is ever stale.
-TAGFS_STEPS sets how many calls are made in all (300 by default, for a quick run).
+TAGFS_STEPS sets how many calls are made in all (200 by default, for a quick run).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.mount.conftest import Mount
 from tests.support.mount_model import Model, Thing, numbered
 
-STEPS = int(os.environ.get("TAGFS_STEPS", "300"))
+STEPS = int(os.environ.get("TAGFS_STEPS", "200"))
 STEPS_EACH = min(STEPS, 100)
 
 TAGS = ("a", "b", "c", "year:1999", "year:2000")
