@@ -20,7 +20,7 @@ and one about a tag has `tag`: ["created", name], ["removed", name] or ["renamed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -108,7 +108,7 @@ NAMED_LIMIT = 100
 
 def entries(changes: list[Change], tags: list[TagChange]) -> list[Entry]:
     """The rows that tell of a transaction: tags first, then items in the order of their first change."""
-    told = [Entry(_of_tag(change)) for change in tags if change.event not in SAVING]
+    told = [entry for change in tags if change.event not in SAVING for entry in _of_tag(change)]
     if len(changes) == 1:  # nearly all of them
         [(item, before, after)] = [(change.item, change.before, change.after) for change in changes]
         what = difference(before, after)
@@ -191,9 +191,14 @@ def _told(keys: tuple[str, ...], group: list[tuple[ItemId, What]]) -> list[Entry
     return [Entry(what, items=BitMap([item for item, _ in group]))]
 
 
-def _of_tag(change: TagChange) -> What:
-    if change.event is TagEvent.RENAMED:
-        return {"tag": ["renamed", change.name, change.new_name]}
-    if change.relation is not None:
-        return {"relation": [change.event.value, *change.relation]}
-    return {"tag": [change.event.value, change.name]}
+def _of_tag(change: TagChange) -> Iterator[Entry]:
+    if change.event is TagEvent.RETAGGED:
+        for key, items in (("add", change.gained), ("remove", change.lost)):
+            if items:
+                yield Entry({key: [change.name]}, items=items)
+    elif change.event is TagEvent.RENAMED:
+        yield Entry({"tag": ["renamed", change.name, change.new_name]})
+    elif change.relation is not None:
+        yield Entry({"relation": [change.event.value, *change.relation]})
+    else:
+        yield Entry({"tag": [change.event.value, change.name]})

@@ -8,7 +8,7 @@ applied them and every observer has settled: nobody can see a stale answer after
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -102,6 +102,14 @@ class Move:
     item: ItemId
     parent: ItemId | None
     edit: Edit = field(default_factory=Edit)
+
+
+@dataclass(frozen=True, slots=True)
+class Retagging:
+    """Tags to be put on and taken off many items. Where both name an item for one tag, it is taken off."""
+
+    add: Mapping[str, BitMap] = field(default_factory=dict)  # tags are made where they do not exist
+    remove: Mapping[str, BitMap] = field(default_factory=dict)  # tags that do not exist are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,6 +449,27 @@ class Catalogue(Protocol):
     async def cut_history(self, before_ns: int | None, keep_rows: int) -> bool:
         """Forget a few rows of the journal that are older, or more than so many; True when there may be more."""
 
+    async def retag_many(
+        self,
+        choose: Callable[[], Awaitable[Retagging]],
+        *,
+        dry_run: bool = False,
+        report: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Returns how many items it changes, or would change with `dry_run`. A million items in a few seconds, during
+        which no other write gets its turn.
+
+        `choose` is called on the trio thread when it is this change's turn: the observers have heard of all commits
+        before it, and there is none until it has returned. So what an index says there is true of the moment of the
+        change. Items that do not exist are left out. What it raises is raised here, and nothing is changed.
+
+        `report` is called on the trio thread with how many taggings are done, and of how many. Up to 1,000 changed
+        items are told of by a `Change` each, more by TagEvent.RETAGGED."""
+
+    async def merge_tag(self, old: str, new: str, *, report: Callable[[int, int], None] | None = None) -> int:
+        """Whatever carries `old` carries `new`, and `old` is no more; returns how many items carried it. Relations of
+        `old` become those of `new`. NoSuchTag unless both exist, BadRequest when they are one."""
+
     async def create_tag(self, name: str) -> None:
         """NameTaken when it exists."""
 
@@ -525,6 +554,9 @@ class Index(Protocol):
 
     def below(self, folder: ItemId) -> BitMap:
         """What a folder item holds at whatever depth, trashed or not. To be read only."""
+
+    def under(self, items: BitMap) -> BitMap:
+        """What those of `items` that are folders hold at whatever depth, trashed or not. To be read only."""
 
     def has_tag(self, name: str) -> bool: ...
     def tag_list(self) -> Sequence[TagCount]:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, NewType
 
+from pyroaring import BitMap
+
 from engine.media_types import media_types
 from query.relations import Relation
 
@@ -241,6 +243,7 @@ class TagEvent(StrEnum):
     UNRELATED = "unrelated"
     SAVED = "saved"
     FORGOTTEN = "forgotten"
+    RETAGGED = "retagged"
 
 
 # A tag comes, goes or changes its name. The others say how tags relate, and which queries have a name.
@@ -254,9 +257,21 @@ class TagChange:
     follow the tag, and so do relations; before a tag is REMOVED its relations are UNRELATED.
 
     SAVED, FORGOTTEN: `name` is not a tag's, but that of a saved query, which is there with another text from now on, or
-    is there no more."""
+    is there no more.
+
+    RETAGGED stands for as many `Change`s as there are items in `gained` and `lost`, which a million would be too many
+    of. It names items whatever folder holds them and whether they are in the trash or not, each of them exactly when
+    its own tags have changed. `bare` and `clothed` are the items that have lost their last tag or got their first one
+    by the transaction; they stand in its last RETAGGED alone. `number` is the id of the row that carries the tag from
+    now on, where that may be another one (after a merge the larger tag keeps its taggings).
+    """
 
     event: TagEvent
     name: str
     new_name: str | None = None
     relation: Relation | None = None  # RELATED, UNRELATED; `name` is its tag
+    gained: BitMap = field(default_factory=BitMap)
+    lost: BitMap = field(default_factory=BitMap)
+    bare: BitMap = field(default_factory=BitMap)
+    clothed: BitMap = field(default_factory=BitMap)
+    number: int | None = None

@@ -10,9 +10,10 @@ State: the jobs that somebody waits for, and whether the service still runs. All
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 import trio
@@ -26,6 +27,7 @@ from engine.catalogue.readers import Readers
 from engine.catalogue.transaction import Transaction
 from engine.catalogue.writer import Job, Writer
 from engine.catalogue.writes import (
+    bulk,
     content,
     drafts,
     edits,
@@ -52,6 +54,7 @@ from engine.ports import (
     Observer,
     Opening,
     Replaced,
+    Retagging,
     TorrentFiles,
 )
 from engine.trash import Heap
@@ -421,6 +424,41 @@ class SqliteCatalogue:
 
     async def cut_history(self, before_ns: int | None, keep_rows: int) -> bool:
         return await self._write(journal.cut, before_ns, keep_rows)
+
+    async def retag_many(
+        self,
+        choose: Callable[[], Awaitable[Retagging]],
+        *,
+        dry_run: bool = False,
+        report: Callable[[int, int], None] | None = None,
+    ) -> int:
+        def retag(transaction: Transaction) -> int:
+            wanted = trio.from_thread.run(self._in_turn, choose)
+            return bulk.retag_many(transaction, wanted, dry_run=dry_run, report=self._reporting(report))
+
+        job = Job(retag, alone=True, cause=self._cause)
+        await self._perform(job)
+        changed: int = job.result
+        return changed
+
+    async def merge_tag(self, old: str, new: str, *, report: Callable[[int, int], None] | None = None) -> int:
+        return await self._write(bulk.merge_tag, old, new, report=self._reporting(report))
+
+    async def _in_turn(self, choose: Callable[[], Awaitable[T]]) -> T:
+        """For the writer thread, which waits: `choose` when all that was handed to delivery has been applied."""
+        applied = trio.Event()
+        self._delivery.deliver([Job(lambda _: None, lambda _: applied.set())])
+        await applied.wait()
+        return await choose()
+
+    def _reporting(self, report: Callable[[int, int], None] | None) -> Callable[[int, int], None]:
+        """To be called on the writer thread."""
+
+        def tell(done: int, total: int) -> None:
+            if report is not None:
+                self._token.run_sync_soon(partial(report, done, total))
+
+        return tell
 
     async def create_tag(self, name: str) -> None:
         await self._write(tagging.create_tag, name)

@@ -34,6 +34,7 @@ class Transaction:
     changes: list[Change] = field(default_factory=list)
     tags: list[TagChange] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)  # by tag: more or fewer live items, beside `changes`
 
     def item(self, number: int) -> Item:
         """NoSuchItem if there is none, live or trashed."""
@@ -67,7 +68,7 @@ class Transaction:
             journal.write(
                 self.connection, entries, at_ns=self.clock(), cause=self.cause, undoes=self.undoes
             )  # fmt: skip
-        counts: Counter[str] = Counter()
+        counts = self.counts
         for change in self.changes:
             for facts, step in ((change.before, -1), (change.after, 1)):
                 if facts is not None and facts.live:

@@ -42,6 +42,7 @@ class Job:
     # Called with the result on the trio thread, when observers have heard of all earlier jobs and of no later one.
     arrived: Callable[[Any], None] | None = None
     cause: Cause = Cause.MOUNT  # who asked for it, for the journal
+    alone: bool = False  # in a group of its own: when it runs, all before it is committed and handed to delivery
     result: Any = None
     error: BaseException | None = None
     changes: Sequence[Change] = ()
@@ -57,6 +58,7 @@ class Writer:
         self._clock = clock
         self._deliver = deliver
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._next: Job | None = None  # taken from the queue, and to be alone in the next group
 
     def submit(self, job: Job) -> None:
         self._queue.put(job)
@@ -80,11 +82,15 @@ class Writer:
 
     def _take(self) -> list[Job]:
         """Waits for a job, then takes what else has come; empty at the end."""
-        job = self._queue.get()
+        job = self._next or self._queue.get()
+        self._next = None
         jobs: list[Job] = []
         while job is not None:
+            if job.alone and jobs:
+                self._next = job
+                return jobs
             jobs.append(job)
-            if len(jobs) == GROUP_LIMIT:
+            if job.alone or len(jobs) == GROUP_LIMIT:
                 return jobs
             try:
                 job = self._queue.get_nowait()

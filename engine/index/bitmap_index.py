@@ -91,6 +91,9 @@ class BitmapIndex:
     def below(self, folder: ItemId) -> BitMap:
         return self._folders.below(folder)
 
+    def under(self, items: BitMap) -> BitMap:
+        return self._folders.under(items)
+
     def has_tag(self, name: str) -> bool:
         return name in self._tags
 
@@ -191,8 +194,12 @@ class BitmapIndex:
     # -- commits -----------------------------------------------------------------------------------------------------
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         for tag in tags:
-            self._tags.change(tag)
-            self._relations = related(self._relations, tag)
+            if tag.event is TagEvent.RETAGGED:
+                self._tags.retag(tag, self._own, self._live)
+                self._keys.retag(tag.bare & self._own, tag.clothed)
+            else:
+                self._tags.change(tag)
+                self._relations = related(self._relations, tag)
         for change in changes:
             before, after = _if_untrashed(change.before), _if_untrashed(change.after)
             put(self._own, change.item, after is not None)

@@ -30,6 +30,9 @@ ORDERED: Final = frozenset({"size", "added"})
 
 class KeyIndex(Protocol):
     def put(self, item: int, before: Facts | None, after: Facts | None) -> None: ...
+    def retag(self, bare: BitMap, clothed: BitMap) -> None:
+        """These have lost their last tag, or got their first one."""
+
     def matching(self, leaf: Compare | Range) -> BitMap: ...
 
 
@@ -53,6 +56,10 @@ class Enumerated:
         for value in new:
             self._groups.setdefault(value, BitMap()).add(item)
 
+    def retag(self, bare: BitMap, clothed: BitMap) -> None:
+        if self._key == "is":
+            self._groups["untagged"] = (self._groups.get("untagged", BitMap()) - clothed) | bare
+
     def matching(self, leaf: Compare | Range) -> BitMap:
         found = [group for value, group in self._groups.items() if satisfies(leaf, value, now=0.0)]
         return BitMap.union(*found) if found else BitMap()
@@ -74,6 +81,9 @@ class Ordered:
         old, new = _number(self._key, before), _number(self._key, after)
         if old != new:
             self._ids.put(item, old, new)
+
+    def retag(self, bare: BitMap, clothed: BitMap) -> None:
+        """Tags change no size."""
 
     def matching(self, leaf: Compare | Range) -> BitMap:
         found = ordered_stretches(leaf)

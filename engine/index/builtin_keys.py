@@ -5,7 +5,7 @@ State: the keys that are loaded, and, while one loads, the commits since its sca
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import trio
 from pyroaring import BitMap
@@ -21,7 +21,7 @@ class BuiltinKeys:
         self._feed = feed
         self._loading = trio.Lock()
         self._loaded: dict[str, KeyIndex] = {"state": Enumerated("state", states)}
-        self._backlog: list[tuple[int, Facts | None, Facts | None]] | None = None
+        self._backlog: list[Callable[[KeyIndex], None]] | None = None
 
     def __contains__(self, leaf: Compare | Range) -> bool:
         """Whether `matching` can answer."""
@@ -41,8 +41,8 @@ class BuiltinKeys:
                 self._backlog = []
                 try:
                     index = await self._load(key)
-                    for item, before, after in self._backlog:
-                        index.put(item, before, after)
+                    for told in self._backlog:
+                        told(index)
                     self._loaded[key] = index
                 finally:
                     self._backlog = None
@@ -56,4 +56,11 @@ class BuiltinKeys:
         for index in self._loaded.values():
             index.put(item, before, after)
         if self._backlog is not None:
-            self._backlog.append((item, before, after))
+            self._backlog.append(lambda index: index.put(item, before, after))
+
+    def retag(self, bare: BitMap, clothed: BitMap) -> None:
+        """These have lost their last tag, or got their first one."""
+        for index in self._loaded.values():
+            index.retag(bare, clothed)
+        if self._backlog is not None:
+            self._backlog.append(lambda index: index.retag(bare, clothed))

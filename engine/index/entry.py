@@ -27,7 +27,8 @@ class Entry:
     id: int | None
     items: int  # live items that carry it
     bitmap: BitMap | None = None  # items that carry it and were not trashed by themselves, once loaded
-    pending: list[tuple[int, bool]] | None = None  # (item, carried) in order of commits; None unless loading
+    # (item or items, carried) in order of commits; None unless loading
+    pending: list[tuple[int | BitMap, bool]] | None = None
     reach: tuple[int, BitMap] | None = None  # with what is below its folders, as of a version of `Folders`
 
     def put(self, item: int, *, carried: bool) -> None:
@@ -37,6 +38,13 @@ class Entry:
             put(self.bitmap, item, carried)
         elif self.pending is not None:
             self.pending.append((item, carried))
+
+    def put_many(self, items: BitMap, *, carried: bool) -> None:
+        self.reach = None
+        if self.bitmap is not None:
+            put(self.bitmap, items, carried)
+        elif self.pending is not None:
+            self.pending.append((items, carried))
 
     def expect(self) -> None:
         self.pending = []
@@ -56,8 +64,14 @@ class Entry:
         return self.reach[1]
 
 
-def put(bitmap: BitMap, item: int, present: bool) -> None:
-    if present:
+def put(bitmap: BitMap, item: int | BitMap, present: bool) -> None:
+    """One item, or many."""
+    if isinstance(item, BitMap):
+        if present:
+            bitmap |= item
+        else:
+            bitmap -= item
+    elif present:
         bitmap.add(item)
     else:
         bitmap.discard(item)

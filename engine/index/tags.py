@@ -106,6 +106,17 @@ class Tags:
         for name in set(after).difference(before):
             self._entries[name].items += 1
 
+    def retag(self, change: TagChange, untrashed: BitMap, live: BitMap) -> None:
+        """RETAGGED, where `untrashed` and `live` are the items that are so."""
+        entry = self._entries[change.name]
+        if change.number is not None and change.number != entry.id:  # another row carries the name: load from there
+            left = self._leave(change.name)
+            entry = Entry(change.name, change.number, left.items, left.bitmap)
+            self._enter(entry)
+        entry.put_many(change.lost, carried=False)
+        entry.put_many(change.gained & untrashed, carried=True)
+        entry.items += change.gained.intersection_cardinality(live) - change.lost.intersection_cardinality(live)
+
     def change(self, change: TagChange) -> None:
         match change.event:
             case TagEvent.CREATED:

@@ -109,7 +109,7 @@ def _run_verb(name: str, arguments: list[str], state: str | None) -> int:
     from tagfs.control.errors import Code, VerbError
     from tagfs.daemon.errors import StartError
 
-    options = parser(name).parse_args(arguments)
+    options = parser(name).parse_args(find(name).reword(arguments))
     try:
         return find(name).run(options, Session(options.state or state, os.environ))
     except VerbError as error:

@@ -34,11 +34,9 @@ def _plain(title: str) -> Callable[[WorkView], None]:
 
 
 def amounts(view: WorkView) -> str:
-    """`copying 3 of 10 items, 12.0 MiB of 1.0 GiB`."""
-    return (
-        f"{escape(view.step)} {view.items_done} of {view.items_total} items, "
-        f"{size(view.bytes_done)} of {size(view.bytes_total)}"
-    )
+    """`copying 3 of 10 items, 12.0 MiB of 1.0 GiB`; without the bytes where there are none."""
+    items = f"{escape(view.step)} {view.items_done} of {view.items_total} items"
+    return f"{items}, {size(view.bytes_done)} of {size(view.bytes_total)}" if view.bytes_total else items
 
 
 def _bar(shown: ExitStack) -> Callable[[WorkView], None]:
@@ -61,8 +59,8 @@ def _bar(shown: ExitStack) -> Callable[[WorkView], None]:
         progress.update(
             number,
             description=amounts(view) + (f"  {name[:40]}" if name else ""),
-            completed=view.bytes_done,
-            total=view.bytes_total or None,
+            completed=view.bytes_done if view.bytes_total else view.items_done,
+            total=view.bytes_total or view.items_total or None,
         )
         progress.refresh()
 

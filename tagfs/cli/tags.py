@@ -9,11 +9,13 @@ from tagfs.cli import exits
 from tagfs.cli.common import declare_expression, declare_json
 from tagfs.cli.display import columns
 from tagfs.cli.output import json_list, nul_terminated, say
+from tagfs.cli.progress import work
 from tagfs.cli.queries import spelled
 from tagfs.cli.session import Session
 from tagfs.cli.verb import UsageError, Verb
 from tagfs.control.client import Client
 from tagfs.control.views_items import TagPage, TagView
+from tagfs.control.views_work import RetaggedView, WorkView
 from tagfs.escape import escape
 
 
@@ -24,6 +26,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     change.add_argument("--create", metavar="TAG", nargs="+", help="make tags")
     change.add_argument("--delete", metavar="TAG", nargs="+", help="delete tags that no item carries")
     change.add_argument("--rename", metavar=("OLD", "NEW"), nargs=2, help="rename a tag on every item")
+    change.add_argument("--merge", metavar=("OLD", "NEW"), nargs=2, help="what carries OLD carries NEW; OLD is no more")
     change.add_argument("-0", "--null", action="store_true", help="names only, each ended by NUL")
     declare_json(change)
 
@@ -31,9 +34,9 @@ def _declare(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace, session: Session) -> int:
     text = " ".join(options.query)
     with session.client() as client:
-        if options.create or options.delete or options.rename:
+        if options.create or options.delete or options.rename or options.merge:
             if text:
-                raise UsageError("A query is for listing: leave it out with --create, --delete and --rename.")
+                raise UsageError("A query is for listing: leave it out with --create, --delete, --rename and --merge.")
             _change(client, options)
         else:
             _list(client, text, options, session)
@@ -45,8 +48,13 @@ def _change(client: Client, options: argparse.Namespace) -> None:
         client.call("tag_create", {"names": options.create})
     elif options.delete:
         client.call("tag_delete", {"names": options.delete})
-    else:
+    elif options.rename:
         client.call("tag_rename", {"old": options.rename[0], "new": options.rename[1]})
+    else:
+        with work("tags") as report:
+            old, new = options.merge
+            done = client.call("tag_merge", {"old": old, "new": new}, RetaggedView, report=(WorkView, report))
+        say(f"{done.items} items")
 
 
 def _list(client: Client, text: str, options: argparse.Namespace, session: Session) -> None:
@@ -80,6 +88,7 @@ VERBS = {
             "tagfs tags movie/-/watched",
             "tagfs tags --create todo later",
             "tagfs tags --rename film movie",
+            "tagfs tags --merge films movie",
             "tagfs tags --delete later",
         ),
         declare=_declare,

@@ -24,6 +24,8 @@ class NotFound(Exception):
 class Verb:
     """`declare` adds arguments to a parser, `run` does the work and returns the exit code.
 
+    `reword` may put the arguments into a form that argparse can take.
+
     `about` is the paragraph of `tagfs VERB --help`, `examples` are lines as a person would type them.
     """
 
@@ -31,3 +33,4 @@ class Verb:
     examples: tuple[str, ...]
     declare: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace, Session], int]
+    reword: Callable[[list[str]], list[str]] = list

@@ -37,6 +37,7 @@ from tagfs.control.views import (
     ItemPage,
     ItemView,
     RelationView,
+    RetaggedView,
     RulesView,
     SavedQueryView,
     StatusView,
@@ -163,6 +164,25 @@ class Verbs(Protocol):
     ) -> tuple[ItemView, ...]:
         """The items as they are afterwards. Unknown tags in `add` are made, in `remove` they are NOT_FOUND."""
 
+    async def tag_where(
+        self,
+        query: str,
+        *,
+        spelling: Spelling = Spelling.EXPRESSION,
+        add: tuple[str, ...] = (),
+        remove: tuple[str, ...] = (),
+        dry_run: bool = False,
+        report: Report[WorkView],
+    ) -> RetaggedView:
+        """The same change to all that `ls` lists for the query at the moment of the change, in one transaction. Unknown
+        tags are as in `tag`."""
+
+    async def tag_batch(
+        self, items: tuple[Ref, ...], edits: tuple[str, ...], which: tuple[int, ...], *, report: Report[WorkView]
+    ) -> RetaggedView:
+        """Many changes one after the other, in one transaction: for each of `items` the one of `edits` (`+a,-b`) whose
+        number stands in `which`. An error says which line it is about, counted from 1."""
+
     async def tags(
         self,
         query: str | None = None,
@@ -182,6 +202,9 @@ class Verbs(Protocol):
 
     async def tag_rename(self, old: str, new: str) -> None:
         """On every item. IN_USE when `new` is carried by items."""
+
+    async def tag_merge(self, old: str, new: str, *, report: Report[WorkView]) -> RetaggedView:
+        """What carries `old` carries `new` instead, and `old` is no more, in one transaction."""
 
     async def relations(self, tag: str | None = None) -> tuple[RelationView, ...]:
         """As they were stated, sorted; with a tag, those in which it takes part."""

@@ -31,7 +31,15 @@ from tagfs.control.views_suggest import (
     SuggestionPage,
     SuggestionView,
 )
-from tagfs.control.views_work import ContentView, FaultView, ImportView, SkippedView, VerifyView, WorkView
+from tagfs.control.views_work import (
+    ContentView,
+    FaultView,
+    ImportView,
+    RetaggedView,
+    SkippedView,
+    VerifyView,
+    WorkView,
+)
 
 __all__ = [
     "AddedView",
@@ -49,6 +57,7 @@ __all__ = [
     "ItemView",
     "ProposalView",
     "RelationView",
+    "RetaggedView",
     "RuleView",
     "RulesView",
     "SavedQueryView",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class EventView:
     """One thing that happened. Which fields are set depends on `event`; the others are None."""
 
-    event: (
-        str  # watching, added, state, finished, failed, progress, renamed, tags, trashed, restored, removed, lost, tag
-    )
+    # watching, added, state, finished, failed, progress, renamed, tags, trashed, restored, removed, lost, tag, tagged,
+    # untagged
+    event: str
     at: str
     id: int | None = None
     name: str | None = None  # of the item, or of the tag
@@ -24,4 +24,4 @@ class EventView:
     total: int | None = None
     speed: float | None = None
     eta: float | None = None
-    count: int | None = None  # of events that were lost
+    count: int | None = None  # of events that were lost, of items that a tag came to or went from

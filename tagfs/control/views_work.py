@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class WorkView:
     """Progress of a long call. Totals grow while the work is still being found."""
 
-    step: str  # one word: scanning, copying, hashing, waiting
+    step: str  # one word: scanning, copying, hashing, waiting, tagging
     name: str  # what is being worked on
     items_done: int
     items_total: int
@@ -30,6 +30,14 @@ class ImportView:
     shared: int  # of the items: content that was in the store already
     skipped: tuple[SkippedView, ...]  # at most 1,000
     skipped_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetaggedView:
+    """What came of a change of the tags of many items."""
+
+    items: int  # that it was about
+    changed: int  # of these: with other tags than before
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ import stat
 from typing import Final
 
 import pyfuse3
+from pyroaring import BitMap
 
+from tagfs.vfs import numbers
 from tagfs.vfs.attr import Attr
 
 # The kernel is the cache: what it holds is invalidated when it changes, so it may keep it for long. A day, not for
@@ -22,10 +24,13 @@ class Answers:
         self._uid = os.getuid() if uid is None else uid
         self._gid = os.getgid() if gid is None else gid
         self._mask = ~umask
+        self.told = BitMap()  # items that the kernel may know by their node id, from the first answer about them on
 
     def entry(self, attr: Attr, *, keep: bool = True, keep_name: bool = True) -> pyfuse3.EntryAttributes:
         """The answer to lookup and readdir for what has a node id of its own: `attr.ino`. The kernel may cache it
         (`keep`), or its attributes but not that the name leads to it (`keep_name`)."""
+        if numbers.item_of(attr.ino) is not None:
+            self.told.add(attr.ino)
         entry = self.attributes(attr)
         if not keep:
             entry.attr_timeout = 0

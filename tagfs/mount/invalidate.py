@@ -16,12 +16,16 @@ import errno
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Final
 
 import pyfuse3
 import trio
+from pyroaring import BitMap
+
+from tagfs.vfs.views import NO_ITEMS
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +62,14 @@ class Batch:
 
 
 class Invalidator:
-    """State: which directories our running operations hold, and how many messages are under way."""
+    """State: which directories our running operations hold, and how many messages are under way.
 
-    def __init__(self) -> None:
+    `told` are the items that the kernel may know, and whoever answers it adds to them. `opened` says which of them are
+    open; set by whoever opens them."""
+
+    def __init__(self, told: BitMap | None = None) -> None:
+        self._told = BitMap() if told is None else told
+        self.opened: Callable[[], BitMap] = BitMap
         self._held: Counter[int] = Counter()
         self._deferred: dict[int, dict[str, None]] = {}
         self._limiter = trio.CapacityLimiter(THREADS)
@@ -96,10 +105,13 @@ class Invalidator:
                     del self._held[directory]
                     self._forget_deferred(directory)
 
-    async def forget(self, names: Sequence[tuple[int, str]], inodes: Sequence[int]) -> None:
+    def in_use(self) -> BitMap:
+        return self.opened()
+
+    async def forget(self, names: Sequence[tuple[int, str]], inodes: Sequence[int], items: BitMap = NO_ITEMS) -> None:
         if not self._open or self._nursery is None:
             return
-        for number, inode in enumerate(inodes):
+        for number, inode in enumerate(chain(inodes, items & self._told)):
             if number % AT_ONCE == AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
             _forget_attributes(inode)

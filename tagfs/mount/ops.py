@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyfuse3
+from pyroaring import BitMap
 
 from engine.ports import Edit
 from engine.types import Item, ItemId, Kind, State
@@ -84,6 +85,7 @@ class Operations(pyfuse3.Operations):
         self.files: Handles[OpenFile] = Handles()
         self._context = context
         self._kernel = kernel
+        kernel.opened = lambda: BitMap([opened.row.id for opened in self.files if opened.row is not None])
         self._answers = answers
         self._directories: Handles[OpenDirectory] = Handles()
         self._listings = Listings(context, self.inodes, answers)

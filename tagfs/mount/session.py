@@ -47,8 +47,9 @@ class Session:
         `options` are libfuse's, all of them. MountError when the mount cannot be made. `close` must follow."""
         tags = context.nodes[numbers.TAGS]
         assert isinstance(tags, TagsRoot)
-        kernel = Invalidator()
-        operations = Operations(context, tags, kernel, Answers(umask=umask))
+        answers = Answers(umask=umask)
+        kernel = Invalidator(answers.told)
+        operations = Operations(context, tags, kernel, answers)
         try:
             pyfuse3.init(operations, context.mountpoint, set(options))
         except RuntimeError as error:

@@ -48,8 +48,10 @@ class Watcher:
 
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         at = _now()
-        for tag in tags if self._meaning is None else ():
-            self._put(_of_tag(tag, at))
+        for tag in tags:
+            if self._meaning is None or tag.event is TagEvent.RETAGGED:
+                for event in _of_tag(tag, at):
+                    self._put(event)
         for change in changes:
             if self.concerns(change.item, change.before) or self.concerns(change.item, change.after):
                 for event in self._of_item(change, at):
@@ -187,22 +189,26 @@ class Events(Part):
         return events
 
 
-def _of_tag(change: TagChange, at: str) -> EventView:
+def _of_tag(change: TagChange, at: str) -> Iterator[EventView]:
     match change.event:
         case TagEvent.CREATED:
-            return EventView("tag", at, name=change.name)
+            yield EventView("tag", at, name=change.name)
         case TagEvent.REMOVED:
-            return EventView("tag", at, old=change.name)
+            yield EventView("tag", at, old=change.name)
         case TagEvent.RENAMED:
-            return EventView("tag", at, name=change.new_name, old=change.name)
+            yield EventView("tag", at, name=change.new_name, old=change.name)
         case TagEvent.RELATED:
-            return EventView("relation", at, name=" ".join(change.relation or ()))
+            yield EventView("relation", at, name=" ".join(change.relation or ()))
         case TagEvent.UNRELATED:
-            return EventView("relation", at, old=" ".join(change.relation or ()))
+            yield EventView("relation", at, old=" ".join(change.relation or ()))
         case TagEvent.SAVED:
-            return EventView("query", at, name=change.name)
+            yield EventView("query", at, name=change.name)
         case TagEvent.FORGOTTEN:
-            return EventView("query", at, old=change.name)
+            yield EventView("query", at, old=change.name)
+        case TagEvent.RETAGGED:
+            for event, items in (("tagged", change.gained), ("untagged", change.lost)):
+                if items:
+                    yield EventView(event, at, name=change.name, count=len(items))
 
 
 def _now() -> str:

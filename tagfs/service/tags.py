@@ -10,9 +10,10 @@ from engine.types import TagCount
 from query.ast import End
 from query.names import check_own_tag
 from tagfs.control.errors import Code, VerbError
-from tagfs.control.verbs import Spelling
-from tagfs.control.views import TagPage, TagView
+from tagfs.control.verbs import Report, Spelling
+from tagfs.control.views import RetaggedView, TagPage, TagView, WorkView
 from tagfs.service.base import Part, verb
+from tagfs.service.retagging import tagging
 
 
 class Tags(Part):
@@ -63,3 +64,9 @@ class Tags(Part):
     @verb
     async def tag_rename(self, old: str, new: str) -> None:
         await self.catalogue.rename_tag(self.known_tag(old), check_own_tag(new))
+
+    @verb
+    async def tag_merge(self, old: str, new: str, *, report: Report[WorkView]) -> RetaggedView:
+        names = self.known_tag(old), self.known_tag(new)
+        changed = await self.catalogue.merge_tag(*names, report=tagging(report))
+        return RetaggedView(changed, changed)

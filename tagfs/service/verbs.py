@@ -15,13 +15,16 @@ from tagfs.service.history import History
 from tagfs.service.items import Items
 from tagfs.service.queries import SavedQueries
 from tagfs.service.relations import TagRelations
+from tagfs.service.retagging import Retaggings
 from tagfs.service.suggestions import Suggestions
 from tagfs.service.tags import Tags
 from tagfs.service.trash import Trash
 
 
 @dataclass(frozen=True)
-class Service(Downloads, Events, Items, Tags, TagRelations, SavedQueries, Suggestions, History, Trash, Content):
+class Service(
+    Downloads, Events, Items, Tags, Retaggings, TagRelations, SavedQueries, Suggestions, History, Trash, Content
+):
     """Implements `tagfs.control.verbs.Verbs`. `end` begins the end of the daemon and returns at once."""
 
     end: Callable[[], None] = lambda: None

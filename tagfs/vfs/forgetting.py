@@ -9,11 +9,13 @@ matter, in each directory that had it or has it now:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import replace
 from typing import Final
 
-from engine.types import Change, Facts, ItemId, Kind, State
+from pyroaring import BitMap
+
+from engine.types import Change, Facts, ItemId, Kind, State, TagChange
 from query.ast import Expr, Leaf, Tag
 from query.builtin import BUILTIN_KEYS
 from query.evaluate import leaves, matches
@@ -92,6 +94,15 @@ def tags_of_change(before: Facts | None, after: Facts | None) -> frozenset[str]:
     old = before.tags if before is not None and before.live else frozenset[str]()
     new = after.tags if after is not None and after.live else frozenset[str]()
     return old | new if is_live(before) != is_live(after) else old ^ new
+
+
+def retagged_items(tags: Iterable[TagChange]) -> BitMap:
+    """All items whose tags were changed in bulk."""
+    found = BitMap()
+    for change in tags:
+        found |= change.gained
+        found |= change.lost
+    return found
 
 
 def keys_of_change(before: Facts | None, after: Facts | None, asked: Set[str]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeVar
 
@@ -47,6 +47,7 @@ from tagfs.vfs.forgetting import (
     keys_of_change,
     named_as,
     named_in,
+    retagged_items,
     stale_names,
     tags_of_change,
 )
@@ -56,6 +57,7 @@ from tagfs.vfs.names import tilde_ids, tilde_name
 # Names in one view: from here on it is quicker to forget the directory with all that is in it. It takes the working
 # directory of whoever is in it out of the tree, so it is not done lightly.
 MANY: Final = 1000
+NO_ITEMS: Final = BitMap()  # not to be changed
 AT_ONCE: Final = 500  # changes that are looked through before other tasks get a turn: some 5 ms
 
 K = TypeVar("K", bound=Hashable)
@@ -65,9 +67,12 @@ V = TypeVar("V")
 class Kernel(Protocol):
     """What the kernel has cached, to be forgotten. Implemented above, by the mount."""
 
-    async def forget(self, names: Sequence[tuple[int, str]], inodes: Sequence[int]) -> None:
-        """`names`: (node id of the directory, name), which for a directory means all below it, too. `inodes`:
-        attributes to be asked for again."""
+    async def forget(self, names: Sequence[tuple[int, str]], inodes: Sequence[int], items: BitMap = NO_ITEMS) -> None:
+        """`names`: (node id of the directory, name), which for a directory means all below it that is not in use, too.
+        `inodes`: attributes to be asked for again; those of `items` as well, which may be millions."""
+
+    def in_use(self) -> BitMap:
+        """Items that somebody has open: the kernel holds a name of each that forgetting the directory does not end."""
 
 
 class View:
@@ -134,6 +139,7 @@ class Views:
         self._unfinished: set[int] = set()
         self._folders: defaultdict[ItemId, set[int]] = defaultdict(set)  # folder item -> its node ids
         self._versions: Counter[ItemId] = Counter()  # of the listings of folder items
+        self._retaggings = 0  # so often were many items in folders retagged at once: concerns all such listings
         self.version = 0  # of /files and /trash: grows with each change of any item
         self.changed_ns = time.time_ns()  # of any item in any way
         self.listed_ns = self.changed_ns  # of what /files, /trash and /blobs list
@@ -209,7 +215,7 @@ class Views:
 
     def version_of(self, folder: ItemId) -> int:
         """Grows with each change of what is directly in the folder."""
-        return self._versions[folder]
+        return self._versions[folder] + self._retaggings
 
     def _follow(self, directory: int, path: Path) -> None:
         self._paths[directory] = path
@@ -245,26 +251,29 @@ class Views:
 
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         now = time.time_ns()
-        touched = set(self._concerned(changes))
+        touched = set(self._concerned(changes)) | self._retagged(tags)
         for change_of_tag in tags:
             if change_of_tag.event in COMING_OR_GOING:
                 touched |= self._naming(change_of_tag)
         touched |= self._turn(tags)
         for view in touched:
             view.changed_ns = now
-        if changes:
+        items = retagged_items(tags)
+        if changes or items:
             self.version += 1
             self.changed_ns = now
             if any(map(is_relisted, changes)):
                 self.listed_ns = now
+        self._retaggings += items.intersect(self._index.inner)
         self._versions.update(folder for change in changes for folder in folders_of(change))
         if any(change.event in COMING_OR_GOING for change in tags):
             self.tags_changed_ns = now
+        tags = [change for change in tags if change.event is not TagEvent.RETAGGED]
         if any(change.event is not TagEvent.CREATED and change.event not in SAVING for change in tags):
             self.relations_changed_ns = now
         if any(change.event in SAVING for change in tags):
             self.queries_changed_ns = now
-        items = BitMap([change.item for change in changes])
+        items.update(change.item for change in changes)
         named = [(change.name, change.new_name) for change in tags if change.event in COMING_OR_GOING]
         coming_or_going = [name for names in named for name in names if name]
         hides = any(map(self._catalogue.named, coming_or_going))  # an item of the name of a tag that came or went
@@ -285,7 +294,7 @@ class Views:
         for change in tags:
             if change.event in SAVING:
                 again.update(d for d, path in self._paths.items() if path[:2] == (numbers.QUERIES, change.name))
-            elif change.event is not TagEvent.CREATED:
+            elif change.event not in (TagEvent.CREATED, TagEvent.RETAGGED):
                 names = (change.relation.tag, change.relation.other) if change.relation else (change.name,)
                 for view in set[View]().union(*map(self._naming_tag, names)):
                     candidates |= view.directories
@@ -336,6 +345,16 @@ class Views:
             found |= self._by_key[key]
         return found
 
+    def _retagged(self, tags: Sequence[TagChange]) -> set[View]:
+        """Views whose membership the bulk changes among `tags` may alter."""
+        found: set[View] = set()
+        for change in tags:
+            if change.event is TagEvent.RETAGGED:
+                found |= self._naming_tag(change.name)
+            if change.bare or change.clothed:
+                found |= self._by_key.get("is", set())
+        return found
+
     def _naming(self, change: TagChange) -> set[View]:
         """Views whose query names the tag, by its old or its new name, or a key of it."""
         return set().union(*map(self._naming_tag, filter(None, (change.name, change.new_name))))
@@ -351,6 +370,7 @@ class Views:
         if self._kernel is None:
             return
         names: dict[tuple[int, str], None] = {}
+        items = retagged_items(tags)
         listings = (numbers.FILES, numbers.TRASH, numbers.BLOBS) if any(map(is_relisted, changes)) else ()
         inodes: dict[int, None] = dict.fromkeys(listings)
         for number, change in enumerate(changes):
@@ -366,6 +386,13 @@ class Views:
             if inner and view.directories:
                 await self._index.prepare(view.expr)
                 names.update(dict.fromkeys(self._stale_inner(view, inner, changes)))
+        if items:
+            folders = map(ItemId, items & BitMap(self._folders))
+            inodes.update(dict.fromkeys(directory for folder in folders for directory in self._folders[folder]))
+            async for stale in self._stale_retagged(items, tags):
+                names[stale] = None
+        for view in self._retagged(tags):
+            inodes.update(dict.fromkeys(view.directories))
         moves = list(self._moves) if tags else []
         for change_of_tag in tags:
             if change_of_tag.event in SAVING:
@@ -381,7 +408,7 @@ class Views:
         for move in moves:
             inodes.update(dict.fromkeys(move.old.directories | move.new.directories))  # their time of change, too
             names.update(dict.fromkeys(await self._stale_in_move(move)))
-        await self._kernel.forget(list(names), list(inodes))
+        await self._kernel.forget(list(names), list(inodes), items)
         self._end(moves)
 
     async def _stale_in_move(self, move: Move) -> list[tuple[int, str]]:
@@ -465,6 +492,37 @@ class Views:
             name = self._name(item)
             names += [name] if self._is_shared(name) or any(True for _ in tilde_ids(name)) else []
         yield from ((directory, name) for name in names for directory in view.directories)
+
+    async def _stale_retagged(self, items: BitMap, tags: Sequence[TagChange]) -> AsyncIterator[tuple[int, str]]:
+        """Names in the views that a bulk change of `items` concerns. Where those are many, the directories are
+        forgotten, and what is in use in them by name: the kernel keeps that when it forgets a directory."""
+        reached = items | self._index.under(items)
+        by_name: list[tuple[ItemId, str]] | None = None
+        for view in self._retagged(tags):
+            if not view.directories:
+                continue
+            await self._index.prepare(view.expr)
+            shown = self._index.topmost(self._index.evaluate(view.expr, now=time.time()))
+            view.inner -= (view.inner & reached) - shown
+            if len(reached) > MANY:
+                for directory in view.directories:
+                    yield self._paths[directory].parent, self._paths[directory].name
+            if by_name is None:
+                by_name = [(item, self._name(item)) for item in map(ItemId, self._to_be_named(reached))]
+            for item, name in by_name:
+                if item not in shown or self._is_shared(name) or any(True for _ in tilde_ids(name)):
+                    for directory in view.directories:
+                        yield directory, name
+                        yield directory, tilde_name(name, item)
+
+    def _to_be_named(self, reached: BitMap) -> BitMap:
+        """Of items whose membership may have changed: the few, or those of the many that are in use, with all in use
+        that may have lost their name to another one."""
+        if len(reached) <= MANY:
+            return reached
+        assert self._kernel is not None
+        used = self._kernel.in_use() | BitMap(self._folders)
+        return BitMap([item for item in used if item in reached or self._is_shared(self._name(ItemId(item)))])
 
     def _name(self, item: ItemId) -> str:
         """Of one that is gone meanwhile, none: that is told of with its own change."""

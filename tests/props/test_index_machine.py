@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -28,8 +29,10 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from pyroaring import BitMap
 
 from engine.catalogue import SqliteCatalogue, open_catalogue
+from engine.catalogue.writes import bulk
 from engine.errors import (
     BadRequest,
     NameTaken,
@@ -40,7 +43,7 @@ from engine.errors import (
     TagInUse,
 )
 from engine.index import BitmapIndex
-from engine.ports import Edit, FolderFile, Move, NewDownload, NewItem
+from engine.ports import Edit, FolderFile, Move, NewDownload, NewItem, Retagging
 from engine.types import Facts, Item, ItemId, Kind, Source, SourceKind, State, TagCount
 from query.ast import And, Compare, Expr, Not, Op, Or, Range, Tag
 from query.evaluate import evaluate, matches
@@ -517,6 +520,65 @@ class IndexMachine(RuleBasedStateMachine):
         said = Relation(found.other, found.kind, found.tag) if turned else found
         self.portal.run(self.catalogue.unrelate, said)
         self.relations -= {found}
+
+    @rule(old=tags, new=tags)
+    def merge_tag(self, old: str, new: str) -> None:
+        expected: type[Exception] | None = None if {old, new} <= self.known_tags else NoSuchTag
+        if expected is None and old == new:
+            expected = BadRequest
+        if self._refused(expected, self.catalogue.merge_tag, old, new):
+            return
+        for item, facts in self.model.items():
+            if old in facts.tags:
+                self.model[item] = replace(facts, tags=facts.tags - {old} | {new})
+        self.known_tags.remove(old)
+        moving = sorted(one for one in self.relations if old in (one.tag, one.other))
+        self.relations -= frozenset(moving)
+        for tag, kind, other in moving:
+            first, second = (new if name == old else name for name in (tag, other))
+            if first != second and not Relations(self.relations).find(first, kind, second):
+                self.relations |= {Relation(first, kind, second)}
+
+    @rule(
+        where=st.lists(items, max_size=6) | exprs,
+        add=st.dictionaries(tags, st.integers(0, 3), max_size=3),
+        remove=st.dictionaries(tags, st.integers(0, 3), max_size=3),
+        few=st.sampled_from([0, 1000]),
+    )
+    def retag_many(
+        self, where: list[ItemId] | Expr, add: dict[str, int], remove: dict[str, int], few: int
+    ) -> None:  # fmt: skip
+        """Of each tag the number says how many of the items, from the last one on, are left out."""
+        now = self.now_ns / 10**9
+        chosen = sorted(set(where)) if isinstance(where, list) else evaluate(where, self.live, now=now)
+
+        async def choose() -> Retagging:
+            found = BitMap(chosen)
+            if not isinstance(where, list):
+                await self.index.prepare(where)
+                found = self.index.evaluate(where, now=now)
+            ids = list(found)
+
+            def sets(part: dict[str, int]) -> dict[str, BitMap]:
+                return {tag: BitMap(ids[: max(0, len(ids) - left)]) for tag, left in part.items()}
+
+            return Retagging(sets(add), sets(remove))
+
+        changed = 0
+        for number, item in enumerate(chosen):
+            facts = self.model.get(item)
+            if facts is None:
+                continue
+            adding, removing = (
+                {tag for tag, left in part.items() if number < len(chosen) - left} for part in (add, remove)
+            )
+            after = (facts.tags | adding) - removing
+            changed += after != facts.tags
+            self.known_tags |= adding - removing - facts.tags
+            self.model[item] = replace(facts, tags=after)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bulk, "FEW", few)
+            assert self.portal.run(partial(self.catalogue.retag_many, choose)) == changed
 
     def _refused(self, expected: type[Exception] | None, verb: Callable[..., Any], *args: object) -> bool:
         if expected is None:

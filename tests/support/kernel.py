@@ -7,18 +7,21 @@ forgets what it is told to. `stale` asks again for everything that it still beli
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pyfuse3
+from pyroaring import BitMap
 
 from tagfs.mount.answers import Answers
 from tagfs.mount.ops import Operations
 from tagfs.vfs import numbers
 from tagfs.vfs.nodes.tags import TagsRoot
+from tagfs.vfs.views import NO_ITEMS
 from tests.support.world import World
 
 ROOT = pyfuse3.ROOT_INODE
@@ -33,6 +36,8 @@ class Kernel:
         assert isinstance(tags, TagsRoot)
         self.names: dict[tuple[int, bytes], int] = {}
         self.attributes: dict[int, tuple[object, ...]] = {}
+        self.opened: Callable[[], BitMap] = BitMap
+        self._used: dict[tuple[int, bytes], int] = {}  # names by which files were opened, and the handles
         self._held: set[int] = set()
         self._deferred: list[tuple[int, str]] = []
         self.ops = Operations(world.context, tags, self, Answers(umask=0o022))
@@ -40,8 +45,11 @@ class Kernel:
 
     # -- tagfs.vfs.views.Kernel, and `holding` of the Invalidator ------------------------------------------------
 
-    async def forget(self, names: Sequence[tuple[int, str]], inodes: Sequence[int]) -> None:
-        for inode in inodes:
+    def in_use(self) -> BitMap:
+        return self.opened()
+
+    async def forget(self, names: Sequence[tuple[int, str]], inodes: Sequence[int], items: BitMap = NO_ITEMS) -> None:
+        for inode in (*inodes, *items):
             self.attributes.pop(inode, None)
         for directory, name in names:
             if directory in self._held:
@@ -61,11 +69,12 @@ class Kernel:
         self._deferred = [one for one in self._deferred if one != (directory, name)]
 
     def _drop(self, directory: int, name: bytes) -> None:
-        """With all below it."""
+        """With all below it that is not in use: such a name is there again when its directory is looked up."""
         child = self.names.pop((directory, name), None)
         if child is not None and numbers.item_of(child) is None:
             for parent, below in [key for key in self.names if key[0] == child]:
-                self._drop(parent, below)
+                if (parent, below) not in self._used:
+                    self._drop(parent, below)
 
     def _after(self) -> None:
         """The messages that waited for the operation to end."""
@@ -121,6 +130,17 @@ class Kernel:
         await self.ops.write(handle.fh, 0, _bytes(name))
         await self.ops.release(handle.fh)
         return number
+
+    async def open(self, directory: int, name: str) -> None:
+        """And keep it open."""
+        number = await self.lookup(directory, name)
+        if (directory, _bytes(name)) not in self._used and numbers.item_of(number) is not None:
+            opened = await self.ops.open(number, os.O_RDONLY, CONTEXT)
+            self._used[directory, _bytes(name)] = opened.fh
+
+    async def close_all(self) -> None:
+        while self._used:
+            await self.ops.release(self._used.popitem()[1])
 
     async def mkdir(self, directory: int, name: str) -> None:
         self._keep(directory, _bytes(name), await self.ops.mkdir(directory, _bytes(name), 0o755, CONTEXT))

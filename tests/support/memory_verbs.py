@@ -34,6 +34,7 @@ from tagfs.control.views import (
     ItemView,
     ProposalView,
     RelationView,
+    RetaggedView,
     RulesView,
     RuleView,
     SavedQueryView,
@@ -250,6 +251,29 @@ class MemoryVerbs:
             if any(name in item.tags for item in self.items.values()):
                 raise VerbError(Code.IN_USE, f"Items carry the tag {name}.")
         self.known -= set(names)
+
+    async def tag_where(
+        self,
+        query: str,
+        *,
+        spelling: Spelling = Spelling.EXPRESSION,
+        add: tuple[str, ...] = (),
+        remove: tuple[str, ...] = (),
+        dry_run: bool = False,
+        report: Report[WorkView],
+    ) -> RetaggedView:
+        self.calls.append(f"tag_where {query} {spelling} +{','.join(add)} -{','.join(remove)} {dry_run}")
+        return RetaggedView(3, 2)
+
+    async def tag_batch(
+        self, items: tuple[str, ...], edits: tuple[str, ...], which: tuple[int, ...], *, report: Report[WorkView]
+    ) -> RetaggedView:
+        self.calls += [f"{item} {edits[edit]}" for item, edit in zip(items, which, strict=True)]
+        return RetaggedView(len(items), len(items))
+
+    async def tag_merge(self, old: str, new: str, *, report: Report[WorkView]) -> RetaggedView:
+        self.calls.append(f"tag_merge {old} {new}")
+        return RetaggedView(5, 5)
 
     async def tag_rename(self, old: str, new: str) -> None:
         self.known = {new if name == old else name for name in self.known}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
+from pyroaring import BitMap
 
 from engine.blobs import BlobStore
 from engine.catalogue import SqliteCatalogue, open_catalogue
@@ -28,7 +29,7 @@ from tagfs.vfs.faults import Faults
 from tagfs.vfs.inbox import Inbox
 from tagfs.vfs.nodes import root
 from tagfs.vfs.tree import Directory, Node
-from tagfs.vfs.views import Views
+from tagfs.vfs.views import NO_ITEMS, Views
 from tagfs.vfs.walk import walk
 from tests.support.folders import Files, make_folder
 
@@ -42,9 +43,12 @@ class Recorder:
     names: list[tuple[int, str]] = field(default_factory=list)
     inodes: list[int] = field(default_factory=list)
 
-    async def forget(self, names: Sequence[tuple[int, str]], inodes: Sequence[int]) -> None:
+    async def forget(self, names: Sequence[tuple[int, str]], inodes: Sequence[int], items: BitMap = NO_ITEMS) -> None:
         self.names += names
-        self.inodes += inodes
+        self.inodes += [*inodes, *items]
+
+    def in_use(self) -> BitMap:
+        return BitMap()
 
     def clear(self) -> None:
         self.names.clear()

@@ -44,9 +44,19 @@ def unrelate(transaction: Transaction, relation: Relation) -> None:
 
 def unrelate_all(transaction: Transaction, tag: int) -> None:
     """Take back all that was stated of a tag, which is about to go."""
+    for relation in _of_row(transaction, tag):
+        unrelate(transaction, relation)
+
+
+def of_tag(transaction: Transaction, name: str) -> list[Relation]:
+    """All that was stated of a tag, sorted."""
+    tag = points.tag_id(transaction.connection, name)
+    return [] if tag is None else _of_row(transaction, tag)
+
+
+def _of_row(transaction: Transaction, tag: int) -> list[Relation]:
     found = transaction.connection.execute(OF_TAG, (tag, tag)).fetchall()
-    for first, kind, other in found:
-        unrelate(transaction, Relation(first, RelationKind(kind), other))
+    return sorted(Relation(first, RelationKind(kind), other) for first, kind, other in found)
 
 
 def _checked(transaction: Transaction, relation: Relation) -> tuple[Relation, int, int]:

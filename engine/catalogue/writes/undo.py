@@ -20,10 +20,10 @@ from pyroaring import BitMap
 
 from engine.catalogue import journal, points
 from engine.catalogue.transaction import Transaction
-from engine.catalogue.writes import edits, items, tagging, undo_content, undo_related
+from engine.catalogue.writes import bulk, edits, items, tagging, undo_content, undo_related
 from engine.errors import Changed, NoSuchChange, NoSuchTag
 from engine.history import ABSENT, Cause, Entry, Record, Undone, comes_back, goes_away
-from engine.ports import Edit
+from engine.ports import Edit, Retagging
 from query.errors import show
 
 CARRYING: Final = "SELECT item FROM tagging WHERE tag = ?"
@@ -135,7 +135,8 @@ def _retag(transaction: Transaction, records: Iterable[Record], there: dict[int,
             if points.tag_id(transaction.connection, name) is None:
                 raise Changed(f"the tag {show(name)} was renamed or removed since")
         if add or remove:
-            edits.edit_many(transaction, [(item, Edit(add=add, remove=remove)) for item in there[record.id]])
+            wanted = Retagging(dict.fromkeys(add, there[record.id]), dict.fromkeys(remove, there[record.id]))
+            bulk.retag_many(transaction, wanted, dry_run=False, report=lambda done, total: None)
 
 
 # -- trash ----------------------------------------------------------------------------------------------------------

@@ -143,6 +143,52 @@ class TestTags:
         assert tagfs("tags", "--delete", "movie").err == "tagfs: Items carry the tag movie.\n"
         assert tagfs("tags", "x", "--create", "y").code == exits.USAGE
 
+    def test_merging(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+        assert tagfs("tags", "--merge", "films", "movie").lines == ["5 items"]
+        assert verbs.calls == ["tag_merge films movie"]
+
+    @pytest.mark.parametrize(
+        ("words", "call"),
+        [
+            (["--where", "a", "+x", "-todo"], "tag_where a expression +x -todo False"),
+            (["-t", "x", "--where", "a/-/b", "-todo,+y", "-e"], "tag_where a/-/b path +x,y -todo,e False"),
+            (["-e", "--where=a/b", "+x", "--dry-run"], "tag_where a/b expression +x - True"),
+        ],
+    )
+    def test_where(self, tagfs: Tagfs, verbs: MemoryVerbs, words: list[str], call: str) -> None:
+        changed = "would be changed" if "--dry-run" in words else "changed"
+        assert tagfs("tag", *words).lines == [f"2 of 3 items {changed}"]
+        assert verbs.calls == [call]
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["--where", "a"], ["--where", "a", "x"], ["--where", "a", "+x", "--batch"], ["a", "-t", "x", "--dry-run"],
+            ["a", "-t", "x", "-0"], ["a", "--batch"], ["--batch", "-t", "x"], ["-t", "x"],
+        ],
+    )  # fmt: skip
+    def test_what_does_not_go_together(self, tagfs: Tagfs, verbs: MemoryVerbs, words: list[str]) -> None:
+        assert tagfs("tag", *words).code == exits.USAGE
+        assert verbs.calls == []
+
+    def test_a_batch(self, tagfs: Tagfs, verbs: MemoryVerbs, monkeypatch: pytest.MonkeyPatch) -> None:
+        def typed(data: bytes) -> None:
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+        typed(b"id:1\t+a,-b\nname with\ta tab\xff\t+c\n~2\t+a,-b")
+        assert tagfs("tag", "--batch", "--json").json == {"items": 3, "changed": 3}
+        assert verbs.calls == ["id:1 +a,-b", "name with\ta tab\udcff +c", "id:2 +a,-b"]
+        typed(b"two\nlines\t+a\0")
+        assert tagfs("tag", "--batch", "-0").lines == ["1 of 1 items changed"]
+        assert verbs.calls[-1] == "two\nlines +a"
+        typed(b"")
+        assert tagfs("tag", "--batch").lines == ["0 of 0 items changed"]
+        for data, sentence in ((b"a\t+x\nb +y\n", "Line 2 is not"), (b"/none/of/these\t+x\n", "Line 1: /none")):
+            typed(data)
+            ran = tagfs("tag", "--batch")
+            assert sentence in ran.err and ran.code in (exits.USAGE, exits.NOT_FOUND)
+        assert len(verbs.calls) == 4
+
 
 class TestAdd:
     def test_each_url_is_a_download(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:

@@ -20,13 +20,15 @@ import pytest
 import trio
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pyroaring import BitMap
 
+from engine.catalogue.writes import bulk
 from engine.errors import EngineError
-from engine.ports import Edit
+from engine.ports import Edit, Retagging
 from engine.types import FIRST_ITEM_ID, Facts, ItemId, Kind, State
 from query.evaluate import matches
 from query.relations import Relation, RelationKind
-from tagfs.vfs import numbers
+from tagfs.vfs import numbers, views
 from tagfs.vfs.nodes.folder import FolderDirectory
 from tagfs.vfs.nodes.query import QueryDirectory
 from tagfs.vfs.tree import Directory
@@ -95,6 +97,11 @@ steps = st.one_of(
     st.tuples(st.just("mv query"), saved, saved),
     st.tuples(st.just("forget"), saved),
     st.tuples(st.just("rmdir query"), saved),
+)
+bulk_steps = st.one_of(
+    st.tuples(st.just("merge tag"), tags, tags),
+    st.tuples(st.just("retag many"), st.frozensets(which, max_size=6), tags, tags),
+    st.tuples(st.just("open"), anywhere, names),
 )
 
 EXPECTED = (errno.ENOENT, errno.EEXIST, errno.EPERM, errno.ENOTEMPTY, errno.EISDIR, errno.EINVAL, errno.ENOTDIR)
@@ -257,6 +264,20 @@ class Driver:
     async def do_rmdir_query(self, name: str) -> None:
         await self.kernel.rmdir(await self.kernel.walk("queries"), name)
 
+    async def do_merge_tag(self, old: str, new: str) -> None:
+        await self.world.catalogue.merge_tag(old, new)
+
+    async def do_retag_many(self, chosen: frozenset[int], add: str, remove: str) -> None:
+        items = BitMap(map(self.item, chosen))
+
+        async def choose() -> Retagging:
+            return Retagging({add: items}, {remove: items})
+
+        await self.world.catalogue.retag_many(choose)
+
+    async def do_open(self, place: str, name: str) -> None:
+        await self.kernel.open(await self.kernel.walk(place), name)
+
     # -- looking -------------------------------------------------------------------------------------------------
 
     async def look_everywhere(self) -> None:
@@ -326,6 +347,7 @@ async def play(folder: Path, played: list[Step]) -> None:
             await driver.perform(step)
             assert await driver.kernel.stale() == [], step
             await driver.look_everywhere()
+        await driver.kernel.close_all()
         assert await world.catalogue.check() == []
 
 
@@ -362,6 +384,21 @@ async def play(folder: Path, played: list[Step]) -> None:
 )
 @example([("untag", 3, "é"), ("rmdir", "é"), ("mkdir", "é")])
 def test_nothing_that_the_kernel_holds_is_ever_stale(played: list[Step]) -> None:
+    run(played)
+
+
+@settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(steps | bulk_steps, max_size=6), st.sampled_from([0, 1000]))
+@example([("open", "tags/b", "g.txt"), ("retag many", frozenset({2}), "a", "b")], 0)
+def test_nothing_is_stale_after_bulk_changes(played: list[Step], many: int) -> None:
+    """As if each change of tags were one of very many items; `many` decides whether directories are forgotten whole."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "FEW", 0)
+        patch.setattr(views, "MANY", many)
+        run(played)
+
+
+def run(played: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(pyfuse3, "readdir_reply", readdir_reply)
         trio.run(play, Path(folder), played)
