@@ -132,8 +132,13 @@ class Looker:
 
     async def _learn_types(self, batch: Sequence[ItemId]) -> None:
         """Of whole files whose content nobody has looked at on its way in."""
-        facts = [self._catalogue.facts(item) for item in batch]
-        unknown = {one.sha256 for one in facts if one is not None and one.mime is None and one.sha256 is not None}
+        unknown: set[str] = set()
+        for number, item in enumerate(batch):
+            if number % AT_ONCE == AT_ONCE - 1:
+                await trio.lowlevel.checkpoint()
+            facts = self._catalogue.facts(item)
+            if facts is not None and facts.mime is None and facts.sha256 is not None:
+                unknown.add(facts.sha256)
         if not unknown:
             return
         blobs = sorted(unknown)

@@ -34,7 +34,7 @@ def _run(options: argparse.Namespace, session: Session) -> int:
     for line in columns(map(_row, found.rules), right=[0, 1]):
         say(line)
     if options.apply:
-        say(f"{found.tags} tags {'would be put on' if options.dry_run else 'were put on'}")
+        say(f"{'tags that would be put on' if options.dry_run else 'tags put on'}: {found.tags}")
     return exits.OK
 
 

@@ -92,7 +92,7 @@ def test_rules_put_tags_on_once_and_never_again(new_mount: Callable[..., Mount])
     mount.start()
     other = mount.put("files/other.mkv", MKV + b"2")
     mount.wait_for(lambda: tags(other) == {"movie"})
-    assert mount.tagfs("rules", "--apply").splitlines()[-1] == "0 tags were put on"
+    assert mount.tagfs("rules", "--apply").splitlines()[-1] == "tags put on: 0"
     assert tags(film) == {"year:1979"}
     assert tags(text) == set()
     rules = mount.json("rules")
@@ -110,9 +110,9 @@ def test_a_rule_that_comes_later_is_applied_on_request(new_mount: Callable[..., 
     mount.stop()
     mount.config.write_text(RULES)
     mount.start()
-    assert mount.tagfs("rules", "--apply", "--dry-run").splitlines()[-1] == "2 tags would be put on"
+    assert mount.tagfs("rules", "--apply", "--dry-run").splitlines()[-1] == "tags that would be put on: 2"
     assert tags(film) == set()
-    assert mount.tagfs("rules", "--apply").splitlines()[-1] == "2 tags were put on"
+    assert mount.tagfs("rules", "--apply").splitlines()[-1] == "tags put on: 2"
     assert tags(film) == {"movie", "year:1979"}
     assert mount.names("tags/movie/year:1979") == [ALIEN]
 

@@ -619,8 +619,8 @@ def test_a_decision_says_of_what(verbs: MemoryVerbs, tagfs: Tagfs, words: tuple[
 def test_rules_are_listed_and_applied(verbs: MemoryVerbs, tagfs: Tagfs) -> None:
     verbs.put("a.mkv")
     assert tagfs("rules").lines == ["1  1  type:video  ->  movie; accepts year"]
-    assert tagfs("rules", "--apply").lines[-1] == "1 tags were put on"
-    assert tagfs("rules", "--apply", "--dry-run").lines[-1] == "1 tags would be put on"
+    assert tagfs("rules", "--apply").lines[-1] == "tags put on: 1"
+    assert tagfs("rules", "--apply", "--dry-run").lines[-1] == "tags that would be put on: 1"
     assert tagfs("rules", "--dry-run").code == 2
     assert tagfs("rules", "--json").json["rules"][0]["match"] == "type:video"
 
