@@ -134,6 +134,8 @@ class Views:
         self._listings = Listings(self._retire)
         self._followers: dict[int, Follower] = {}  # by directory
         self._moves: list[Move] = []  # of which the kernel may still hold names
+        self._told: list[Move] = []  # those among them of which it was told
+        self._unsettled = 0  # commits that were applied and not settled yet
         self._paths: dict[int, Path] = {}  # by directory
         self._named: defaultdict[str, set[int]] = defaultdict(set)  # tag, or `key:` -> directories whose path names it
         self._unfinished: set[int] = set()
@@ -250,6 +252,7 @@ class Views:
     # -- changes -----------------------------------------------------------------------------------------------
 
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+        self._unsettled += 1
         now = time.time_ns()
         touched = set(self._concerned(changes)) | self._retagged(tags)
         for change_of_tag in tags:
@@ -367,8 +370,15 @@ class Views:
     # -- what the kernel is told -------------------------------------------------------------------------------
 
     async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
-        if self._kernel is None:
-            return
+        try:
+            if self._kernel is not None:
+                await self._settle(self._kernel, changes, tags)
+        finally:
+            self._unsettled -= 1
+            if self._unsettled == 0:
+                self._end_moves()
+
+    async def _settle(self, kernel: Kernel, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         names: dict[tuple[int, str], None] = {}
         items = retagged_items(tags)
         listings = (numbers.FILES, numbers.TRASH, numbers.BLOBS) if any(map(is_relisted, changes)) else ()
@@ -393,7 +403,7 @@ class Views:
                 names[stale] = None
         for view in self._retagged(tags):
             inodes.update(dict.fromkeys(view.directories))
-        moves = list(self._moves) if tags else []
+        moves = [move for move in self._moves if move not in self._told] if tags else []
         for change_of_tag in tags:
             if change_of_tag.event in SAVING:
                 inodes[numbers.QUERIES] = None
@@ -408,12 +418,12 @@ class Views:
         for move in moves:
             inodes.update(dict.fromkeys(move.old.directories | move.new.directories))  # their time of change, too
             names.update(dict.fromkeys(await self._stale_in_move(move)))
-        await self._kernel.forget(list(names), list(inodes), items)
-        self._end(moves)
+        await kernel.forget(list(names), list(inodes), items)
+        self._told += moves
 
     async def _stale_in_move(self, move: Move) -> list[tuple[int, str]]:
         """Names in a directory of what it showed and shows no more, and of what may have taken over a name there. All
-        that happens to an item meanwhile is told of with its own change, for both views."""
+        else that happens to an item is told of with its own change, which finds the directory by both views."""
         path = self._paths.get(move.directory)
         if path is None or move.old is move.new:
             return []
@@ -432,12 +442,12 @@ class Views:
             names += [name] if self._is_shared(name) or any(True for _ in tilde_ids(name)) else []
         return [(move.directory, name) for name in names]
 
-    def _end(self, moves: Sequence[Move]) -> None:
-        """The kernel knows nothing of their old views any more, unless it is by another move."""
-        for move in moves:
-            if move not in self._moves:
-                continue  # another call has ended it, or the kernel has forgotten the directory
-            self._moves.remove(move)
+    def _end_moves(self) -> None:
+        """Of those that were told the kernel knows nothing by their old views any more. Not before all commits have
+        settled that were applied when it was told: what they did to an item was left for them to tell."""
+        ended, self._told = self._told, []
+        self._moves = [move for move in self._moves if move not in ended]
+        for move in ended:
             follower = self._followers.get(move.directory)
             pending = any(other.old is move.old and other.directory == move.directory for other in self._moves)
             if not pending and (follower is None or follower.view is not move.old):

@@ -545,6 +545,11 @@ class TestLog:
             (change(1, {"ended": ("y",)}, None), "ended for good: id:4096 (ended)"),
             (change(1, {"tag": ("renamed", "a", "b")}), "tag a renamed to b"),
             (change(1, {"tag": ("created", "a")}), "tag a made"),
+            (change(1, {"relation": ("related", "a", "same-as", "b")}), "said that a same-as b"),
+            (change(1, {"relation": ("unrelated", "a", "implies", "\x1b")}), r"took back that a implies \x1b"),
+            (change(1, {"query": ("saved", "q", "a and b")}), "query q saved (a and b)"),
+            (change(1, {"query": ("forgotten", "q", "a")}), "query q deleted (a)"),
+            (change(1, {"query": ("renamed", "q", "r")}), "query q renamed to r"),
             (change(1, {"add": ("a",)}, "x", undone=9), "tagged +a: id:4096 x (undone by #9)"),
             (change(1, {"add": ("a",)}, "x", undoes=9), "tagged +a: id:4096 x (undoes #9)"),
             (
