@@ -430,17 +430,13 @@ class Views:
         await self._index.prepare(Or((move.old.expr, move.new.expr)))
         now = time.time()
         old, new = (self._index.topmost(self._index.evaluate(view.expr, now=now)) for view in (move.old, move.new))
-        gone, come = (old | move.old.inner) - new, new - old
-        if len(gone) + len(come) > MANY:
-            return [(path.parent, path.name)]
-        names: list[str] = []
-        for item in map(ItemId, gone):
+        reached = ((old | move.old.inner) - new) | (new - old)
+        stale = [(path.parent, path.name)] if len(reached) > MANY else []
+        for item in map(ItemId, self._to_be_named(reached)):
             name = self._name(item)
-            names += (name, tilde_name(name, item))
-        for item in map(ItemId, come):
-            name = self._name(item)
-            names += [name] if self._is_shared(name) or any(True for _ in tilde_ids(name)) else []
-        return [(move.directory, name) for name in names]
+            if item not in new or self._is_shared(name) or any(True for _ in tilde_ids(name)):
+                stale += ((move.directory, name), (move.directory, tilde_name(name, item)))
+        return stale
 
     def _end_moves(self) -> None:
         """Of those that were told the kernel knows nothing by their old views any more. Not before all commits have
