@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from engine.catalogue import SqliteCatalogue, open_catalogue
 from engine.errors import EngineError
 from engine.index import BitmapIndex
-from engine.ports import Edit, FolderFile, NewItem
+from engine.ports import Edit, FolderFile, Move, NewItem
 from engine.types import ItemId, Kind, State
 from tests.support.catalogue import sha, whole
 
 TAGS = ("a", "b", "year:2000")
 NAMES = ("x", "y", "\udcff")
 
-Row = tuple[str, frozenset[str], int | None, bool, str | None]
+Row = tuple[str, frozenset[str], int | None, bool, str | None, bool]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,9 @@ steps = st.one_of(
     st.tuples(st.just("add_many"), tag_sets),
     st.tuples(st.just("add_bare"), st.sampled_from(NAMES)),
     st.tuples(st.just("unpack"), which),
+    st.tuples(st.just("mkdir"), st.sampled_from(NAMES), st.none() | which),
+    st.tuples(st.just("move"), which, st.none() | which, st.none() | st.sampled_from(NAMES)),
+    st.tuples(st.just("exchange"), which, which),
     st.tuples(st.just("edit"), which, st.none() | st.sampled_from(NAMES), tag_sets, tag_sets, st.none() | tag_sets),
     st.tuples(st.just("edit_many"), st.lists(which, max_size=4), tag_sets, tag_sets),
     st.tuples(st.just("complete"), which, st.sampled_from(["1", "2", "3", ""])),
@@ -69,7 +72,7 @@ class Run:
         items = {}
         number = 4096
         while (facts := self.catalogue.facts(ItemId(number))) is not None:
-            items[ItemId(number)] = (facts.name, facts.tags, facts.parent, facts.trashed, facts.sha256)
+            items[ItemId(number)] = (facts.name, facts.tags, facts.parent, facts.trashed, facts.sha256, facts.live)
             number += 1
         self.ids = list(items)
         return Seen(items, frozenset(tag.name for tag in self.index.tag_list()))
@@ -91,7 +94,20 @@ class Run:
             chosen, add, remove = arguments
             edits = [(self.ids[place % len(self.ids)], Edit(add=add, remove=remove)) for place in chosen]
             return partial(self.catalogue.edit_many, edits)
-        item = self.ids[arguments[0] % len(self.ids)]
+        item = self.ids[arguments[0] % len(self.ids)] if isinstance(arguments[0], int) else self.ids[0]
+        if kind == "mkdir":
+            name, place = arguments
+            return partial(self.catalogue.add, NewItem(name, kind=Kind.FOLDER, parent=self.folder(place)))
+        if kind == "move":
+            _, place, name = arguments
+            return partial(self.catalogue.move, [Move(item, self.folder(place), Edit(name=name))])
+        if kind == "exchange":
+            other = self.ids[arguments[1] % len(self.ids)]
+            one, two = (self.catalogue.facts(number) for number in (item, other))
+            if one is None or two is None or item == other:
+                return None
+            moves = [Move(item, two.parent, Edit(name=two.name)), Move(other, one.parent, Edit(name=one.name))]
+            return partial(self.catalogue.move, moves)
         if kind == "unpack":
             return partial(self.catalogue.unpack, item, [FolderFile(("d", "1"), 1), FolderFile(("2",), 1)])
         if kind == "edit":
@@ -107,13 +123,18 @@ class Run:
             )
         return partial(getattr(self.catalogue, kind), item, *arguments[1:])
 
+    def folder(self, place: int | None) -> ItemId | None:
+        """One that there is, most often; None is the top."""
+        folders = [item for item in self.ids if (facts := self.catalogue.facts(item)) and facts.kind is Kind.FOLDER]
+        return folders[place % len(folders)] if folders and place is not None else None
+
 
 def agrees(now: Seen, then: Seen) -> None:
     for item, row in now.items.items():
         if item in then.items:
             assert row == then.items[item], item
         else:
-            assert row[3] or row[2] is not None, item
+            assert not row[-1], item
     assert now.tags == then.tags
 
 

@@ -20,8 +20,8 @@ from engine.types import Change, ItemId, Kind
 SET_PLACE: Final = "UPDATE item SET parent = ?, trashed_ns = NULL WHERE id = ?"
 
 
-def move(transaction: Transaction, moves: Sequence[Move], trashed: Collection[int]) -> None:
-    """See ports.Catalogue.move."""
+def move(transaction: Transaction, moves: Sequence[Move], trashed: Collection[int], *, judged: bool = True) -> None:
+    """See ports.Catalogue.move. Not `judged`: the caller looks at the names, once all of its moves are done."""
     for item in trashed:
         if transaction.item(item).kind is Kind.FOLDER:
             remove_folder(transaction, item)
@@ -30,7 +30,7 @@ def move(transaction: Transaction, moves: Sequence[Move], trashed: Collection[in
     for one in moves:
         _move(transaction, one)
     for one in moves:
-        if one.parent is not None:
+        if judged and one.parent is not None:
             items.check_name(transaction, one.parent, transaction.item(one.item).name, one.item)
 
 

@@ -12,7 +12,6 @@ Nothing is lost by it: an item that the change made goes to the trash, and conte
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -20,14 +19,13 @@ from pyroaring import BitMap
 
 from engine.catalogue import journal, points
 from engine.catalogue.transaction import Transaction
-from engine.catalogue.writes import bulk, edits, items, tagging, undo_content, undo_related
+from engine.catalogue.writes import bulk, edits, items, tagging, undo_content, undo_places, undo_related
 from engine.errors import Changed, NoSuchChange, NoSuchTag
-from engine.history import ABSENT, Cause, Entry, Record, Undone, comes_back, goes_away
+from engine.history import ABSENT, Cause, Entry, Record, Undone, goes_away
 from engine.ports import Edit, Retagging
 from query.errors import show
 
 CARRYING: Final = "SELECT item FROM tagging WHERE tag = ?"
-NAMESAKE: Final = "SELECT 1 FROM item WHERE parent = ? AND name = ? AND trashed_ns IS NULL AND id <> ? LIMIT 1"
 EXISTING: Final = "SELECT i.id FROM json_each(?) j JOIN item i ON i.id = j.value"
 
 
@@ -47,11 +45,11 @@ def undo(transaction: Transaction, call: int) -> Undone:
     before, after = _in_order(of_tags, alone=not of_items)
     _tags_back(transaction, before, alone=not of_items)
     undo_related.put_back(transaction, records)
-    back = _restore(transaction, comes_back(records) & BitMap().union(*there.values()))
-    _rename(transaction, of_items, there)
+    back, moved = undo_places.put_back(transaction, of_items, there)
     undo_content.put_back(transaction, of_items, there)
     _retag(transaction, of_items, there)
     away = _trash(transaction, goes_away(records) & BitMap().union(*there.values()))
+    undo_places.judge(transaction, moved)
     _tags_back(transaction, after, alone=not of_items)
     if not transaction.changes and not transaction.tags:
         # All is as it was already, and the next undo goes further back.
@@ -140,19 +138,6 @@ def _retag(transaction: Transaction, records: Iterable[Record], there: dict[int,
 
 
 # -- trash ----------------------------------------------------------------------------------------------------------
-def _restore(transaction: Transaction, numbers: BitMap) -> list[int]:
-    back = []
-    for number in numbers:
-        facts = transaction.facts(number)
-        if facts.trashed:
-            if facts.buried:
-                raise Changed(f"the folder that held {show(facts.name)} is in the trash")
-            items.restore(transaction, number, None)
-            _check_place(transaction, number)
-            back.append(number)
-    return back
-
-
 def _trash(transaction: Transaction, numbers: BitMap) -> list[int]:
     """What goes with its folder is not moved by itself."""
     away = []
@@ -162,26 +147,3 @@ def _trash(transaction: Transaction, numbers: BitMap) -> list[int]:
             items.trash(transaction, number)
             away.append(number)
     return away
-
-
-# -- names ----------------------------------------------------------------------------------------------------------
-def _rename(transaction: Transaction, records: Iterable[Record], there: dict[int, BitMap]) -> None:
-    named = [
-        (item, record.what["name"]) for record in records if "name" in record.what for item in there[record.id]
-    ]  # fmt: skip
-    for item, (old, new) in named:
-        name = transaction.item(item).name
-        if name not in (old, new):
-            raise Changed(f"{show(new)} was renamed to {show(name)} since")
-        edits.edit(transaction, item, Edit(name=old))
-    for item, _ in named:
-        _check_place(transaction, item)
-
-
-def _check_place(transaction: Transaction, item: int) -> None:
-    """In a folder a name is given once."""
-    row = transaction.item(item)
-    if row.parent is None or row.trashed_ns is not None:
-        return
-    if transaction.connection.execute(NAMESAKE, (row.parent, os.fsencode(row.name), item)).fetchall():
-        raise Changed(f"there is another {show(row.name)} in its folder since")

@@ -13,8 +13,8 @@ from engine.catalogue import SqliteCatalogue, open_catalogue
 from engine.errors import Changed, NoSuchChange
 from engine.history import Cause
 from engine.index import BitmapIndex
-from engine.ports import Edit, FolderFile, NewDownload, NewItem, NewTorrent
-from engine.types import Facts, Item, ItemId, Source, SourceKind, State
+from engine.ports import Edit, FolderFile, Move, NewDownload, NewItem, NewTorrent
+from engine.types import Facts, Item, ItemId, Kind, Source, SourceKind, State
 from query.relations import Relation, RelationKind
 from tests.support.catalogue import sha, whole
 
@@ -348,3 +348,61 @@ async def test_saved_queries_come_back_with_their_texts(catalogue: SqliteCatalog
     await catalogue.save_query("one", "x")
     with pytest.raises(Changed, match="another query was saved"):
         await catalogue.undo(call)
+
+
+async def test_moves_are_taken_back(catalogue: SqliteCatalogue) -> None:
+    def places(*items: ItemId) -> list[tuple[ItemId | None, str, bool]]:
+        rows = [catalogue.item(item) for item in items]
+        return [(row.parent, row.name, row.trashed_ns is not None) for row in rows if row is not None]
+
+    one, two = [(await catalogue.add(NewItem(name, kind=Kind.FOLDER))).id for name in ("one", "two")]
+    x = (await catalogue.add(replace(whole("x"), parent=one))).id
+    y = (await catalogue.add(replace(whole("y"), parent=two))).id
+    seen = [places(one, two, x, y)]
+    for moves, trashed in (
+        ([Move(x, two, Edit(name="z"))], []),
+        ([Move(x, two, Edit(name="y")), Move(y, two, Edit(name="z"))], []),  # exchanged
+        ([Move(y, two, Edit(name="y"))], [x]),  # over the other
+        ([Move(two, one)], []),
+        ([Move(y, None)], []),
+    ):
+        await catalogue.move(moves, trashed=trashed)
+        seen.append(places(one, two, x, y))
+    await catalogue.trash(y)
+    await catalogue.move([Move(y, one)])  # out of the trash into a folder
+    seen.append(places(one, two, x, y))
+    assert len({str(place) for place in seen}) == len(seen)
+    await undo(catalogue)
+    assert places(y) == [(None, "y", True)]
+    await undo(catalogue)
+    for then in seen[-2::-1]:
+        assert places(one, two, x, y) == then
+        if then != seen[0]:
+            await undo(catalogue)
+    for then in seen[1:-1]:
+        await undo(catalogue, redo=True)
+        assert places(one, two, x, y) == then
+
+
+async def test_a_move_whose_folder_is_in_the_way_is_refused(catalogue: SqliteCatalogue) -> None:
+    one, two = [(await catalogue.add(NewItem(name, kind=Kind.FOLDER))).id for name in ("one", "two")]
+    x = (await catalogue.add(replace(whole("x"), parent=one))).id
+    await catalogue.move([Move(x, two)])
+    call = await last(catalogue)
+    other = await catalogue.add(replace(whole("x", content="2"), parent=one))
+    with pytest.raises(Changed, match="another 'x' in its folder since"):
+        await catalogue.undo(call)
+    await catalogue.trash(other.id)
+    await catalogue.trash(one)
+    with pytest.raises(Changed, match="the folder that held 'x' is gone, or in the trash"):
+        await catalogue.undo(call)
+    await catalogue.restore(one)
+    await catalogue.move([Move(x, None)])
+    with pytest.raises(Changed, match="'x' was moved to another folder since"):
+        await catalogue.undo(call)
+    await catalogue.move([Move(one, two)])
+    into = await last(catalogue)
+    await catalogue.move([Move(one, None)])
+    await catalogue.move([Move(two, one)])
+    await catalogue.undo(into)  # it is as it was before
+    assert catalogue.item(one) is not None
