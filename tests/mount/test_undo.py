@@ -17,7 +17,8 @@ NAMES = [f"f{number:02}" for number in range(40)]
 def tree(mount: Mount) -> dict[str, object]:
     """What programs see: listings, by name and by number, and what is in the files."""
     seen: dict[str, object] = {}
-    for folder in ("files", "trash", *(f"tags/{tag}" for tag in mount.names("tags"))):
+    tags = (f"tags/{tag}" for tag in mount.names("tags"))
+    for folder in (*(os.path.relpath(path, mount.top) for path, _, _ in os.walk(mount / "files")), "trash", *tags):
         for name in mount.names(folder):
             path = mount / folder / name
             seen[f"{folder}/{name}"] = (path.stat().st_ino, path.read_bytes() if path.is_file() else None)
@@ -34,6 +35,7 @@ def refusal(mount: Mount, *words: str) -> tuple[int, str]:
 
 def test_each_step_is_taken_back_and_done_again_on_every_path(mount: Mount) -> None:
     os.mkdir(mount / "tags/a")
+    os.makedirs(mount / "files/dir/sub")
     mount.put("tags/a/f", "one")
     seen = [tree(mount)]
     for step in (
@@ -42,6 +44,10 @@ def test_each_step_is_taken_back_and_done_again_on_every_path(mount: Mount) -> N
         "rm tags/a/g",
         "mv files/g tags/a/f",
         "mv tags/b tags/c",
+        "mv files/f files/dir/f",
+        "mv files/dir/f files/dir/sub/g",
+        "mv files/dir/sub files/other",
+        "mv files/other/g files/f",
         "rm files/f",
         "mv trash/f files/",
     ):
@@ -57,10 +63,11 @@ def test_each_step_is_taken_back_and_done_again_on_every_path(mount: Mount) -> N
     assert mount.tagfs("verify").endswith("no faults\n")
 
 
-def test_content_that_was_written_over_comes_back_also_out_of_the_page_cache(mount: Mount) -> None:
+@pytest.mark.parametrize("write", ["printf two >files/f", "printf two >files/t && mv files/t files/f"])
+def test_content_that_was_written_over_comes_back_also_out_of_the_page_cache(mount: Mount, write: str) -> None:
     file = mount.put("files/f", "one")
     assert file.read_bytes() == b"one"
-    mount.sh("printf two >files/f")
+    mount.sh(write)
     mount.wait_for(lambda: file.read_bytes() == b"two")
     mount.settle(file)
     with file.open("rb") as reader:  # whoever has it open goes on with what he opened
