@@ -52,7 +52,7 @@ def _told(change: ChangeView) -> Iterator[str]:
 def _tag(parts: tuple[str, ...]) -> str:
     event, *names = parts
     old, *new = map(escape, names)
-    word = {"created": "made", "merged": "merged into"}.get(event, event)
+    word = "made" if event == "created" else event
     return f"tag {old} {word}{' to' if event == 'renamed' else ''} {' '.join(new)}".rstrip()
 
 

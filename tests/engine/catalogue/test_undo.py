@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pyroaring import BitMap
 
 from engine.catalogue import SqliteCatalogue, open_catalogue
 from engine.errors import Changed, NoSuchChange
 from engine.history import Cause
 from engine.index import BitmapIndex
-from engine.ports import Edit, FolderFile, Move, NewDownload, NewItem, NewTorrent
+from engine.ports import Edit, FolderFile, Move, NewDownload, NewItem, NewTorrent, Retagging
 from engine.types import Facts, Item, ItemId, Kind, Source, SourceKind, State
 from query.relations import Relation, RelationKind
 from tests.support.catalogue import sha, whole
@@ -406,3 +407,33 @@ async def test_a_move_whose_folder_is_in_the_way_is_refused(catalogue: SqliteCat
     await catalogue.move([Move(two, one)])
     await catalogue.undo(into)  # it is as it was before
     assert catalogue.item(one) is not None
+
+
+async def test_a_change_to_very_many_is_one_row_and_taken_back_at_once(catalogue: SqliteCatalogue) -> None:
+    index = await BitmapIndex.open(catalogue)
+    items = await catalogue.add_many([whole(f"i{number}", "old") for number in range(1500)])
+    ids = BitMap([item.id for item in items])
+    had = ids[:100]
+    await catalogue.edit_many([(ItemId(item), Edit(add=["new"])) for item in had])
+
+    async def wanted() -> Retagging:
+        return Retagging(add={"new": ids}, remove={"old": ids})
+
+    def counts() -> dict[str, int]:
+        return {tag.name: tag.items for tag in index.tag_list()}
+
+    assert await catalogue.retag_many(wanted) == 1500
+    assert counts() == {"new": 1500, "old": 0}
+    for redo, expected in ((False, {"new": 100, "old": 1500}), (True, {"new": 1500, "old": 0})):
+        await undo(catalogue, redo=redo)
+        assert counts() == expected
+        assert await catalogue.check() == []
+    assert len(await catalogue.log(limit=1000)) < 20
+    await undo(catalogue)
+    await catalogue.merge_tag("old", "new")
+    assert counts() == {"new": 1500}
+    await undo(catalogue)
+    assert counts() == {"new": 100, "old": 1500}
+    assert [catalogue.tags(ItemId(ids[place])) for place in (0, 100)] == [("new", "old"), ("old",)]
+    await undo(catalogue, redo=True)
+    assert counts() == {"new": 1500}
