@@ -88,7 +88,8 @@ class Ordered:
     def matching(self, leaf: Compare | Range) -> BitMap:
         found = ordered_stretches(leaf)
         assert found is not None
-        return BitMap.union(*(self._ids.between(low, high) for low, high in found))
+        first, *rest = [self._ids.between(low, high) for low, high in found]
+        return first.union(*rest) if rest else first
 
 
 def ordered_stretches(leaf: Compare | Range) -> list[Stretch] | None:

@@ -22,7 +22,9 @@ leaves = st.builds(
 
 
 def made(pairs: list[tuple[int, int]]) -> OrderedIds:
-    return OrderedIds(array("q", [value for value, _ in pairs]), array("I", [item for _, item in pairs]), chunk=3)
+    return OrderedIds(
+        array("q", [value for value, _ in pairs]), array("I", [item for _, item in pairs]), chunk=3, stride=2
+    )
 
 
 def facts(size: int) -> Facts:
