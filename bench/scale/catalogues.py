@@ -115,8 +115,8 @@ def _fill(path: str, items: int) -> None:
             ((n + 1, hashlib.sha256(b"%d" % n).hexdigest(), size) for n, size in zip(numbers, sizes, strict=True)),
         )
         connection.executemany(
-            "INSERT INTO item (id, name, kind, state, size, blob, mtime_ns, mtime_given, added_ns, mode)"
-            " VALUES (?, ?, 'file', 'complete', ?, ?, ?, 0, ?, 420)",
+            "INSERT INTO item (id, name, kind, state, size, blob, mtime_ns, mtime_given, added_ns, mode, looked)"
+            " VALUES (?, ?, 'file', 'complete', ?, ?, ?, 0, ?, 420, 2)",
             (
                 (FIRST_ITEM_ID + n, item_name(n).encode(), size, n + 1, moment, moment)
                 for n, size, moment in zip(numbers, sizes, moments, strict=True)

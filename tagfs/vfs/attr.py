@@ -88,15 +88,16 @@ def of_item(
         return Attr(link.ino, link.mode, link.size, 0, nlink, item.mtime_ns, ctime_ns)
     full = size if size is not None else item.size or 0
     here = full if present is None else present
+    # By position: a listing makes 100,000 of them, and names cost half a microsecond each time.
     return Attr(
-        ino=item.id,
-        mode=stat.S_IFREG | item.mode,
-        size=full,
-        blocks=_blocks(here),
-        nlink=nlink,
-        mtime_ns=item.mtime_ns if mtime_ns is None else mtime_ns,
-        ctime_ns=ctime_ns,
-        changing=not item.state.whole,
+        item.id,
+        stat.S_IFREG | item.mode,
+        full,
+        -(-here // BLOCK),
+        nlink,
+        item.mtime_ns if mtime_ns is None else mtime_ns,
+        ctime_ns,
+        not item.state.whole,
     )
 
 

@@ -5,6 +5,7 @@ A name in it resolves as: operator, then tag or term, then item (`Steps` decides
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,7 @@ class QueryDirectory(Directory):
             await self._prepare()
             listing = views.listing(self.view, self._members())
             rows = await self._context.catalogue.items(list(listing.members))
-            listing.entries = entries(self._context, rows, self._hidden)
+            listing.entries = entries(self._context, rows, self._hidden())
             if not listing.stale():
                 break
         if self._steps is not None and self._context.facets:
@@ -140,9 +141,12 @@ class QueryDirectory(Directory):
         index = self._context.index
         return index.topmost(index.evaluate(self.expr, now=self._context.clock()))
 
-    def _hidden(self, name: str) -> bool:
+    def _hidden(self) -> Callable[[str], bool]:
         """Whether a plain name means something else here. In a listing below `@` nothing is hidden."""
-        return self._steps is not None and (name == NARROWING or self._steps.is_step(self.path, name))
+        if self._steps is None:
+            return lambda _name: False
+        steps = self._steps.hiding(self.path)
+        return lambda name: name == NARROWING or steps(name)
 
     async def _with_facets(self, listing: Snapshot) -> Snapshot:
         """Mount option `facets`: the narrowing tags as directories beside the items."""

@@ -4,6 +4,7 @@ thread."""
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 from query.ast import Query
 from query.builtin import BUILTIN_KEYS
@@ -16,6 +17,7 @@ from tagfs.vfs.nodes.unfinished import UnfinishedDirectory, named_by
 from tagfs.vfs.tree import Directory
 
 OPERATORS = frozenset({"+", "-", "{", "}", "@", "@@"})
+_OPENS_VALUE = (":", "eq", "ne", "lt", "le", "gt", "ge", "has")  # the ends of what a value may follow
 
 
 class Steps:
@@ -44,6 +46,18 @@ class Steps:
         except QueryError:
             return False
 
+    def hiding(self, path: tuple[str, ...]) -> Callable[[str], bool]:
+        """`is_step` for all names of a listing of the directory of `path`: most are neither spelled as a part of a
+        query nor called as a tag is."""
+        valued, has_tag = bool(path) and path[-1].endswith(_OPENS_VALUE), self._context.index.has_tag
+
+        def hidden(name: str) -> bool:
+            if valued or name[0] in "+-{}@" or ":" in name or "," in name or not name.isascii():
+                return self.is_step(path, name)
+            return has_tag(name) and self.is_step(path, name)
+
+        return hidden
+
     def is_meant(self, name: str, problem: QueryError) -> bool:
         """Whether a name with which something is wrong as a query was meant as one. If not, it is a file name that is
         not here, like `a,.txt` or `--help`: what wants to make it must hear that it is absent, not that it is bad."""
@@ -59,6 +73,6 @@ class Steps:
         """A quick no for most item names: a parse takes longer than a look at the name."""
         if name in OPERATORS or name.startswith("-") or ":" in name or "," in name:
             return True
-        if path and path[-1].endswith((":", "eq", "ne", "lt", "le", "gt", "ge", "has")):
+        if path and path[-1].endswith(_OPENS_VALUE):
             return True  # maybe the value of year:/2000 or year:/gt/2000
         return self._context.index.has_tag(name if name.isascii() else unicodedata.normalize("NFC", name))
