@@ -414,9 +414,10 @@ class Catalogue(Protocol):
         """The state of a folder item and of all folders in it, or of a file."""
 
     async def update_download(self, download: Download) -> None: ...
-    async def trash(self, item: ItemId) -> Item:
+    async def trash(self, item: ItemId, *, along: Collection[ItemId] | None = None) -> Item:
         """With all that a folder holds, of which no row is touched. What it holds and was in the trash by itself goes
-        along with it from now on, so that nothing is in the trash twice. Changes are told of the item, and of what it
+        along with it from now on, so that nothing is in the trash twice: all of it, or with `along` only these, and the
+        rest is in no folder any more. Changes are told of the item, and of what it
         holds where tags or the trash are concerned; the rest follows from `below`."""
 
     async def restore(self, item: ItemId, name: str | None = None) -> Item:
@@ -432,9 +433,10 @@ class Catalogue(Protocol):
         (any more), NameTaken where the folder has another item of that name in the end, BadRequest for a folder that
         would be in itself."""
 
-    async def remove_folder(self, item: ItemId) -> None:
-        """An empty one, to the trash, with what was trashed out of it; for good if there is nothing to bring back: no
-        tag, no attribute, and nothing that was ever trashed out of it. NotEmpty for one that holds something."""
+    async def remove_folder(self, item: ItemId, *, along: Collection[ItemId] | None = None) -> None:
+        """An empty one, to the trash, with what was trashed out of it (`along` as for `trash`); for good if there is
+        nothing to bring back: no tag, no attribute, and nothing that goes along. NotEmpty for one that holds
+        something."""
 
     async def discard(self, item: ItemId) -> None:
         """Forget a live item that never got content (a draft, a download given up before its first byte)."""

@@ -53,7 +53,6 @@ DIGEST_OF: Final = "SELECT d.hex FROM blob b JOIN digest d ON d.blob = b.id WHER
 BLOBS_OF_SIZE: Final = "SELECT id, sha256, size FROM blob WHERE size = ? ORDER BY id LIMIT 100"
 CHILD: Final = "SELECT id FROM item WHERE parent = ? AND name = ? AND trashed_ns IS NULL ORDER BY id LIMIT 1"
 HOLDS: Final = "SELECT 1 FROM item WHERE parent = ? AND trashed_ns IS NULL LIMIT 1"
-HOLDS_ANY: Final = "SELECT 1 FROM item WHERE parent = ? LIMIT 1"
 NAMESAKE: Final = "SELECT 1 FROM item WHERE parent = ? AND name = ? AND trashed_ns IS NULL AND id <> ? LIMIT 1"
 UP: Final = "SELECT parent, trashed_ns IS NOT NULL FROM item WHERE id = ?"
 TAG: Final = "SELECT id FROM tag WHERE name = ?"
@@ -72,7 +71,7 @@ SUGGESTIONS: Final = "SELECT tag, origin FROM suggestion WHERE item = ? AND stat
 # What the test explains; the value is the number of parameters.
 QUERIES: Final[Mapping[str, int]] = {
     ITEM: 1, LIVE_NAMED: 1, NAMES: 3, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, ORIGINS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
-    BLOB: 1, BLOB_BY_DIGEST: 2, DIGEST_OF: 2, BLOBS_OF_SIZE: 1, CHILD: 2, HOLDS: 1, HOLDS_ANY: 1, NAMESAKE: 3, UP: 1,
+    BLOB: 1, BLOB_BY_DIGEST: 2, DIGEST_OF: 2, BLOBS_OF_SIZE: 1, CHILD: 2, HOLDS: 1, NAMESAKE: 3, UP: 1,
     TAG: 1, TAG_CARRIED: 1, STAGED: 1, DRAFTS: 1, TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1,
     RELATED: 3, SAVED_QUERY: 1, SUGGESTIONS: 1,
 }  # fmt: skip
@@ -131,11 +130,6 @@ def facts(connection: sqlite3.Connection, number: int) -> Facts | None:
 
 def holds(connection: sqlite3.Connection, folder: int) -> bool:
     return bool(connection.execute(HOLDS, (folder,)).fetchall())
-
-
-def held_any(connection: sqlite3.Connection, folder: int) -> bool:
-    """Whether anything is in a folder, also such as was trashed out of it."""
-    return bool(connection.execute(HOLDS_ANY, (folder,)).fetchall())
 
 
 def has_namesake(connection: sqlite3.Connection, folder: int, name: str, item: int) -> bool:

@@ -398,8 +398,8 @@ class SqliteCatalogue:
     async def update_download(self, download: Download) -> None:
         await self._write(content.update_download, download)
 
-    async def trash(self, item: ItemId) -> Item:
-        return await self._write(items.trash, item)
+    async def trash(self, item: ItemId, *, along: Collection[ItemId] | None = None) -> Item:
+        return await self._write(items.trash, item, along)
 
     async def restore(self, item: ItemId, name: str | None = None) -> Item:
         return await self._write(items.restore, item, name)
@@ -410,8 +410,8 @@ class SqliteCatalogue:
     async def move(self, moves: Sequence[Move], *, trashed: Collection[ItemId] = ()) -> None:
         await self._write(places.move, list(moves), list(trashed))
 
-    async def remove_folder(self, item: ItemId) -> None:
-        await self._write(places.remove_folder, item)
+    async def remove_folder(self, item: ItemId, *, along: Collection[ItemId] | None = None) -> None:
+        await self._write(places.remove_folder, item, along)
 
     async def discard(self, item: ItemId) -> None:
         await self._write(items.discard, item)

@@ -199,7 +199,7 @@ class Operations(pyfuse3.Operations):
             if not isinstance(node, Directory):
                 raise OSError(errno.ENOTDIR, "this is no directory")
             if node.item is not None:
-                await edits.rmdir(self._context, directory, node.item)
+                await edits.rmdir(self._context, directory, node.item, ctx.pid)
             else:
                 await directory.rmdir(text)
 
@@ -228,7 +228,7 @@ class Operations(pyfuse3.Operations):
     @guarded
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
         with self._kernel.holding(parent_inode):
-            await edits.unlink(self._context, self._directory(parent_inode), _text(name))
+            await edits.unlink(self._context, self._directory(parent_inode), _text(name), ctx.pid)
 
     @guarded
     async def rename(  # noqa: PLR0917 - pyfuse3 calls it with these

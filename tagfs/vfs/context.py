@@ -12,6 +12,7 @@ from tagfs.vfs.drafts import Drafts
 from tagfs.vfs.faults import Faults
 from tagfs.vfs.inbox import Inbox
 from tagfs.vfs.listings import FolderListings
+from tagfs.vfs.removals import Removals
 from tagfs.vfs.tree import Directory, TextNode
 from tagfs.vfs.views import Views
 
@@ -37,6 +38,7 @@ class Context:
     clock: Callable[[], float] = time.time
     started_ns: int = field(default_factory=time.time_ns)
     folder_listings: FolderListings = field(default_factory=FolderListings)
+    removals: Removals = field(default_factory=Removals)
     nodes: dict[int, Directory | TextNode] = field(default_factory=dict)  # those with a fixed inode number
 
     @property

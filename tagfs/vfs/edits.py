@@ -51,7 +51,8 @@ async def mkdir(context: Context, directory: Directory, name: str, mode: int) ->
     return (await context.catalogue.add(new)).id
 
 
-async def unlink(context: Context, directory: Directory, name: str) -> None:
+async def unlink(context: Context, directory: Directory, name: str, program: int = 0) -> None:
+    """`program` tells who removes what by `rm -r` (`removals`)."""
     if isinstance(directory.place, Inbox):
         await context.inbox.remove(await drop_in(context, directory, name))
         return
@@ -64,20 +65,23 @@ async def unlink(context: Context, directory: Directory, name: str) -> None:
         case Inside() if not item.tag_count and context.drafts.is_blank(item.id):
             await context.catalogue.discard(item.id)  # nothing was ever in it, as of a lock: nothing to bring back
         case Everything() | Inside() | Trash():
-            await _take_away(context, directory, item)
+            await _take_away(context, directory, item, program)
         case Closed() as closed:
             raise OSError(closed.errno, closed.why)
 
 
-async def _take_away(context: Context, directory: Directory, item: Item) -> None:
+async def _take_away(context: Context, directory: Directory, item: Item, program: int) -> None:
     """To the trash, or from there for good. Content goes for good only on a path through /trash: who stands in a folder
     that somebody else moves to the trash must not end what is in it by a simple rm."""
     if item.id in context.index.live:
         await stop(context, item)
         if item.kind is Kind.FOLDER:
-            await context.catalogue.remove_folder(item.id)
+            along = context.removals.take(item.id, program) if is_working_folder(context, item.id) else None
+            await context.catalogue.remove_folder(item.id, along=along)
         else:
             await context.catalogue.trash(item.id)
+        if item.parent is not None:
+            context.removals.note(item.parent, item.id, program)
     elif directory.location[0] == "trash":
         await context.catalogue.purge([item.id])
     else:
@@ -112,7 +116,7 @@ async def rename_drop(context: Context, source: Directory, name: str, target: Di
     await context.inbox.rename(moved, _known(context, target.place.tags), new_name_of(new_name))
 
 
-async def rmdir(context: Context, directory: Directory, folder: ItemId) -> None:
+async def rmdir(context: Context, directory: Directory, folder: ItemId, program: int = 0) -> None:
     """Of a folder item, which must be empty, as `rm -r` has made it: what it held lies in the trash by itself then and
     joins the folder there. Below /tags it only takes the tags off, whatever the folder holds; but an empty one that
     somebody made there, and that no other tag lists, is removed, or `rm -r` would leave it behind in /files."""
@@ -127,7 +131,7 @@ async def rmdir(context: Context, directory: Directory, folder: ItemId) -> None:
     if context.catalogue.holds(folder):
         raise OSError(errno.ENOTEMPTY, "there are items in this folder: rm -r or tagfs rm takes all of it")
     if row is not None:
-        await _take_away(context, directory, row)
+        await _take_away(context, directory, row, program)
 
 
 def _is_done_with(context: Context, folder: ItemId, stated: Stated) -> bool:
@@ -139,9 +143,11 @@ def _is_done_with(context: Context, folder: ItemId, stated: Stated) -> bool:
 
 
 async def trash(context: Context, item: Item) -> None:
-    """To /trash. A download stops first, so that nothing writes to what was removed, and nobody gets it from us."""
+    """To /trash. A download stops first, so that nothing writes to what was removed, and nobody gets it from us. What
+    was removed out of a folder that somebody worked in stays in the trash by itself."""
     await stop(context, item)
-    await context.catalogue.trash(item.id)
+    is_worked_in = item.kind is Kind.FOLDER and is_working_folder(context, item.id)
+    await context.catalogue.trash(item.id, along=() if is_worked_in else None)
 
 
 async def stop(context: Context, item: Item) -> list[Item]:

@@ -58,8 +58,9 @@ def folders_of(change: Change) -> set[ItemId]:
 
 
 def is_put_elsewhere(before: Facts | None, after: Facts | None) -> bool:
-    """Whether the item went into a folder, out of one, or from one to another."""
-    return before is not None and after is not None and before.parent != after.parent
+    """Whether the item went into a folder, out of one, or from one to another, for anybody to see outside the trash."""
+    seen = is_live(before) or is_live(after)
+    return seen and before is not None and after is not None and before.parent != after.parent
 
 
 def is_on_top(facts: Facts | None) -> bool:

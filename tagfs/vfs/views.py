@@ -322,7 +322,8 @@ class Views:
         alike = BitMap()
         for change in changes:
             candidates, below = self._candidates(change), self._index.below(change.item)
-            is_inner, elsewhere = bool(folders_of(change)), is_put_elsewhere(change.before, change.after)
+            is_inner = bool(folders_of(change))
+            elsewhere = is_put_elsewhere(change.before, change.after)
             if candidates is self._open_ended and is_inner and not below and not elsewhere:
                 alike.add(change.item)
                 continue

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def test_mkdir_makes_a_folder_wherever_an_item_can_be_made(made: Mount) -> None:
     assert made.names("tags") == ["a", "b", "c"]
     with failing(errno.EEXIST):
         os.mkdir(made / "files/D/f")
-    for path in ("tags/a/+/b/new", "queries/a/new", "trash/new", "blobs/new"):
+    for path in ("tags/a/+/b/new", "trash/new", "blobs/new"):
         with failing(errno.EPERM):
             os.mkdir(made / path)
     os.mkdir(made / "files/E/m", 0o700)
@@ -360,15 +361,61 @@ def test_a_download_s_folder_is_worked_in_below_files_only(new_mount: Callable[.
     assert mount.names("trash") == ["g"]
 
 
-def test_a_repository_is_cloned_into_a_folder(made: Mount, tmp_path: Path) -> None:
+def test_what_was_removed_before_does_not_come_back_with_a_folder(made: Mount) -> None:
+    """Locks and old versions would be in the way of what has their names."""
+    made.sh("cd files/D && touch lock && rm lock && echo old > v && echo new > tmp && mv tmp v && rm f")
+    made.sh("mkdir files/D/t && rmdir files/D/t")  # leaves no trace
+    made.put("files/D/f", "new f")
+    made.sh("mkdir files/D/u && touch files/D/u/w && rm files/D/u/w && rmdir files/D/u")  # by two programs
+    made.settle(made / "files/D/v")
+    assert made.names("trash") == ["f", "lock", "v", "w"]
+    for remove in ("rm -r files/D", "mv files/D trash/", "rm -r tags/a/D", f"{sys.executable} -m tagfs rm D"):
+        made.sh(remove)
+        assert made.names("trash") == ["D", "f", "lock", "v", "w"], remove
+        made.sh("mv trash/D files/")
+        assert made.names("tags/a/D") == ["f", "s", "v"], remove
+        assert ((made / "files/D/f").read_text(), (made / "files/D/v").read_text()) == ("new f", "new\n")
+    made.sh("mv trash/f trash/v files/")
+    assert (made / "files/f").read_text() == "f"
+    assert (made / "files/v").read_text() == "old\n"
+    assert "no faults" in made.tagfs("verify")
+
+
+def test_git_works_in_a_folder(made: Mount, tmp_path: Path) -> None:
+    git = "git -c user.email=a@example.org -c user.name=n -c init.defaultBranch=main -c gc.auto=0"
     origin = tmp_path / "origin"
-    git = "git -c user.email=a@example.org -c user.name=n -c init.defaultBranch=main"
     made.sh(
-        f"{git} init -q {origin} && cd {origin} && mkdir -p a/b && seq 2000 > a/b/numbers && ln -s b/numbers a/link"
-        f" && touch empty && {git} add . && {git} commit -qm one"
+        f"{git} init -q {origin} && cd {origin} && mkdir -p a/b c && seq 2000 > a/b/numbers && ln -s b/numbers a/link"
+        f" && touch empty && echo 1 > c/1 && {git} add . && {git} commit -qm one"
     )
-    made.sh(f"git clone -q {origin} tags/c/repo")
+    made.sh(f"{git} clone -q {origin} tags/c/repo")
     assert made.names("tags/c") == ["repo"]
     check = "git status --short && git fsck 2>&1"
     assert made.sh(f"cd tags/c/repo && {check} && cd ../../../files/repo && {check}") == ""
     assert os.readlink(made / "files/repo/a/link") == "b/numbers"
+    made.sh(
+        f"cd files/repo && echo two >> a/b/numbers && {git} commit -qam two && {git} gc -q && {git} checkout -qb other"
+        f" && {git} mv c d && {git} rm -q empty && {git} commit -qm three && {git} checkout -q main"
+        f" && {git} merge -q other && {git} push -q origin other"
+    )
+    assert made.sh(f"cd tags/c/repo && {check} && git log --format=%s") == "three\ntwo\none\n"
+    made.sh("rm -rf tags/c/repo && mv trash/repo files/")
+    assert made.sh(f"cd files/repo && {check} && git log --format=%s") == "three\ntwo\none\n"
+    assert made.names("files/repo") == [".git", "a", "d"]
+    assert own(made / "files/repo") == {"c"}
+    assert "no faults" in made.tagfs("verify")
+
+
+def test_sqlite_works_in_a_folder(made: Mount) -> None:
+    def ask(sql: str) -> list[str]:
+        return made.sh(f"cd tags/a/D && sqlite3 x.db '{sql}'").split()
+
+    assert ask("create table t(a); insert into t values(1), (2); select count(*) from t") == ["2"]
+    assert ask("begin; insert into t values(3); rollback; select count(*) from t") == ["2"]
+    assert ask("pragma journal_mode=wal; insert into t values(4); select count(*) from t") == ["wal", "3"]
+    assert ask("pragma integrity_check; delete from t where a = 1; select a from t") == ["ok", "2", "4"]
+    made.settle(made / "files/D/x.db")
+    assert made.names("files/D") == ["f", "s", "x.db"]
+    assert made.stop() == 0
+    made.start()
+    assert ask("pragma integrity_check; select a from t") == ["ok", "2", "4"]

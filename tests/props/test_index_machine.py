@@ -299,13 +299,20 @@ class IndexMachine(RuleBasedStateMachine):
         )  # fmt: skip
         return old.id
 
-    @rule(item=items)
-    def trash(self, item: ItemId) -> None:
+    @rule(item=items, along=st.none() | st.lists(items, max_size=3))
+    def trash(self, item: ItemId, along: list[ItemId] | None) -> None:
         if item not in self.model:
             return
-        self.portal.run(self.catalogue.trash, item)
+
+        async def trash() -> None:
+            await self.catalogue.trash(item, along=along)
+
+        self.portal.run(trash)
         if item in self.live:
             self.model[item] = replace(self.model[item], trashed=True)
+            for inside in self.below(item):
+                if self.model[inside].trashed and along is not None and inside not in along:
+                    self.model[inside] = replace(self.model[inside], parent=None)
             for inside in self.below(item):
                 self.model[inside] = replace(self.model[inside], trashed=False)
 

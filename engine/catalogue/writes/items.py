@@ -23,6 +23,7 @@ INSERT_XATTR: Final = "INSERT INTO xattr (item, name, value) VALUES (?, ?, ?)"
 TRASH: Final = "UPDATE item SET trashed_ns = ? WHERE id = ?"
 RESTORE: Final = "UPDATE item SET trashed_ns = NULL, name = coalesce(?, name) WHERE id = ?"
 UNTRASH: Final = "UPDATE item SET trashed_ns = NULL WHERE id = ?"
+LET_GO: Final = "UPDATE item SET parent = NULL WHERE id = ?"
 TOUCH: Final = "UPDATE item SET mtime_ns = ? WHERE id = ?"
 DELETE_ITEM: Final = "DELETE FROM item WHERE id = ?"  # taggings, xattrs, sources and download cascade
 
@@ -66,21 +67,31 @@ def add_many(transaction: Transaction, new: Sequence[NewItem]) -> list[Item]:
     return [add(transaction, one) for one in new]
 
 
-def trash(transaction: Transaction, item: int) -> Item:
+def trash(transaction: Transaction, item: int, along: Collection[int] | None = None) -> Item:
     """Nothing happens to an item that is in the trash already, by itself or with its folder.
 
     What a folder holds goes with it and keeps its rows as they are. Only what is in the trash by itself takes part in
-    the folder's stay there from now on: `rm -r` has put all of it there one by one."""
+    the folder's stay there from now on: `rm -r` has put all of it there one by one. With `along`, only these do; the
+    others are in no folder any more."""
     if not transaction.facts(item).live:
         return transaction.item(item)
     held = noted(transaction, item, buried=False)
     with transaction.changing(item) as before:
         transaction.connection.execute(TRASH, (transaction.clock(), item))
     touch(transaction, before.parent)
+    left = set() if along is None else {number for number, facts in held.items() if facts.trashed} - set(along)
+    for number in left:
+        let_go(transaction, number, held.pop(number))
     transaction.connection.executemany(UNTRASH, [(number,) for number, facts in held.items() if facts.trashed])
     for number, facts in held.items():
         transaction.changes.append(Change(ItemId(number), facts, replace(facts, trashed=False, buried=True)))
     return transaction.item(item)
+
+
+def let_go(transaction: Transaction, item: int, facts: Facts) -> None:
+    """What is in the trash by itself is in no folder any more."""
+    transaction.connection.execute(LET_GO, (item,))
+    transaction.changes.append(Change(ItemId(item), facts, replace(facts, parent=None)))
 
 
 def restore(transaction: Transaction, item: int, name: str | None) -> Item:

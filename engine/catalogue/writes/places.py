@@ -17,6 +17,7 @@ from engine.errors import BadRequest, NotEmpty
 from engine.ports import Move
 from engine.types import Change, ItemId, Kind
 
+CHILDREN: Final = "SELECT id FROM item WHERE parent = ?"
 SET_PLACE: Final = "UPDATE item SET parent = ?, trashed_ns = NULL WHERE id = ?"
 
 
@@ -34,7 +35,7 @@ def move(transaction: Transaction, moves: Sequence[Move], trashed: Collection[in
             items.check_name(transaction, one.parent, transaction.item(one.item).name, one.item)
 
 
-def remove_folder(transaction: Transaction, item: int) -> None:
+def remove_folder(transaction: Transaction, item: int, along: Collection[int] | None = None) -> None:
     """See ports.Catalogue.remove_folder."""
     found = transaction.item(item)
     connection = transaction.connection
@@ -42,10 +43,14 @@ def remove_folder(transaction: Transaction, item: int) -> None:
         raise BadRequest(f"item {item} is no folder")
     if points.holds(connection, item):
         raise NotEmpty("there are items in this folder: rm -r or tagfs rm takes all of it")
-    if found.tag_count or points.held_any(connection, item) or points.xattrs(connection, item):
-        items.trash(transaction, item)
-    else:
-        items.discard(transaction, item)
+    held = {number for (number,) in connection.execute(CHILDREN, (item,)).fetchall()}
+    joining = held if along is None else held & set(along)
+    if found.tag_count or joining or points.xattrs(connection, item):
+        items.trash(transaction, item, along)
+        return
+    for number in held:
+        items.let_go(transaction, number, transaction.facts(number))
+    items.discard(transaction, item)
 
 
 def _move(transaction: Transaction, move: Move) -> None:
