@@ -321,6 +321,10 @@ class Catalogue(Protocol):
         """The call that is to be undone next: the last of a person that holds. With `redo`, the last undo that holds,
         unless a person did something else since."""
 
+    async def dump(self, put: Callable[[Sequence[str]], Awaitable[None]], *, secrets: bool = False) -> None:
+        """The whole catalogue as of one moment, as lines of JSON (docs/export-format.md), some hundred at a time to
+        `put`, which may take as long as it likes: nobody waits for it."""
+
     async def check(self) -> list[str]:
         """integrity_check, foreign_key_check and own consistency rules: one sentence a fault, empty when sound."""
 

@@ -54,6 +54,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Content",
         (
             Entry("import", "import_", "PATH... [-t TAG]", "copy files and folders in"),
+            Entry("export", "export", "[FILE]", "write the whole catalogue as JSON lines"),
             Entry("get", "get", "ITEM [DEST]", "copy an item out, waiting until it is whole"),
             Entry("verify", "verify", "", "check catalogue and store; --data reads every byte"),
         ),

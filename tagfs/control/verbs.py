@@ -36,6 +36,7 @@ from tagfs.control.views import (
     ImportView,
     ItemPage,
     ItemView,
+    LinesView,
     RelationView,
     RetaggedView,
     RulesView,
@@ -295,6 +296,10 @@ class Verbs(Protocol):
         """Copy files in, directories with all regular files below them, each an item with its own name. `paths` are
         absolute. Symlinks below a directory, special files, unreadable ones and everything on a tagfs mount are
         skipped with a reason; a path given that does not exist raises NOT_FOUND before anything was imported."""
+
+    async def export(self, *, secrets: bool = False, send: Send[LinesView]) -> None:
+        """The whole catalogue as of one moment, as lines of JSON (docs/export-format.md). Without `secrets` the URLs
+        of sources are those that may be shown."""
 
     async def locate(self, item: Ref, *, wait: bool = False, report: Report[WorkView]) -> ContentView:
         """Where the bytes are. An item that is still arriving: with `wait` it is put first and waited for, else

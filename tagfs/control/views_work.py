@@ -41,6 +41,13 @@ class RetaggedView:
 
 
 @dataclass(frozen=True, slots=True)
+class LinesView:
+    """Part of a long text."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ContentView:
     """Where the bytes of a whole item are: a file of the store, to be read and never written."""
 

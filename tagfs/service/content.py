@@ -15,8 +15,8 @@ from engine.ports import NewItem
 from engine.types import Item, Kind, Source, SourceKind, State
 from query.names import check_own_tag
 from tagfs.control.errors import Code, VerbError
-from tagfs.control.verbs import Ref, Report
-from tagfs.control.views import ContentView, FaultView, ImportView, SkippedView, VerifyView, WorkView
+from tagfs.control.verbs import Ref, Report, Send
+from tagfs.control.views import ContentView, FaultView, ImportView, LinesView, SkippedView, VerifyView, WorkView
 from tagfs.daemon.mountinfo import FSTYPE, mounts
 from tagfs.service.base import Part, verb
 from tagfs.service.scan import scan
@@ -92,6 +92,13 @@ class Content(Part):
             mode=staged.mode,
             sources=[Source(SourceKind.IMPORT, "", "", "")],
         )
+
+    @verb
+    async def export(self, *, secrets: bool = False, send: Send[LinesView]) -> None:
+        async def put(lines: Sequence[str]) -> None:
+            await send(LinesView(tuple(lines)))
+
+        await self.catalogue.dump(put, secrets=secrets)
 
     @verb
     async def locate(self, item: Ref, *, wait: bool = False, report: Report[WorkView]) -> ContentView:

@@ -32,6 +32,7 @@ from tagfs.control.views import (
     ImportView,
     ItemPage,
     ItemView,
+    LinesView,
     ProposalView,
     RelationView,
     RetaggedView,
@@ -368,6 +369,10 @@ class MemoryVerbs:
             self.put(os.path.basename(path), tags=tags)
         skipped = tuple(SkippedView(path, "It is special.") for path in paths if path.endswith(".sock"))
         return ImportView(len(paths), 10 * len(paths), 0, skipped, len(skipped))
+
+    async def export(self, *, secrets: bool = False, send: Send[LinesView]) -> None:
+        await send(LinesView(('{"tagfs":"catalogue"}', f'{{"secrets":"{secrets}"}}')))
+        await send(LinesView(('{"tag":"a"}',)))
 
     async def locate(self, item: str, *, wait: bool = False, report: Report[WorkView]) -> ContentView:
         (found,) = self._resolve((item,))

@@ -190,6 +190,21 @@ class TestTags:
         assert len(verbs.calls) == 4
 
 
+class TestExport:
+    def test_to_standard_output_or_to_a_new_file(self, tagfs: Tagfs, verbs: MemoryVerbs, tmp_path: Path) -> None:
+        text = '{"tagfs":"catalogue"}\n{"secrets":"False"}\n{"tag":"a"}\n'
+        assert tagfs("export").out == text
+        file = tmp_path / "out"
+        assert tagfs("export", str(file)).code == exits.OK
+        assert file.read_text() == text
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert tagfs("export", str(file), "--secrets").code == exits.USAGE
+        assert tagfs("export", str(file), "--secrets", "--force").code == exits.OK
+        assert "True" in file.read_text()
+        assert tagfs("export", str(tmp_path / "none/of")).code == exits.NOT_FOUND
+        assert [entry.name for entry in tmp_path.iterdir() if entry.name.endswith(".part")] == []
+
+
 class TestAdd:
     def test_each_url_is_a_download(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
         ran = tagfs("add", "http://h/a.iso", "https://h/b.iso", "-t", "linux,iso", "--paused")
