@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
 
 import trio
 
+from engine.blobs import importing
 from engine.blobs.gc import GRACE
-from engine.blobs.importing import stage_file
+from engine.blobs.importing import Small, read_small, runs, stage_file
 from engine.blobs.verify import verify
-from engine.errors import BadRequest
+from engine.errors import BadRequest, EngineError
 from engine.ports import NewItem
 from engine.types import Item, Kind, Source, SourceKind, State
 from query.names import check_own_tag
@@ -21,10 +25,44 @@ from tagfs.daemon.mountinfo import FSTYPE, mounts
 from tagfs.service.base import Part, verb
 from tagfs.service.scan import scan
 
+T = TypeVar("T")
+
 MAX_LISTED = 1000
+LANES = 4  # runs of files that are brought in side by side: the disk syncs several at once
+FROM_IMPORT = Source(SourceKind.IMPORT, "", "", "")
 BATCH = 200  # items committed together: some hundred an fsync is where group commit stops to pay
 STATS_AT_ONCE = 200  # files looked at before other tasks get a turn: about 1 ms
 POLL = 0.2  # seconds between two looks at an arriving item
+
+
+@dataclass(slots=True)
+class Brought:
+    """What became of a run of files that ends with the file `last`."""
+
+    last: str
+    items: list[NewItem] = field(default_factory=list)
+    skipped: list[SkippedView] = field(default_factory=list)
+    error: Exception | None = None
+
+
+def _imported(file: Small, mime: str | None, tags: Sequence[str]) -> NewItem:
+    return NewItem(
+        name=os.path.basename(file.path),
+        tags=tags,
+        size=len(file.content.data),
+        sha256=file.content.sha256,
+        mime=mime,
+        mtime_ns=file.mtime_ns,
+        mode=file.mode,
+        sources=[FROM_IMPORT],
+    )
+
+
+def batched(runs: Iterable[T], count: int) -> Iterator[list[T]]:
+    """As itertools.batched, which Python 3.11 does not have."""
+    iterator = iter(runs)
+    while taken := list(islice(iterator, count)):
+        yield taken
 
 
 class Content(Part):
@@ -39,29 +77,79 @@ class Content(Part):
         items = shared = done = 0
         batch: list[NewItem] = []
         known: set[str] = set()  # digests that were stored a moment ago
+
+        def take(new: NewItem) -> None:
+            nonlocal items, shared, done
+            assert new.sha256 is not None and new.size is not None
+            shared += new.sha256 in known or self.catalogue.blob(new.sha256) is not None
+            known.add(new.sha256)
+            done += new.size
+            items += 1
+            batch.append(new)
+
+        moving: dict[str, int] = {}  # bytes of large files that are on their way
+
+        def copied(path: str, more: int) -> None:
+            moving[path] = more
+            report(WorkView("copying", path, items, len(found.files), done + sum(moving.values()), total))
+
         try:
-            for path, size in found.files:
-                base = done
-
-                def progress(copied: int, path: str = path, base: int = base, items: int = items) -> None:
-                    report(WorkView("copying", path, items, len(found.files), base + copied, total))
-
-                try:
-                    new = await self._bring_in(path, own, progress)
-                except BadRequest as error:
-                    found.skipped.append(SkippedView(path, str(error)))
-                    continue
-                assert new.sha256 is not None
-                shared += new.sha256 in known or self.catalogue.blob(new.sha256) is not None
-                known.add(new.sha256)
-                done += size
-                items += 1
-                batch.append(new)
+            for lanes in batched(runs(found.files), LANES):
+                for brought in await self._bring_in_all(lanes, own, copied):
+                    for new in brought.items:
+                        take(new)
+                    found.skipped += brought.skipped
+                    if brought.error is not None:
+                        raise brought.error
+                    moving.clear()
+                    copied(brought.last, 0)
+                    await trio.lowlevel.checkpoint()
                 if len(batch) >= BATCH:
                     await self._add(batch)
         finally:  # out of space or cancelled: what was copied is kept
             await self._add(batch)
         return ImportView(items, done, shared, tuple(found.skipped[:MAX_LISTED]), len(found.skipped))
+
+    async def _bring_in_all(
+        self, lanes: Sequence[Sequence[tuple[str, int]]], tags: Sequence[str], copied: Callable[[str, int], None]
+    ) -> list[Brought]:
+        """What became of each run of files, side by side; no error is raised, and those of others are no loss."""
+        brought = [Brought(run[-1][0]) for run in lanes]
+        async with trio.open_nursery() as nursery:
+            for run, one in zip(lanes, brought, strict=True):
+                if run[0][1] > importing.SMALL:
+                    nursery.start_soon(self._bring_in_large, run[0][0], tags, copied, one)
+                else:
+                    nursery.start_soon(self._bring_in_small, [path for path, _ in run], tags, one)
+        return brought
+
+    async def _bring_in_large(
+        self, path: str, tags: Sequence[str], copied: Callable[[str, int], None], brought: Brought
+    ) -> None:
+        try:
+            brought.items.append(await self._bring_in(path, tags, lambda more: copied(path, more)))
+        except BadRequest as error:
+            brought.skipped.append(SkippedView(path, str(error)))
+        except (EngineError, OSError) as error:
+            brought.error = error
+
+    async def _bring_in_small(self, paths: Sequence[str], tags: Sequence[str], brought: Brought) -> None:
+        files: list[Small] = []
+        try:
+            for path, found in zip(paths, await self.store.disk.run(read_small, paths), strict=True):
+                if isinstance(found, BadRequest):
+                    brought.skipped.append(SkippedView(path, str(found)))
+                else:
+                    files.append(found)
+            with trio.CancelScope(shield=True):  # short; what is in the store gets its row
+                errors = await self.store.put_many([file.content for file in files])
+                kept = [file for file, error in zip(files, errors, strict=True) if error is None]
+                looks = await self.store.looks([file.content.sha256 for file in kept])
+        except (EngineError, OSError) as error:
+            brought.error = error
+            return
+        brought.error = next(filter(None, errors), None)
+        brought.items += [_imported(file, mime, tags) for file, mime in zip(kept, looks, strict=True)]
 
     def _forbidden(self) -> dict[str, str]:
         """Folders that `import` does not enter, and why."""
@@ -90,7 +178,7 @@ class Content(Part):
             mime=blob.mime,
             mtime_ns=staged.mtime_ns,
             mode=staged.mode,
-            sources=[Source(SourceKind.IMPORT, "", "", "")],
+            sources=[FROM_IMPORT],
         )
 
     @verb

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import trio
 
+from engine.blobs import importing
 from engine.errors import StoreFull
 from engine.types import State
 from tagfs.control.errors import Code, VerbError
+from tagfs.service import content
 from tagfs.service.scan import leads_into
 from tagfs.service.verbs import Service
 from tests.support.world import World
@@ -176,6 +178,7 @@ async def test_what_was_copied_is_kept_when_the_disk_is_full(
             raise StoreFull("There is no space left.")
         return await ingest(*args)
 
+    one_by_one(monkeypatch)
     monkeypatch.setattr(world.store, "ingest", fill)
     with refused(Code.NO_SPACE):
         await import_(service, home)
@@ -184,7 +187,50 @@ async def test_what_was_copied_is_kept_when_the_disk_is_full(
     assert (await verify(service)).faults == ()
 
 
-async def test_what_was_copied_is_kept_when_the_client_goes(world: World, service: Service, home: Path) -> None:
+async def test_small_files_that_were_stored_are_kept_when_the_disk_is_full(
+    world: World, service: Service, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_many = world.store.put_many
+
+    async def fill(contents: Any) -> Any:
+        await put_many(contents[:2])
+        return [None, None, *(StoreFull("There is no space left.") for _ in contents[2:])]
+
+    monkeypatch.setattr(world.store, "put_many", fill)
+    with refused(Code.NO_SPACE):
+        await import_(service, home)
+    assert len(world.index.live) == 2
+    assert (await verify(service)).faults == ()
+
+
+async def test_small_and_large_files_keep_their_order(
+    world: World, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is done side by side: of files of one name the first one keeps the name."""
+    monkeypatch.setattr(importing, "RUN", 7)
+    sizes = [importing.SMALL + 1 if number % 10 == 3 else number % 4 for number in range(100)]
+    for number, size in enumerate(sizes):
+        (tmp_path / f"many/{number:03}").mkdir(parents=True)
+        (tmp_path / f"many/{number:03}/f{number}").write_bytes(bytes([number]) * size)
+    (tmp_path / "many/050/link").symlink_to("f50")
+    view = await import_(service, tmp_path / "many", tags=("a",))
+    assert (view.items, view.skipped_total) == (100, 1)
+    assert view.bytes == sum(sizes)
+    rows = await world.catalogue.items(list(world.index.live))
+    assert [(row.name, row.size) for row in rows] == [(f"f{number}", size) for number, size in enumerate(sizes)]
+    assert (await verify(service, data=True)).faults == ()
+
+
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if every file were a large one."""
+    monkeypatch.setattr(importing, "SMALL", -1)
+    monkeypatch.setattr(content, "LANES", 1)
+
+
+async def test_what_was_copied_is_kept_when_the_client_goes(
+    world: World, service: Service, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_by_one(monkeypatch)
     with trio.CancelScope() as scope:
 
         class Leave(Reports):
