@@ -11,15 +11,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
+import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyroaring import BitMap
 
 from engine.catalogue import SqliteCatalogue, open_catalogue
+from engine.catalogue.writes import bulk
 from engine.errors import EngineError
 from engine.index import BitmapIndex
-from engine.ports import Edit, FolderFile, Move, NewItem
+from engine.ports import Edit, FolderFile, Move, NewItem, Retagging
 from engine.types import ItemId, Kind, State
 from tests.support.catalogue import sha, whole
 
@@ -54,6 +58,8 @@ steps = st.one_of(
     st.tuples(st.just("restore"), which, st.none() | st.sampled_from(NAMES)),
     st.tuples(st.just("create_tag"), st.sampled_from(TAGS)),
     st.tuples(st.just("remove_tag"), st.sampled_from(TAGS)),
+    st.tuples(st.just("merge_tag"), st.sampled_from(TAGS), st.sampled_from(TAGS)),
+    st.tuples(st.just("retag_many"), st.lists(which, max_size=5), tag_sets, tag_sets),
     st.tuples(st.just("rename_tag"), st.sampled_from(TAGS), st.sampled_from(TAGS)),
 )
 
@@ -90,6 +96,10 @@ class Run:
             return partial(getattr(self.catalogue, kind), *arguments)
         if not self.ids:
             return None
+        if kind == "retag_many":
+            chosen, add, remove = arguments
+            items = BitMap([self.ids[place % len(self.ids)] for place in chosen])
+            return partial(self.retag, Retagging(dict.fromkeys(add, items), dict.fromkeys(remove - add, items)))
         if kind == "edit_many":
             chosen, add, remove = arguments
             edits = [(self.ids[place % len(self.ids)], Edit(add=add, remove=remove)) for place in chosen]
@@ -122,6 +132,12 @@ class Run:
                 self.catalogue.complete, item, sha(text), len(text), digests={}, mtime_ns=None, keep_old=True
             )
         return partial(getattr(self.catalogue, kind), item, *arguments[1:])
+
+    async def retag(self, wanted: Retagging) -> None:
+        async def choose() -> Retagging:
+            return wanted
+
+        await self.catalogue.retag_many(choose)
 
     def folder(self, place: int | None) -> ItemId | None:
         """One that there is, most often; None is the top."""
@@ -168,7 +184,10 @@ async def play(plan: list[tuple[Any, ...]]) -> None:
             assert await catalogue.check() == []
 
 
-@given(st.lists(steps, max_size=12))
-@settings(deadline=None, max_examples=40)
-def test_undo_and_redo_are_exact(plan: list[tuple[Any, ...]]) -> None:
-    trio.run(play, plan)
+@pytest.mark.parametrize("few", [bulk.FEW, 0])
+@given(plan=st.lists(steps, max_size=12))
+@settings(deadline=None, max_examples=25)
+def test_undo_and_redo_are_exact(few: int, plan: list[tuple[Any, ...]]) -> None:
+    """With few of 0 whatever changes tags of several items is told and journaled as sets, also by an undo."""
+    with patch.object(bulk, "FEW", few):
+        trio.run(play, plan)
