@@ -43,7 +43,7 @@ _ERRNO: tuple[tuple[type[Exception], int], ...] = (
     (BadName, errno.EINVAL),
 )
 # What happens all the time and is nobody's fault stays out of /.tagfs/errors.
-_QUIET = frozenset({errno.ENOENT, errno.ENODATA, errno.EOPNOTSUPP, errno.ERANGE, errno.EAGAIN})
+_QUIET = frozenset({errno.ENOENT, errno.ENODATA, errno.EOPNOTSUPP, errno.ERANGE, errno.EAGAIN, errno.ESTALE})
 
 
 class HasFaults(Protocol):

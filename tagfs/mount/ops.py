@@ -112,7 +112,7 @@ class Operations(pyfuse3.Operations):
 
     @guarded
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
-        return self._answers.attributes(self._attr(self._node(inode)))
+        return self._attributes(inode)
 
     @guarded
     async def setattr(
@@ -147,7 +147,7 @@ class Operations(pyfuse3.Operations):
                     mode=stat.S_IMODE(attr.st_mode) & 0o777 if fields.update_mode else None,
                 ),
             )
-        return self._answers.attributes(self._attr(node))
+        return self._attributes(inode)
 
     @guarded
     async def readlink(self, inode: InodeT, ctx: RequestContext) -> FileNameT:
@@ -301,6 +301,8 @@ class Operations(pyfuse3.Operations):
             case BlobNode(blob):
                 return self._opened(BlobFile(self._context, blob.sha256))
             case ItemNode(item):
+                if self._context.drafts.aliases.refuses(inode):
+                    raise OSError(errno.ESTALE, f"item {item} has another node")
                 row = self._item(item)
                 opened = await self._open_item(row, flags, ctx.pid)
                 opened.row = row
@@ -436,6 +438,14 @@ class Operations(pyfuse3.Operations):
             case Directory():
                 return node.attr()
 
+    def _attributes(self, inode: int) -> EntryAttributes:
+        """The answer to getattr and setattr. A node that stands for another item than its number says is not told when
+        that changes."""
+        answer = self._answers.attributes(self._attr(self._node(inode)))
+        if self._context.drafts.aliases.item(inode) is not None:
+            answer.attr_timeout = 0
+        return answer
+
     def _attr_of_ended(self, item: ItemId) -> Attr:
         """Of an item that is gone for good, for those who still have it open: it has no name left."""
         row = next((opened.row for opened in self.files if opened.row is not None and opened.row.id == item), None)
@@ -489,8 +499,10 @@ class Operations(pyfuse3.Operations):
         """`node`: of an item, whose pages may be those of another content than this one."""
         handle = pyfuse3.FileHandleT(self.files.add(opened))
         if node is not None and opened.version is not None and not opened.direct_io:
-            draft = opened.draft if isinstance(opened, DraftFile) else None
-            opened.direct_io, opened.keep_cache = self._context.drafts.pages.open(node, opened.version, draft)
+            draft, drafts = opened.draft if isinstance(opened, DraftFile) else None, self._context.drafts
+            contested = opened.row is not None and drafts.is_contested(opened.row.id, draft)
+            use = drafts.pages.open(node, opened.version, draft, contested=contested)
+            opened.direct_io, opened.keep_cache = use
             opened.node = None if opened.direct_io else node
         return pyfuse3.FileInfo(fh=handle, direct_io=opened.direct_io, keep_cache=opened.keep_cache)
 

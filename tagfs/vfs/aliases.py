@@ -15,6 +15,7 @@ class Aliases:
     def __init__(self) -> None:
         self._items: dict[int, ItemId] = {}
         self._nodes: dict[ItemId, set[int]] = {}
+        self._refused: set[int] = set()
 
     def item(self, node: int) -> ItemId | None:
         """None for a node that stands for what its number says."""
@@ -30,7 +31,17 @@ class Aliases:
         self._nodes.setdefault(target, set()).update(nodes)
         self._items.update(dict.fromkeys(nodes, target))
 
+    def refuses(self, node: int) -> bool:
+        """Whether an open of such a node is sent back to look up the name, which finds the item's own: its pages are
+        the ones that all others use. Who cannot look up (`/proc/self/fd/3`) comes back at once, and gets his way."""
+        if node not in self._items or node in self._refused:
+            self._refused.discard(node)
+            return False
+        self._refused.add(node)
+        return True
+
     def forget(self, node: int) -> None:
+        self._refused.discard(node)
         item = self._items.pop(node, None)
         if item is not None:
             self._nodes[item].discard(node)

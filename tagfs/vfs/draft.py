@@ -57,6 +57,7 @@ class Draft:
     interrupted: bool = False  # not by its writers, but by the end of the daemon
     broken: str | None = None  # why what was written cannot be trusted
     failed: bool = False  # could not be stored; its bytes stay in staging
+    superseded: bool = False  # a later one was stored
     starting: trio.Lock = field(default_factory=trio.Lock)
     sealed: trio.Event = field(default_factory=trio.Event)
 

@@ -35,7 +35,7 @@ from tagfs.vfs.sealing import Sealer, Superseded
 LAST_WORDS: Final = 3.0  # seconds
 SEALING_AT_ONCE: Final = 16  # as many as there are disk threads; more would only hold more files open
 # Old content goes to the trash, but of what is written in place again and again one content in that time is kept
-# (docs/decisions/0014).
+# (docs/decisions/0020).
 KEEP_EVERY: Final = 3600.0  # seconds
 
 
@@ -120,7 +120,10 @@ class Drafts:
             chain = self._chain(item.id)
             draft = open_one(chain)
             if draft is None:
-                draft = self._begin(item, chain[-1] if chain else None, truncate=truncate)
+                row = (
+                    self._catalogue.item(item.id) or item
+                )  # what was closed when the caller looked may be stored by now
+                draft = self._begin(row, chain[-1] if chain else None, truncate=truncate)
             else:
                 self.enter(draft, writing=True)
             if truncate:
@@ -202,6 +205,11 @@ class Drafts:
         """What a reader gets who opens the item now; None: the content that the row names."""
         return readable(self._chain(item))
 
+    def is_contested(self, item: ItemId, draft: Draft | None) -> bool:
+        """Whether others than the users of `draft` (None: of the blob) write to the item now."""
+        writing = open_one(self._chain(item))
+        return writing is not None and writing is not draft
+
     def size(self, item: ItemId) -> int | None:
         """Bytes written so far; None when nobody is writing this item."""
         draft = self.get(item)
@@ -256,7 +264,7 @@ class Drafts:
         draft.closed = True
         if not draft.interrupted:
             self._sealer.mark_closed(draft.staging)
-        if self._nursery is None or self._ending.is_set():
+        if self._nursery is None or self._ending.is_set() or (draft.interrupted and draft.over):
             self._finish(draft)  # the next start does the rest
         else:
             self._nursery.start_soon(self._seal, draft)
@@ -306,6 +314,7 @@ class Drafts:
         if row is not None and row.state is State.SEEDING and self._catalogue.is_torrent(target):
             await self._transfers.stop(target)
         kill_point("replace.begun")
+        self.pages.changing(target)
         self._moving += 1
         try:
             replaced = await self._catalogue.replace(target, source)
@@ -317,6 +326,7 @@ class Drafts:
         self._move(over, replaced.kept)
         self._move(by, target)
         self.aliases.replaced(source, target)
+        self.pages.sealed(target)
         return replaced
 
     def _move(self, chain: list[Draft], item: ItemId | None) -> None:
@@ -340,8 +350,9 @@ class Drafts:
             draft.sealed.set()
         if sealed is not None:
             draft.version.key = sealed.sha256
-            self.pages.sealed(draft)
+            self.pages.sealed(_item(draft))
             for other in self._until(draft):
+                other.superseded = other is not draft
                 self._sealer.drop(other.staging)
                 self._finish(other)
         elif draft.over and draft.broken is None and self._sealer.kept(draft.staging) is not None:
@@ -360,6 +371,7 @@ class Drafts:
             return None
         if row is not None and row.state is State.SEEDING and self._catalogue.is_torrent(draft.item):
             await self._transfers.stop(draft.item)
+        self.pages.changing(draft.item)
         return await self._sealer.seal(
             draft.staging,
             draft.changed_ns,
@@ -370,7 +382,7 @@ class Drafts:
         )
 
     def _is_superseded(self, draft: Draft) -> bool:
-        return draft.item is not None and is_superseded(draft, self._chains.get(draft.item, []))
+        return draft.superseded or is_superseded(draft, self._chains.get(_item(draft), []))
 
     def _until(self, draft: Draft) -> Sequence[Draft]:
         chain = self._chains.get(_item(draft), [])

@@ -32,6 +32,7 @@ class Use(NamedTuple):
 class Owner:
     version: Version
     users: int
+    pinned: bool = False  # the item's row is about to name another blob
 
 
 class Pages:
@@ -42,16 +43,17 @@ class Pages:
         self._nodes_of = nodes_of
         self._owners: dict[int, Owner] = {}
 
-    def open(self, node: int, version: Version, draft: Draft | None = None) -> Use:
-        """Paired with `close` where it is not direct."""
-        if draft is not None and not draft.closed and not self._is_home(draft, node):
+    def open(self, node: int, version: Version, draft: Draft | None = None, *, contested: bool = False) -> Use:
+        """Paired with `close` where it is not direct. `contested`: while others write the item's next content, whose
+        size the kernel takes for the file's."""
+        if contested or (draft is not None and not draft.closed and not self._is_home(draft, node)):
             return Use(direct_io=True, keep_cache=True)
         owner = self._owners.get(node)
         if owner is None:
             owner = Owner(Version(self._sha256_of(node)), 0)
         elif owner.version.settles and isinstance(version.key, str) and draft is None:
             owner.version.key, owner.version.settles = version.key, False
-            self._owners[node] = Owner(owner.version, owner.users + 1)
+            self._owners[node] = Owner(owner.version, owner.users + 1, owner.pinned)
             return Use(direct_io=False, keep_cache=False)
         same = owner.version.key == version.key and not version.settles
         if owner.version.key != version.key and owner.users:
@@ -59,7 +61,7 @@ class Pages:
         if owner.users:
             owner.users += 1
         else:
-            self._owners[node] = Owner(version, 1)
+            self._owners[node] = Owner(version, 1, owner.pinned)
         base = None if draft is None or draft.started else draft.base
         untouched = base is not None and owner.version.key == base.key
         return Use(direct_io=False, keep_cache=same or untouched)
@@ -68,15 +70,25 @@ class Pages:
         """One of the cached handles."""
         owner = self._owners[node]
         owner.users -= 1
-        if not owner.users and owner.version.key == self._sha256_of(node):
+        if not (owner.users or owner.pinned) and owner.version.key == self._sha256_of(node):
             del self._owners[node]
 
-    def sealed(self, draft: Draft) -> None:
-        """It is the item's content now: pages of it that nobody uses are what a node without an entry may have."""
-        node = draft.node
-        owner = None if node is None else self._owners.get(node)
-        if node is not None and owner is not None and not owner.users and owner.version is draft.version:
-            del self._owners[node]
+    def changing(self, item: ItemId) -> None:
+        """Its row is about to name another blob. A look at the row would see that before `apply` tells of it."""
+        for node in self._nodes_of(item):
+            sha256 = self._sha256_of(node)
+            if sha256 is not None:
+                self._owners.setdefault(node, Owner(Version(sha256), 0)).pinned = True
+
+    def sealed(self, item: ItemId) -> None:
+        """All are told: what a node without an entry may have need not be written down."""
+        for node in self._nodes_of(item):
+            owner = self._owners.get(node)
+            if owner is None:
+                continue
+            owner.pinned = False
+            if not owner.users and owner.version.key == self._sha256_of(node):
+                del self._owners[node]
 
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """As an observer of the catalogue: pages that nobody uses may be of a content that an item no longer has."""

@@ -25,6 +25,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -116,6 +117,8 @@ class Sealer:
         except NoSuchItem:  # ended for good meanwhile
             self.drop(staging)
         except (EngineError, OSError) as error:
+            if is_superseded():  # and what was staged may be gone with that
+                raise Superseded from error
             why = error.strerror if isinstance(error, OSError) else None
             await self.fail(item(), staging, why or str(error))
         else:
@@ -219,10 +222,12 @@ class Sealer:
 
     def open(self, staging: str) -> int:
         """A descriptor to read what is being sealed, wherever it is by now. The caller closes it."""
-        path = self._path(staging)
-        if path is None:
-            raise FileNotFoundError(errno.ENOENT, "the staged content is gone")
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with suppress(FileNotFoundError):  # a thread may be renaming it into the store
+            return os.open(self._blobs.staging_path(staging), flags)
+        for marker in self._markers(staging):
+            return os.open(self._blobs.staging_path(marker), flags)
+        raise OSError(errno.EIO, "the staged content is gone")
 
     # -- files in staging --------------------------------------------------------------------------------------
 

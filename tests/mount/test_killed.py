@@ -166,3 +166,74 @@ def test_sigterm_while_a_file_is_open(mount: Mount) -> None:
     restart(mount)
     assert (mount / "files/f").read_bytes() == b"the beginni"
     assert error_of(mount / "files/f") == CUT_SHORT
+
+
+@pytest.mark.parametrize("point", ["draft.copied", "draft.started", "draft.synced"])
+def test_killed_while_a_file_is_changed(
+    new_mount: Callable[..., Mount], monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """The item keeps what it had, and what was written over it is in the trash, if there was anything."""
+    mount = killed_at(new_mount, monkeypatch, point, lambda path: write_and_sync(path))
+    assert (mount / "files/f").read_bytes() == b"the old content"
+    assert error_of(mount / "files/f") is None
+    assert [(mount / "trash" / name).read_bytes() for name in mount.names("trash")] in ([], [b"THE old content"])
+    (mount / "files/f").write_bytes(b"after")
+    mount.settle(mount / "files/f")
+    mount.tagfs("verify", "--data")
+    assert os.listdir(mount.state / "staging") == []
+
+
+@pytest.mark.parametrize("point", ["ingest.hashed", "ingest.renamed", "draft.sealed"])
+def test_killed_while_changed_content_is_sealed(
+    new_mount: Callable[..., Mount], monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """Its writers had closed it, so the change is there, and what it replaced is in the trash."""
+    mount = killed_at(new_mount, monkeypatch, point, lambda path: path.write_bytes(b"the new content"))
+    assert (mount / "files/f").read_bytes() == b"the new content"
+    assert error_of(mount / "files/f") is None
+    assert [(mount / "trash" / name).read_bytes() for name in mount.names("trash")] == [b"the old content"]
+    mount.tagfs("verify", "--data")
+    assert os.listdir(mount.state / "staging") == []
+
+
+def test_killed_after_an_fsync(mount: Mount) -> None:
+    """What a program was told to be safe is the item's, closed or not, and the item says that it was cut short."""
+    mount.put("files/f", b"the old content")
+    descriptor = os.open(mount / "files/f", os.O_RDWR)
+    os.write(descriptor, b"THE")
+    os.fsync(descriptor)
+    mount.kill()
+    with suppress(OSError):
+        os.close(descriptor)
+    restart(mount)
+    assert (mount / "files/f").read_bytes() == b"THE old content"
+    assert error_of(mount / "files/f") == CUT_SHORT
+    assert [(mount / "trash" / name).read_bytes() for name in mount.names("trash")] == [b"the old content"]
+
+
+def write_and_sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.write(descriptor, b"THE")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def killed_at(
+    new_mount: Callable[..., Mount], monkeypatch: pytest.MonkeyPatch, point: str, change: Callable[[Path], object]
+) -> Mount:
+    """A mount with a whole file, whose daemon ended at `point` of a change to it, and was started again."""
+    mount = new_mount()
+    mount.start()
+    mount.put("files/f", b"the old content")
+    assert mount.stop() == 0
+    with monkeypatch.context() as patch:
+        patch.setenv("TAGFS_KILL_AT", point)
+        mount.start()
+    assert mount.process is not None
+    with suppress(OSError):
+        change(mount / "files/f")
+    assert mount.process.wait(30) == -signal.SIGKILL
+    restart(mount)
+    return mount

@@ -1,0 +1,149 @@
+"""The page cache of a node belongs to one version at a time."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from engine.types import Change, Facts, ItemId, Kind, State
+from tagfs.vfs.aliases import Aliases
+from tagfs.vfs.draft import Draft, Version
+from tagfs.vfs.pages import Pages, Use
+
+ITEM, OTHER = ItemId(4096), ItemId(4097)
+DIRECT, FRESH, KEPT = Use(True, True), Use(False, False), Use(False, True)
+
+
+class World:
+    def __init__(self) -> None:
+        self.sha256 = "old"
+        self.aliases = Aliases()
+        self.pages = Pages(lambda node: self.sha256, self.aliases.nodes)
+
+    def change(self, new: str) -> None:
+        facts = Facts("f", Kind.FILE, State.COMPLETE, 1, self.sha256, 0, trashed=False)
+        self.pages.apply([Change(ITEM, facts, replace(facts, sha256=new))], [])
+        self.sha256 = new
+
+
+def a_draft(base: str = "old", *, staging: str = "") -> Draft:
+    return Draft(staging, -1, Version(object()), item=ITEM, over=True, base=Version(base))
+
+
+def test_readers_of_one_content_share_its_pages() -> None:
+    world = World()
+    assert world.pages.open(ITEM, Version("old")) == KEPT
+    assert world.pages.open(ITEM, Version("old")) == KEPT
+    world.pages.close(ITEM)
+    world.pages.close(ITEM)
+    assert world.pages.open(ITEM, Version("old")) == KEPT
+
+
+def test_a_writer_has_them_when_nobody_else_does_and_readers_go_without() -> None:
+    world, draft = World(), a_draft()
+    assert world.pages.open(ITEM, draft.version, draft) == KEPT  # untouched: it has the same bytes
+    assert world.pages.open(ITEM, draft.version, draft) == KEPT
+    assert world.pages.open(ITEM, Version("old")) == DIRECT
+    world.pages.close(ITEM)
+    world.pages.close(ITEM)
+    draft.version.key = "old"  # closed without a change
+    assert world.pages.open(ITEM, Version("old")) == KEPT
+
+
+def test_a_writer_goes_without_while_somebody_reads_the_old() -> None:
+    world, draft = World(), a_draft()
+    assert world.pages.open(ITEM, Version("old")) == KEPT
+    assert world.pages.open(ITEM, draft.version, draft) == DIRECT
+    assert world.pages.open(ITEM, Version("old"), contested=True) == DIRECT
+    world.pages.close(ITEM)
+
+
+def test_the_next_content_does_not_find_pages_of_the_last() -> None:
+    world = World()
+    world.change("new")
+    assert world.pages.open(ITEM, Version("new")) == FRESH
+    assert world.pages.open(ITEM, Version("new")) == KEPT
+
+
+def test_a_sealed_draft_takes_its_pages_along() -> None:
+    world, draft = World(), a_draft(staging="s")
+    assert world.pages.open(ITEM, draft.version, draft) == FRESH
+    draft.closed = True
+    assert world.pages.open(ITEM, draft.version, draft) == KEPT  # somebody reads it
+    world.pages.close(ITEM)
+    world.change("new")
+    draft.version.key = "new"
+    world.pages.sealed(ITEM)
+    assert world.pages.open(ITEM, Version("new")) == KEPT
+    world.pages.close(ITEM)
+    world.pages.close(ITEM)
+    assert not world.pages._owners
+
+
+def test_what_is_written_through_one_node_has_no_pages_in_another() -> None:
+    world, draft = World(), a_draft(staging="s")
+    world.aliases.replaced(OTHER, ITEM)
+    assert world.pages.open(OTHER, draft.version, draft) == FRESH
+    assert world.pages.open(ITEM, draft.version, draft) == DIRECT
+    world.change("new")
+    assert world.pages.open(ITEM, Version("new")) == FRESH
+
+
+def test_what_arrives_settles_on_the_first_blob() -> None:
+    world = World()
+    arriving = Version(("arriving", ITEM), settles=True)
+    assert world.pages.open(ITEM, arriving) == FRESH
+    assert world.pages.open(ITEM, Version(("arriving", ITEM), settles=True)) == FRESH
+    assert world.pages.open(ITEM, Version("old")) == FRESH
+    assert world.pages.open(ITEM, Version("old")) == KEPT
+
+
+def test_no_order_of_opens_mixes_two_versions() -> None:
+    """Against a model of the kernel: the pages that it has, and what each cached handle would fill in."""
+    rng = random.Random(1)
+    for _ in range(200):
+        world, cached, pages = World(), [], "old"
+        for _ in range(60):
+            if cached and rng.random() < 0.45:
+                cached.pop(rng.randrange(len(cached)))
+                world.pages.close(ITEM)
+            elif rng.random() < 0.2:
+                world.change(f"new{rng.randrange(3)}")
+            else:
+                key = rng.choice([world.sha256, "old", "new0"])
+                use = world.pages.open(ITEM, Version(key))
+                if not use.direct_io:
+                    assert all(other == key for other in cached)
+                    pages = pages if use.keep_cache else key
+                    assert pages == key
+                    cached.append(key)
+
+
+def test_a_node_stands_for_another_item_until_it_is_forgotten() -> None:
+    aliases = Aliases()
+    aliases.replaced(ItemId(2), ItemId(1))
+    aliases.replaced(ItemId(1), ItemId(3))
+    assert (aliases.item(1), aliases.item(2), aliases.item(3)) == (3, 3, None)
+    assert sorted(aliases.nodes(ItemId(3))) == [1, 2, 3]
+    assert [aliases.refuses(2), aliases.refuses(2), aliases.refuses(2), aliases.refuses(3)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    aliases.forget(2)
+    aliases.forget(1)
+    assert (aliases.item(2), list(aliases.nodes(ItemId(3)))) == (None, [3])
+    assert not aliases.refuses(2)
+
+
+def test_a_row_may_name_the_next_content_before_anybody_is_told() -> None:
+    world = World()
+    assert world.pages.open(ITEM, Version("old")) == KEPT
+    world.pages.changing(ITEM)
+    world.pages.close(ITEM)
+    world.sha256 = "new"  # committed, and not told of yet
+    assert world.pages.open(ITEM, Version("new")) == FRESH
+    world.pages.close(ITEM)
+    world.pages.sealed(ITEM)
+    assert not world.pages._owners
