@@ -6,7 +6,8 @@ import errno
 import os
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,31 @@ def library(mount: Mount) -> Mount:
     mount.put("tags/sci-fi/solaris.epub", "2")
     mount.put("tags/film/stalker.mkv", "3")
     return mount
+
+
+@contextmanager
+def standing(place: Path) -> Iterator[Callable[[str], str]]:
+    """A shell with that working directory, to be asked for what a command prints."""
+    with subprocess.Popen(
+        ["bash"],
+        cwd=place,
+        env={**os.environ, "LC_ALL": "C"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as shell:
+
+        def ask(command: str) -> str:
+            assert shell.stdin is not None and shell.stdout is not None
+            shell.stdin.write(command + "; printf '\\nend\\n'\n")
+            shell.stdin.flush()
+            lines: list[str] = []
+            while (line := shell.stdout.readline().rstrip("\n")) != "end":
+                assert line or shell.poll() is None, command
+                lines.append(line)
+            return " ".join(filter(None, lines))
+
+        yield ask
 
 
 def refused(number: int, path: Path, *, removing: bool = False) -> None:
@@ -84,27 +110,7 @@ def test_what_cannot_be(library: Mount) -> None:
 
 def test_whoever_stands_in_a_directory_sees_it(library: Mount) -> None:
     """The working directory stays in the tree, and what it lists and finds is what holds."""
-    shell = subprocess.Popen(
-        ["bash"],
-        cwd=library / "tags/sci-fi",
-        env={**os.environ, "LC_ALL": "C"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert shell.stdin is not None and shell.stdout is not None
-
-    def ask(command: str) -> str:
-        assert shell.stdin is not None and shell.stdout is not None
-        shell.stdin.write(command + "; echo end\n")
-        shell.stdin.flush()
-        lines: list[str] = []
-        while (line := shell.stdout.readline().rstrip("\n")) != "end":
-            assert line or shell.poll() is None
-            lines.append(line)
-        return " ".join(lines)
-
-    try:
+    with standing(library / "tags/sci-fi") as ask:
         assert ask("ls; cat dune.epub 2>/dev/null") == "solaris.epub"
         library.tagfs("relation", "add", "series:dune", "implies", "sci-fi")
         assert ask("ls; cat dune.epub; echo; ls @@") == "dune.epub solaris.epub 1 solaris.epub"
@@ -115,10 +121,25 @@ def test_whoever_stands_in_a_directory_sees_it(library: Mount) -> None:
         library.tagfs("relation", "rm", "series:dune", "implies", "sci-fi")
         assert ask("ls; stat dune.epub 2>&1 | grep -c 'No such file'") == "solaris.epub 1"
         assert ask("python3 -c 'import os; print(os.getcwd())'") == str(library / "tags/sci-fi")
-    finally:
-        shell.stdin.close()
-        shell.wait(10)
-        shell.stdout.close()
+
+
+def test_so_many_names_that_the_directory_is_forgotten(mount: Mount, tmp_path: Path) -> None:
+    """Beyond `views.MANY`. One of them is open meanwhile, and the kernel keeps what is in use."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(1100):
+        (folder / f"f{number}").write_text(str(number))
+    mount.tagfs("import", str(folder), "-t", "x")
+    mount.sh("mkdir tags/a")
+    mount.put("tags/a/own")
+    with standing(mount / "tags/a") as ask:
+        for _ in range(2):
+            mount.sh("mkdir relations/x/implies/a")
+            assert ask("ls | wc -l; cat f7; echo") == "1101 7"
+            with (mount / "tags/a/f9").open():
+                mount.sh("rmdir relations/x/implies/a")
+                assert ask("ls; ls f7 f9 2>&1 | grep -c 'No such file'") == "own 2"
+                assert [name for name in ("f7", "f9", "own") if os.path.exists(mount / "tags/a" / name)] == ["own"]
 
 
 def test_rm_takes_off_what_implies_the_tags_of_the_path(library: Mount) -> None:
