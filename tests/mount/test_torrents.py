@@ -113,3 +113,61 @@ def test_a_torrent_in_the_inbox_survives_a_kill_and_ends_in_the_trash(
         assert mount.names("tags/movie") == []
         mount.sh("rm -r trash/film")
     mount.wait_for(lambda: os.listdir(mount.state / "torrents") == [])
+
+
+def test_changing_a_file_of_a_torrent_leaves_the_torrent_what_it_seeds(
+    mount: Mount, seeds: Peer, announces: Tracker, film: Path, tmp_path: Path
+) -> None:
+    """In place, and by a file that takes its place: the old content stays the torrent's, in the trash."""
+    torrent = make_torrent(film, piece_size=16384, trackers=[announces.url])
+    seeds.seed(torrent, film.parent)
+    mount.tagfs("add", str(torrent.save(tmp_path / "film.torrent")))
+    mount.wait_for(lambda: state(mount / "files/film") == "seeding")
+    (own,) = (mount.state / "torrents").iterdir()
+    before = {path.name: path.read_bytes() for path in own.iterdir() if path.name.isdigit()}
+
+    movie, notes = mount / "files/film/film.mkv", mount / "files/film/extra/notes.txt"
+    with movie.open("r+b") as file:
+        file.write(b"changed")
+    mount.settle(movie)
+    (mount / "files/new").write_bytes(b"new notes")
+    os.rename(mount / "files/new", notes)
+    mount.settle(notes)
+
+    def check() -> None:
+        assert movie.read_bytes() == b"changed" + (film / "film.mkv").read_bytes()[7:]
+        assert notes.read_bytes() == b"new notes"
+        assert {path.name: path.read_bytes() for path in own.iterdir() if path.name.isdigit()} == before
+        assert (mount / "trash/film.mkv").read_bytes() == (film / "film.mkv").read_bytes()
+        assert (mount / "trash/notes.txt").read_bytes() == (film / "extra/notes.txt").read_bytes()
+        assert sorted(os.listdir(mount / "files/film")) == ["extra", "film.mkv"]
+
+    check()
+    assert state(mount / "files/film") == "seeding"
+    assert mount.stop() == 0
+    mount.start()
+    mount.wait_for(lambda: state(mount / "files/film") == "seeding")
+    check()
+    mount.tagfs("verify", "--data")
+
+
+def test_changing_a_torrent_of_one_file_makes_it_a_file(
+    mount: Mount, seeds: Peer, announces: Tracker, tmp_path: Path
+) -> None:
+    source = tmp_path / "seeded" / "one.bin"
+    source.parent.mkdir()
+    source.write_bytes(os.urandom(100_000))
+    torrent = make_torrent(source, piece_size=16384, trackers=[announces.url])
+    seeds.seed(torrent, source.parent)
+    mount.tagfs("add", str(torrent.save(tmp_path / "one.torrent")))
+    file = mount / "files/one.bin"
+    mount.wait_for(lambda: state(file) == "seeding")
+    with file.open("ab") as appended:
+        appended.write(b"more")
+    mount.wait_for(lambda: state(file) == "complete")
+    assert file.read_bytes() == source.read_bytes() + b"more"
+    assert (mount / "trash/one.bin").read_bytes() == source.read_bytes()
+    os.rename(mount / "trash/one.bin", mount / "files/old.bin")
+    mount.wait_for(lambda: state(mount / "files/old.bin") == "seeding")
+    assert state(file) == "complete"
+    mount.tagfs("verify", "--data")
