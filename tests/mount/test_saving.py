@@ -150,6 +150,44 @@ def test_vim(mount: Mount, file: Path, options: str) -> None:
     saved(mount, before, OLD.replace(b"content", b"CONTENT"))
 
 
+def emacs_writes(path: Path, content: bytes) -> None:
+    """write-region, with its fsync, and the modes of the file that was visited."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    os.write(descriptor, content)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    os.chmod(path, 0o644)
+
+
+@pytest.mark.parametrize("precious", [False, True])
+def test_emacs_that_backs_up_by_copying(mount: Mount, file: Path, precious: bool) -> None:
+    """Its calls, as it makes them with backup-by-copying, and with file-precious-flag besides."""
+    before, backup = file.stat(), file.with_name("f~")
+    shutil.copyfile(file, backup)
+    if precious:
+        temporary = file.with_name("f7a3Xk")
+        emacs_writes(temporary, b"new")
+        os.rename(temporary, file)
+    else:
+        emacs_writes(file, b"new")
+    mount.settle(backup)
+    assert backup.read_bytes() == OLD
+    saved(mount, before, b"new")
+
+
+def test_emacs_that_moves_the_file_away(mount: Mount, file: Path) -> None:
+    """By default. Nothing is lost: the item is what emacs calls f~, and f is one of the tag that it was saved below."""
+    before, backup = file.stat(), file.with_name("f~")
+    os.rename(file, backup)
+    emacs_writes(file, b"new")
+    mount.settle(file)
+    assert (backup.read_bytes(), backup.stat().st_ino) == (OLD, before.st_ino)
+    assert tags(mount, "f~") == {"a", "b"}
+    assert file.read_bytes() == b"new"
+    assert tags(mount, "f") == {"a"}
+    assert trash(mount) == []
+
+
 def test_git_works_on_files_in_place(mount: Mount, tmp_path: Path) -> None:
     """Its repository beside, its files here: it writes them anew and makes hashes of them."""
     mount.put("files/f", "one")
