@@ -218,6 +218,9 @@ class Catalogue(Protocol):
         """Own tags, sorted."""
 
     def facts(self, item: ItemId) -> Facts | None: ...
+    def is_live(self, item: Item) -> bool:
+        """Whether it is in the trash neither by itself nor with a folder."""
+
     def xattrs(self, item: ItemId) -> Mapping[str, bytes]: ...
     def sources(self, item: ItemId) -> Sequence[Source]: ...
     def download(self, item: ItemId) -> Download | None: ...
@@ -289,7 +292,7 @@ class Catalogue(Protocol):
         """The same by what it costs: which content each holds, with its size, and which of it others use."""
 
     async def downloads(self) -> list[Download]:
-        """Of live items that are not whole, in queue order."""
+        """Of items that are not whole and not in the trash by themselves, in queue order."""
 
     async def drafts(self) -> list[tuple[ItemId, str]]:
         """Item and staged file of each draft, in the trash or not, oldest first."""

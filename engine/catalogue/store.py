@@ -185,6 +185,11 @@ class SqliteCatalogue:
     def facts(self, item: ItemId) -> Facts | None:
         return points.facts(self._connection, item)
 
+    def is_live(self, item: Item) -> bool:
+        if item.trashed_ns is not None:
+            return False
+        return item.parent is None or not points.buried(self._connection, item.parent)
+
     def xattrs(self, item: ItemId) -> Mapping[str, bytes]:
         return points.xattrs(self._connection, item)
 

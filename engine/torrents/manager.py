@@ -152,7 +152,7 @@ class TorrentManager:
         top = None if root is None else self._catalogue.item(root)
         if root is None or row is None or top is None:
             raise BadRequest(f"Item {item} is no torrent.")
-        if top.trashed_ns is not None:
+        if not self._catalogue.is_live(top):
             raise BadRequest("The torrent of this file is in the trash.")
         if root != item and not row.state.whole:
             await self._chooser.want(root, row)

@@ -40,7 +40,7 @@ class Runner:
         if gone:
             _log.info("removed %d folders of torrents that are no more", len(gone))
         for item in await catalogue.items(list(known)):
-            if item.trashed_ns is not None:
+            if not catalogue.is_live(item):
                 self._roster.stopped[item.id] = known[item.id]
             elif item.state is not State.COMPLETE:
                 row = await catalogue.torrent(item.id)

@@ -55,10 +55,11 @@ class Runner:
         )
 
     async def take_up(self) -> None:
-        """Enlist all that an earlier run of the daemon left."""
+        """Enlist all that an earlier run of the daemon left, but what is in the trash with a folder."""
         roster = self._roster
         rows = {row.item: row for row in await roster.catalogue.downloads()}
-        items = await roster.catalogue.items(list(rows))
+        found = await roster.catalogue.items(list(rows))
+        items = [item for item in found if roster.catalogue.is_live(item)]
         interrupted = [item.id for item in items if item.state is State.DOWNLOADING]
         await roster.catalogue.edit_many([(item, Edit(state=State.QUEUED)) for item in interrupted])
         now, now_ns = trio.current_time(), roster.clock_ns()

@@ -202,6 +202,7 @@ class Operations(pyfuse3.Operations):
                 await edits.rmdir(self._context, directory, node.item, ctx.pid)
             else:
                 await directory.rmdir(text)
+            self._kernel.keep(parent_inode, text)
 
     # -- items -------------------------------------------------------------------------------------------------
 
@@ -229,6 +230,7 @@ class Operations(pyfuse3.Operations):
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
         with self._kernel.holding(parent_inode):
             await edits.unlink(self._context, self._directory(parent_inode), _text(name), ctx.pid)
+            self._kernel.keep(parent_inode, _text(name))  # the kernel drops that name itself
 
     @guarded
     async def rename(  # noqa: PLR0917 - pyfuse3 calls it with these
@@ -258,6 +260,7 @@ class Operations(pyfuse3.Operations):
                 replace = not flags & pyfuse3.RENAME_NOREPLACE
                 item = await moving.rename(self._context, source, old, target, new, replace=replace)
                 self.inodes.moved((way_to(source, item), way_to(target, item)))
+                self._kernel.keep(parent_inode_old, old)  # the kernel has taken the name away itself
                 await self._settle_name(parent_inode_new, target, new, item)
 
     @guarded

@@ -30,7 +30,7 @@ SET_MAGNET: Final = "UPDATE torrent SET magnet = ? WHERE item = ?"
 SET_OPTIONS: Final = "UPDATE torrent SET options = ? WHERE item = ?"
 FOLDERS_BELOW: Final = (
     "WITH RECURSIVE below(id) AS (SELECT ? UNION ALL SELECT item.id FROM item JOIN below ON item.parent = below.id"
-    " WHERE item.kind = 'folder') SELECT id FROM below"
+    " WHERE item.kind = 'folder' AND NOT EXISTS (SELECT 1 FROM source s WHERE s.item = item.id)) SELECT id FROM below"
 )
 
 
