@@ -353,7 +353,8 @@ class Drafts:
             self.pages.sealed(_item(draft))
             for other in self._until(draft):
                 other.superseded = other is not draft
-                self._sealer.drop(other.staging)
+                if other.superseded:  # the files of this one went when it was sealed
+                    self._sealer.drop(other.staging)
                 self._finish(other)
         elif draft.over and draft.broken is None and self._sealer.kept(draft.staging) is not None:
             draft.failed = True  # it goes on to be what readers get
