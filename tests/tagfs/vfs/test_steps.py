@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from engine.errors import BadRequest, NoSuchTag
 from tagfs.vfs.nodes.query import QueryDirectory
+from tagfs.vfs.nodes.steps import Steps
 from tagfs.vfs.tree import Directory, ItemNode, LinkNode, Stated
 from tests.support.world import World, open_world
 
@@ -240,3 +241,33 @@ async def walk_one(world: World, path: list[str]) -> None:
             found = await node.lookup(entry.name)
             if isinstance(found, ItemNode | LinkNode):
                 assert found == entry.node
+
+
+async def test_a_listing_hides_the_names_that_are_steps_and_no_others(world: World) -> None:
+    await made(world, ("a", "b c", "é", *PAIRS))
+    steps = Steps(world.context)
+    names = [
+        *PAIRS,
+        "a",
+        "b c",
+        "é",
+        "e\u0301",
+        "+",
+        "-",
+        "-a",
+        "-zz",
+        "{",
+        "}",
+        "@",
+        "@@",
+        "@q",
+        "a,b c",
+        "a,zz",
+        ".a",
+        "x",
+    ]
+    for path in [("a",), ("a", "-"), ("k:",), ("k:", "gt"), ("a", "{")]:
+        hidden = steps.hiding(path)
+        assert {name for name in names if hidden(name)} == {name for name in names if steps.is_step(path, name)}
+    assert steps.hiding(("a",))("b c")
+    assert not steps.hiding(("a",))("x")
