@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ def mounted(
     """(process, seconds from start until the mount answered). `config` is TOML; `wrap` is a command that becomes the
     daemon after it has done something to itself."""
     os.makedirs(mountpoint, exist_ok=True)
-    environ = {**os.environ, "TAGFS_STATE": state, "TAGFS_CONFIG": state + ".toml"}
+    environ = {**_compiled(), "TAGFS_STATE": state, "TAGFS_CONFIG": state + ".toml"}
     Path(environ["TAGFS_CONFIG"]).write_text(config)
     started = time.perf_counter()
     with open(state + ".log", "ab") as log:
@@ -37,6 +38,14 @@ def mounted(
         for line in Path(state + ".log").read_text(errors="replace").splitlines():
             if " INFO " not in line:  # nothing but the start and the end is expected
                 print(f"  daemon: {line}")
+
+
+def _compiled() -> dict[str, str]:
+    """The environment in which Python keeps what it has compiled, as pip does where tagfs is installed: without it,
+    each start compiles 700 files, which takes longer than all the rest."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    cache = os.path.join(tempfile.gettempdir(), f"tagfs-bench-{os.getuid()}", "pycache")
+    return {**environ, "PYTHONPYCACHEPREFIX": cache}
 
 
 def memory_mb(process: subprocess.Popen[bytes]) -> tuple[float, float]:
