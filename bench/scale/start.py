@@ -13,6 +13,7 @@ import sys
 import tempfile
 from statistics import median
 
+from bench.contest import cpu_of
 from bench.daemon import memory_mb, mounted
 from bench.scale.bars import Bar, Options, count, ls, once, options, show
 from bench.scale.catalogues import copy, folder, tag_name
@@ -30,11 +31,13 @@ def measure(chosen: Options) -> list[Bar]:
     for items in chosen.sizes:
         with copy(items) as (state, mountpoint), tempfile.TemporaryDirectory(dir=folder()) as beside:
             starts: list[float] = []
+            cpus: list[float] = []
             with mounted(state, mountpoint):
                 pass  # the first after a change of the code compiles it
             for _ in range(chosen.rounds):
                 with mounted(state, mountpoint) as (process, start):
                     starts.append(start)
+                    cpus.append(cpu_of(process.pid))
                     fresh = memory_mb(process)[0]
                 with mounted(os.path.join(beside, "state"), os.path.join(beside, "mnt")) as (_, start):
                     empty.append(start)
@@ -44,7 +47,15 @@ def measure(chosen: Options) -> list[Bar]:
                 used, peak = memory_mb(process)
         took = median(starts)
         beside_it = f"{took / median(empty):.2f} x an empty one, {took / median(bare):.1f} x the bare imports"
-        bars.append(Bar(f"start-up, {count(items)}", f"< {START:.0f} s", f"{took:.2f} s", beside_it, took < START))
+        bars.append(
+            Bar(
+                f"start-up, {count(items)}",
+                f"< {START:.0f} s",
+                f"{took:.2f} s, daemon's CPU {median(cpus):.2f} s",
+                beside_it,
+                took < START,
+            )
+        )
         said = f"{fresh:.0f} MB mounted, {used:.0f} MB used, {peak:.0f} MB at most"
         bars.append(
             Bar(f"memory, {count(items)}", f"< {MEMORY:.0f} MB", said, f"{peak / MEMORY:.2f} x goal", peak < MEMORY)
