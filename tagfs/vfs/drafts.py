@@ -28,15 +28,14 @@ from engine.ports import Blobs, Catalogue, NewDownload, NewItem, Replaced, Trans
 from engine.types import Item, ItemId, Source, SourceKind, State
 from tagfs.vfs.aliases import Aliases
 from tagfs.vfs.draft import Draft, Version, is_superseded, open_one, readable, shown
+from tagfs.vfs.keeping import Keeping
 from tagfs.vfs.pages import Pages
+from tagfs.vfs.recovery import Recovery
 from tagfs.vfs.sealing import Sealer, Superseded
 
 # For what is being sealed when the daemon is to end. What takes longer is done at the next start.
 LAST_WORDS: Final = 3.0  # seconds
 SEALING_AT_ONCE: Final = 16  # as many as there are disk threads; more would only hold more files open
-# Old content goes to the trash, but of what is written in place again and again one content in that time is kept
-# (docs/decisions/0020).
-KEEP_EVERY: Final = 3600.0  # seconds
 
 
 class Drafts:
@@ -49,7 +48,8 @@ class Drafts:
         self._staged: dict[str, Draft] = {}  # by staging name: those that are started
         self._moving = 0  # rows are being made or moved, so that the rows say whose a staged file is
         self._doors: dict[ItemId, trio.Lock] = {}  # held while a draft is begun
-        self._kept_at: dict[ItemId, float] = {}  # when an old content of the item last went to the trash
+        self._keeping = Keeping()
+        self._recovery = Recovery(catalogue, self._sealer)
         self.aliases = Aliases()
         self.pages = Pages(self._sha256_of, self.aliases.nodes)
         self._sealing = trio.Semaphore(SEALING_AT_ONCE)
@@ -62,7 +62,7 @@ class Drafts:
         async with trio.open_nursery() as nursery:
             scope = await nursery.start(self._keep_sealing)
             try:
-                await self._recover()
+                await self._recovery.run()
                 task_status.started()
                 await trio.sleep_forever()
             finally:
@@ -391,14 +391,10 @@ class Drafts:
 
     def _keeps_old(self, draft: Draft) -> bool:
         """Whether the content that this one replaces goes to the trash. What was only appended to is still there."""
-        item, now = _item(draft), trio.current_time()
+        item = _item(draft)
         if self._catalogue.torrent_of(item) is not None or self._catalogue.is_torrent(item):
             return True  # the torrent goes on with it
-        if not draft.loses or now - self._kept_at.get(item, -KEEP_EVERY) < KEEP_EVERY:
-            return False
-        self._kept_at = {one: at for one, at in self._kept_at.items() if now - at < KEEP_EVERY}
-        self._kept_at[item] = now
-        return True
+        return draft.loses and self._keeping.is_due(item)
 
     def _finish(self, draft: Draft) -> None:
         draft.sealed.set()
@@ -412,11 +408,8 @@ class Drafts:
     # -- what could not be stored ------------------------------------------------------------------------------
 
     def kept(self, item: Item) -> str | None:
-        """The path of the bytes of an item that failed to be stored; None for every other item."""
-        if item.state is not State.FAILED or not self._is_written(item.id):
-            return None
-        row = self._catalogue.download(item.id)
-        return None if row is None else self._sealer.kept(row.staging)
+        """The path of the bytes of a new item that failed to be stored; None for every other item."""
+        return self._recovery.kept(item)
 
     async def retry(self, item: Item) -> bool:
         """Store once more what could not be stored; False for an item that is none of these."""
@@ -424,27 +417,7 @@ class Drafts:
         if failed is not None:
             await self._seal(failed)
             return True
-        row = self._catalogue.download(item.id)
-        if row is None or self.kept(item) is None:
-            return False
-        await self._sealer.recover(item, row.staging)
-        return True
-
-    async def _recover(self) -> None:
-        """In the trash, too: what is written there is still somebody's."""
-        live = await self._catalogue.items([row.item for row in await self._catalogue.downloads()])
-        for item in [*live, *await self._catalogue.trash_list()]:
-            row = self._catalogue.download(item.id)
-            failed = item.state is State.FAILED and self._is_written(item.id)
-            if row is not None and (item.state is State.WRITING or failed):
-                await self._sealer.recover(item, row.staging)
-        for number, staging in await self._catalogue.drafts():
-            found = self._catalogue.item(number)
-            if found is not None and staging in self._catalogue.staged(number):  # not superseded by a later one
-                await self._sealer.recover_draft(found, staging)
-
-    def _is_written(self, item: ItemId) -> bool:
-        return any(source.kind is SourceKind.MOUNT for source in self._catalogue.sources(item))
+        return await self._recovery.retry(item)
 
     # -- in between --------------------------------------------------------------------------------------------
 

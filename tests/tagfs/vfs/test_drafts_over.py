@@ -14,7 +14,7 @@ from engine.errors import Busy, StoreFull
 from engine.ports import NewDownload, NewItem
 from engine.types import Item, State
 from tagfs.vfs.content import DraftFile
-from tagfs.vfs.drafts import KEEP_EVERY
+from tagfs.vfs.keeping import KEEP_EVERY
 from tagfs.vfs.sealing import CUT_SHORT, STRANDED
 from tests.support.world import World, open_world
 from tests.tagfs.vfs.test_drafts import content, create, row, staged, written
