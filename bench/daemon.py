@@ -19,7 +19,7 @@ def mounted(
     """(process, seconds from start until the mount answered). `config` is TOML; `wrap` is a command that becomes the
     daemon after it has done something to itself."""
     os.makedirs(mountpoint, exist_ok=True)
-    environ = {**_compiled(), "TAGFS_STATE": state, "TAGFS_CONFIG": state + ".toml"}
+    environ = {**compiled(), "TAGFS_STATE": state, "TAGFS_CONFIG": state + ".toml"}
     Path(environ["TAGFS_CONFIG"]).write_text(config)
     started = time.perf_counter()
     with open(state + ".log", "ab") as log:
@@ -40,7 +40,7 @@ def mounted(
                 print(f"  daemon: {line}")
 
 
-def _compiled() -> dict[str, str]:
+def compiled() -> dict[str, str]:
     """The environment in which Python keeps what it has compiled, as pip does where tagfs is installed: without it,
     each start compiles 700 files, which takes longer than all the rest."""
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.contest import cpu_of, until
-from bench.daemon import mounted
+from bench.daemon import compiled, mounted
 from bench.scale.bars import Bar, Options, count, once, options, show
 from bench.scale.catalogues import copy
 
@@ -76,7 +76,7 @@ def _make(folder: Path, seed: int) -> Path:
 
 
 def _run(command: list[str], state: str) -> None:
-    subprocess.run(command, env={**os.environ, "TAGFS_STATE": state}, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, env={**compiled(), "TAGFS_STATE": state}, check=True, stdout=subprocess.DEVNULL)
 
 
 def _cp(source: Path, target: str) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.contest import cpu_of, until
-from bench.daemon import mounted
+from bench.daemon import compiled, mounted
 from bench.scale.bars import Bar, Options, drop_pages, once, options, percentile, show
 from bench.scale.beside import careful, passing
 from bench.scale.catalogues import copy
@@ -49,7 +49,7 @@ def measure(chosen: Options) -> list[Bar]:
         beside = os.path.join(os.path.dirname(state), "beside")
         with mounted(state, mountpoint) as (process, _), passing(careful(), str(source), beside) as other:
             command = [sys.executable, "-m", "tagfs", "import", str(source), "-t", "reading"]
-            subprocess.run(command, env={**os.environ, "TAGFS_STATE": state}, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(command, env={**compiled(), "TAGFS_STATE": state}, check=True, stdout=subprocess.DEVNULL)
             places = {
                 "ours": (os.path.join(mountpoint, "tags", "reading"), process.pid),
                 "passthrough": (beside, other.pid),
