@@ -191,6 +191,9 @@ class Content(Part):
     @verb
     async def locate(self, item: Ref, *, wait: bool = False, report: Report[WorkView]) -> ContentView:
         [row] = self.items_of([item])
+        while (closed := self.context.drafts.readable(row.id)) is not None:  # what a reader gets, and not stored yet
+            await closed.sealed.wait()
+        [row] = self.items_of([f"id:{row.id}"])
         while not row.state.whole:
             if not wait or row.state in (State.PAUSED, State.FAILED, State.MISSING):
                 why = (row.error or "not all is here").removesuffix(".")

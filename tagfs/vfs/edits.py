@@ -224,14 +224,26 @@ async def symlink(context: Context, directory: Directory, name: str, target: str
     if isinstance(place, Inbox):
         raise OSError(errno.EPERM, f"only a link to a URL can be made in /inbox, and {target!r} is none")
     inside = inside_mount(context.mountpoint, directory, target) if folder is None else None
-    if inside is not None:
-        item_id = item_of(await walk(context, inside))
+    there = None if inside is None else await _led_to(context, inside, target)
+    if there is not None:
+        item_id = item_of(there)
         if item_id is None:
             raise OSError(errno.EPERM, f"only items can be tagged, and {target!r} is none")
         await link(context, item_id, directory, name)
         return item_id
     new = NewItem(name=new_name_of(name), kind=Kind.SYMLINK, tags=tags, target=target, parent=folder)
     return (await context.catalogue.add(new)).id
+
+
+async def _led_to(context: Context, inside: str, target: str) -> Node | None:
+    """Where a path in this mount leads. A mere name that leads nowhere is a note to somebody, as editors leave them
+    (`.#f -> me@host.4711`), and no mistake: None."""
+    try:
+        return await walk(context, inside)
+    except FileNotFoundError:
+        if "/" in target:
+            raise
+        return None
 
 
 def _name_for_url(name: str, url: str) -> str | None:

@@ -210,6 +210,13 @@ def test_ln_s_of_a_path_in_the_mount_puts_tags_on(tagged: Mount) -> None:
         os.symlink("../../files/none", tagged / "tags/b/none")
 
 
+def test_ln_s_of_a_name_that_leads_nowhere_is_a_note(tagged: Mount) -> None:
+    """As emacs locks a file that it changes."""
+    os.symlink("me@host.4711:1", tagged / "tags/b/.#f.txt")
+    assert os.readlink(tagged / "tags/b/.#f.txt") == "me@host.4711:1"
+    assert tags(tagged, "f.txt") == {"a"}
+
+
 def test_ln_s_of_another_path_is_a_symlink_item(tagged: Mount, tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("outside")
     os.symlink(tmp_path / "outside", tagged / "tags/b/link")

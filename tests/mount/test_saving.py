@@ -222,3 +222,10 @@ def test_sqlite_keeps_a_database_here(mount: Mount) -> None:
     mount.settle(path)
     assert mount.sh("sqlite3 -readonly files/data.db 'SELECT sum(n) FROM t'").split() == ["190"]
     mount.tagfs("verify", "--data")
+
+
+def test_get_takes_what_was_closed_last(mount: Mount, tmp_path: Path) -> None:
+    path = mount.put("files/f", "old")
+    path.write_text("new " * 100_000)
+    mount.tagfs("get", "f", str(tmp_path / "copy"))
+    assert (tmp_path / "copy").read_text() == "new " * 100_000

@@ -247,7 +247,7 @@ def test_rename_onto_what_is_there(made: Mount) -> None:
 
 def test_exchange(made: Mount) -> None:
     f, s, x, d, e = (number(made / path) for path in ("files/D/f", "files/D/s", "files/x", "files/D", "files/E"))
-    rename2(made / "tags/a/D/f", made / "files/D/s", EXCHANGE)  # in one folder
+    rename2(made / "files/D/f", made / "files/D/s", EXCHANGE)  # in one folder
     assert (number(made / "files/D/s"), number(made / "files/D/f")) == (f, s)
     assert (made / "tags/a/D/f/g").read_text() == "g"
     rename2(made / "files/D/f", made / "files/D/s", EXCHANGE)
