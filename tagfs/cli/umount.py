@@ -11,7 +11,7 @@ from tagfs.cli import exits
 from tagfs.cli.session import Session
 from tagfs.cli.verb import UsageError, Verb
 from tagfs.control.client import NoDaemon
-from tagfs.daemon import mountpoint, state
+from tagfs.daemon import mountpoint, state, wreck
 from tagfs.daemon.errors import StartError
 from tagfs.daemon.mountinfo import FSTYPE, mount_at
 
@@ -40,7 +40,10 @@ def _run(options: argparse.Namespace, session: Session) -> int:
             raise UsageError(f"{path} is no tagfs mount.")
         if ours is None:
             raise NoDaemon(f"No daemon runs on {session.state}.")
-    if ours is not None and ours.mountpoint == path:
+    if ours is not None and ours.mountpoint == path and wreck.killed(ours.pid):
+        wreck.free(ours.pid, path)
+        mountpoint.unmount(path, lazy=True)
+    elif ours is not None and ours.mountpoint == path:
         _end(session, ours.pid, path, lazy=options.lazy, mounted=mounted is not None)
     else:  # another daemon's mount, or a dead one
         mountpoint.unmount(path, lazy=options.lazy or not mountpoint.alive(path))

@@ -17,6 +17,7 @@ import select
 from dataclasses import asdict, dataclass
 
 from tagfs.config.paths import INFO_NAME, LOCK_NAME
+from tagfs.daemon import wreck
 from tagfs.daemon.errors import StartError
 from tagfs.daemon.mountinfo import mount_at
 
@@ -57,7 +58,8 @@ def make_private(folder: str) -> None:
 
 def lock(state: str) -> int:
     """Own the state directory until the descriptor that this returns is closed. StartError when a daemon does; one that
-    has lost its mount, and so is about to end, is given time to do so: umount(8) does not wait for it."""
+    has lost its mount, and so is about to end, is given time to do so: umount(8) does not wait for it. One that was
+    killed and cannot end is freed."""
     try:
         held = os.open(os.path.join(state, LOCK_NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
@@ -65,6 +67,15 @@ def lock(state: str) -> int:
     if _take(held):
         return held
     other = read_info(state)
+    if other is not None and wreck.killed(other.pid):
+        try:
+            wreck.free(other.pid, other.mountpoint)
+            freed = _ended(other.pid) and _take(held)
+        except StartError:
+            os.close(held)
+            raise
+        if freed:
+            return held
     if other is None or mount_at(other.mountpoint) is not None or not _ended(other.pid) or not _take(held):
         os.close(held)
         where = f" (pid {other.pid}, mounted at {other.mountpoint})" if other else ""
