@@ -31,7 +31,7 @@ from typing import Final
 import trio
 
 from engine.disk import fsync_dir, kill_point
-from engine.errors import CatalogueFailed, EngineError, NoSuchItem
+from engine.errors import CatalogueFailed, EngineError, NoSuchItem, StoreFull
 from engine.ports import Blobs, Catalogue, Edit, Ingested
 from engine.types import Item, ItemId, State
 
@@ -160,6 +160,8 @@ class Sealer:
             await self._catalogue.edit(item, edit)
         except NoSuchItem:
             self.drop(staging)
+        except StoreFull as error:  # the bytes are staged: the next start stores them
+            log.error("item %d: nor can that be noted, the next start tries again: %s", item, error)
 
     # -- the next start ----------------------------------------------------------------------------------------
 

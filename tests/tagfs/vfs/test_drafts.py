@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from engine.catalogue import SqliteCatalogue
 from engine.errors import BadRequest, NoSuchItem, StoreFull
 from engine.ports import NewDownload, NewItem
 from engine.types import Item, ItemId, Source, SourceKind, State
@@ -419,6 +420,25 @@ async def test_what_could_not_be_stored_is_tried_again_at_the_next_start(
         assert item.state is State.FAILED
     async with open_world(tmp_path) as world:
         assert (row(world, item.id).state, row(world, item.id).error) == (State.COMPLETE, None)
+
+
+async def test_without_space_for_the_catalogue_either_the_next_start_stores_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*args: object, **named: object) -> None:
+        raise StoreFull("There is no space left.")
+
+    async with open_world(tmp_path) as world:
+        with monkeypatch.context() as patch:
+            patch.setattr(world.store, "ingest", fail)
+            patch.setattr(SqliteCatalogue, "edit", fail)
+            item = await written(world, b"precious")
+        assert "the next start tries again" in caplog.text
+        assert (await written(world, b"others", "g")).state is State.COMPLETE
+    async with open_world(tmp_path) as world:
+        again = row(world, item.id)
+        assert (again.state, again.error) == (State.COMPLETE, None)
+        assert content(world, again) == b"precious"
 
 
 async def test_the_recovery_is_idempotent(tmp_path: Path) -> None:
