@@ -115,7 +115,7 @@ def undoable(connection: sqlite3.Connection) -> int | None:
     cursor = connection.execute(CALLS)
     try:
         for number, cause, undoes, what in cursor:
-            decided = undoes is None and Cause(cause).decided and "dropped" not in json.loads(what)
+            decided = undoes is None and Cause(cause).decided and not _only_drops(connection, number, what)
             if decided and undone_by(connection, number) is None:
                 return int(number)
         return None
@@ -129,13 +129,18 @@ def redoable(connection: sqlite3.Connection) -> int | None:
     try:
         for number, cause, undoes, what in cursor:
             if undoes is None:
-                if Cause(cause).decided and "dropped" not in json.loads(what):
+                if Cause(cause).decided and not _only_drops(connection, number, what):
                     return None
             elif _depth(connection, undoes) % 2 == 0 and undone_by(connection, number) is None:
                 return int(number)
         return None
     finally:
         cursor.close()
+
+
+def _only_drops(connection: sqlite3.Connection, call: int, first: str) -> bool:
+    """Whether `call`, whose first row says `first`, did nothing else. `mv D E` drops an empty E and renames D."""
+    return "dropped" in json.loads(first) and all("dropped" in record.what for record in rows_of(connection, call))
 
 
 def _depth(connection: sqlite3.Connection, call: int) -> int:

@@ -79,7 +79,7 @@ def _put(transaction: Transaction, row: Item, old: str, holder: int | None) -> l
         return []
     found = points.blob(transaction.connection, old)
     if found is None:
-        raise Changed(f"the old content of {show(row.name)} is gone: it was ended in the trash")
+        raise Changed(f"the old content of {show(row.name)} is gone: it is not in the trash (any more)")
     superseded.leave_torrent(transaction, row.id)
     with transaction.changing(row.id):
         transaction.connection.execute(PUT, (found.id, found.size, row.id))

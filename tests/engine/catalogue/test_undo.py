@@ -77,6 +77,30 @@ async def test_only_what_a_person_did_is_offered(catalogue: SqliteCatalogue) -> 
     assert facts(catalogue, item).name == "rule"
 
 
+async def test_a_move_over_an_empty_folder_is_offered_although_that_was_dropped(catalogue: SqliteCatalogue) -> None:
+    one, two, three = [await catalogue.add(NewItem(name, kind=Kind.FOLDER)) for name in ("one", "two", "three")]
+    await catalogue.move([Move(one.id, None, Edit(name="two"))], trashed=[two.id])
+    call = await last(catalogue)
+    assert {key for record in await catalogue.log() if record.call == call for key in record.what} == {
+        "dropped",
+        "name",
+    }
+    assert await catalogue.undoable() == call
+    await undo(catalogue)
+    assert facts(catalogue, one).name == "one"
+    await catalogue.remove_folder(three.id)
+    await undo(catalogue, redo=True)
+    assert facts(catalogue, one).name == "two"
+    await undo(catalogue)
+    await catalogue.edit(one.id, Edit(add=["a"]))
+    await undo(catalogue)
+    four = await catalogue.add(NewItem("four", kind=Kind.FOLDER))
+    await undo(catalogue)
+    await catalogue.restore(four.id)
+    await catalogue.move([Move(one.id, None, Edit(name="four"))], trashed=[four.id])
+    assert await catalogue.undoable(redo=True) is None
+
+
 async def test_a_change_to_many_is_taken_off_those_that_it_changed(catalogue: SqliteCatalogue) -> None:
     items = await catalogue.add_many([whole(f"i{number}", "old") for number in range(5)])
     await catalogue.edit(items[0].id, Edit(add=["new"]))
@@ -216,6 +240,28 @@ async def undo_call_of_content(catalogue: SqliteCatalogue, item: Item) -> None:
     assert await catalogue.forget_blob(sha("old"))
     with pytest.raises(Changed, match="the old content of 'doc' is gone"):
         await catalogue.undo(call)
+
+
+async def test_content_that_was_not_kept_comes_back_until_it_is_swept_and_is_refused_then(
+    catalogue: SqliteCatalogue,
+) -> None:
+    """The trash gets what is written over in place once an hour only."""
+    item = await catalogue.add(whole("doc", content="old"))
+    for redo in (False, True):
+        if not redo:
+            await catalogue.start_draft(item.id, "s1")
+            await catalogue.seal("s1", sha("new"), 3, digests={}, mtime_ns=None, keep_old=False)
+            call = await last(catalogue)
+            assert await catalogue.trash_list() == []
+        await undo(catalogue, redo=redo)
+    [kept] = await catalogue.trash_list()  # the undo kept the newer content, its own undo exchanged the two
+    assert (facts(catalogue, item).sha256, kept.sha256) == (sha("new"), sha("old"))
+    await catalogue.purge([kept.id])
+    assert await catalogue.forget_blob(sha("old"))
+    before = facts(catalogue, item), await catalogue.log(), await catalogue.trash_list()
+    with pytest.raises(Changed, match=r"the old content of 'doc' is gone: it is not in the trash \(any more\)"):
+        await catalogue.undo(call)
+    assert (facts(catalogue, item), await catalogue.log(), await catalogue.trash_list()) == before
 
 
 async def test_folders_come_back_as_they_were(catalogue: SqliteCatalogue) -> None:
