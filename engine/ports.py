@@ -16,6 +16,7 @@ from pyroaring import BitMap
 
 from engine.errors import StoreFull
 from engine.history import Cause, Record, Undone
+from engine.loaded import Loading, Numbered
 from engine.trash import Heap
 from engine.types import (
     Blob,
@@ -336,6 +337,11 @@ class Catalogue(Protocol):
         """In a folder: NoSuchItem when that is no live folder (any more), NameTaken for a name that is there."""
 
     async def add_many(self, new: Sequence[NewItem]) -> list[Item]: ...
+    async def load(self, lines: Sequence[Numbered], so_far: Loading) -> None:
+        """Lines of an export, in their order: what they say is there afterwards, what was there already is no second
+        time. BadRequest names the line that is wrong; then none of `lines` did anything and `so_far` is of no more
+        use. Whoever says that content is `stored` holds it until this returns."""
+
     async def edit(self, item: ItemId, edit: Edit) -> Item: ...
     async def edit_many(self, edits: Sequence[tuple[ItemId, Edit]]) -> None: ...
     async def complete(

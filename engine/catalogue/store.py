@@ -35,6 +35,7 @@ from engine.catalogue.writes import (
     edits,
     folders,
     items,
+    loading,
     places,
     relations,
     saved,
@@ -45,6 +46,7 @@ from engine.catalogue.writes import (
 )
 from engine.errors import CatalogueFailed
 from engine.history import Cause, Record, Undone
+from engine.loaded import Loading, Numbered
 from engine.ports import (
     Arrived,
     Edit,
@@ -326,6 +328,9 @@ class SqliteCatalogue:
 
     async def add_many(self, new: Sequence[NewItem]) -> list[Item]:
         return await self._write(items.add_many, list(new))
+
+    async def load(self, lines: Sequence[Numbered], so_far: Loading) -> None:
+        await self._write(loading.load, list(lines), so_far)
 
     async def edit(self, item: ItemId, edit: Edit) -> Item:
         return await self._write(edits.edit, item, edit)

@@ -37,6 +37,7 @@ from tagfs.control.views import (
     ItemPage,
     ItemView,
     LinesView,
+    LoadedView,
     RelationView,
     RetaggedView,
     RulesView,
@@ -296,6 +297,11 @@ class Verbs(Protocol):
         """Copy files in, directories with all regular files below them, each an item with its own name. `paths` are
         absolute. Symlinks below a directory, special files, unreadable ones and everything on a tagfs mount are
         skipped with a reason; a path given that does not exist raises NOT_FOUND before anything was imported."""
+
+    async def import_catalogue(self, path: str, *, report: Report[WorkView]) -> LoadedView:
+        """What `export` wrote, from the file at the absolute `path`, some 1,000 lines in a transaction each. What is
+        there already is not made again. BAD_REQUEST names the first line that is wrong, and says how many items the
+        lines before it made."""
 
     async def export(self, *, secrets: bool = False, send: Send[LinesView]) -> None:
         """The whole catalogue as of one moment, as lines of JSON (docs/export-format.md). Without `secrets` the URLs

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class WorkView:
     """Progress of a long call. Totals grow while the work is still being found."""
 
-    step: str  # one word: scanning, copying, hashing, waiting, tagging
+    step: str  # one word: scanning, copying, hashing, waiting, tagging, loading
     name: str  # what is being worked on
     items_done: int
     items_total: int
@@ -29,6 +29,17 @@ class ImportView:
     bytes: int  # of their contents
     shared: int  # of the items: content that was in the store already
     skipped: tuple[SkippedView, ...]  # at most 1,000
+    skipped_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedView:
+    """What came of reading an export."""
+
+    items: int  # made
+    known: int  # that were there already
+    missing: int  # of those made: files whose content is not in the store
+    skipped: tuple[SkippedView, ...]  # at most 1,000; the path is that of the export
     skipped_total: int
 
 

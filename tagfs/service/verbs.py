@@ -13,6 +13,7 @@ from tagfs.service.downloads import Downloads
 from tagfs.service.events import Events
 from tagfs.service.history import History
 from tagfs.service.items import Items
+from tagfs.service.loading import Loader
 from tagfs.service.queries import SavedQueries
 from tagfs.service.relations import TagRelations
 from tagfs.service.retagging import Retaggings
@@ -23,7 +24,7 @@ from tagfs.service.trash import Trash
 
 @dataclass(frozen=True)
 class Service(
-    Downloads, Events, Items, Tags, Retaggings, TagRelations, SavedQueries, Suggestions, History, Trash, Content
+    Downloads, Events, Items, Tags, Retaggings, TagRelations, SavedQueries, Suggestions, History, Trash, Content, Loader
 ):
     """Implements `tagfs.control.verbs.Verbs`. `end` begins the end of the daemon and returns at once."""
 

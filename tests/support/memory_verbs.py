@@ -33,6 +33,7 @@ from tagfs.control.views import (
     ItemPage,
     ItemView,
     LinesView,
+    LoadedView,
     ProposalView,
     RelationView,
     RetaggedView,
@@ -369,6 +370,13 @@ class MemoryVerbs:
             self.put(os.path.basename(path), tags=tags)
         skipped = tuple(SkippedView(path, "It is special.") for path in paths if path.endswith(".sock"))
         return ImportView(len(paths), 10 * len(paths), 0, skipped, len(skipped))
+
+    async def import_catalogue(self, path: str, *, report: Report[WorkView]) -> LoadedView:
+        with open(path) as file:
+            lines = file.read().splitlines()
+        report(WorkView("loading", "", 1, len(lines), 0, 0))
+        skipped = tuple(SkippedView(path, line) for line in lines if line == "left out")
+        return LoadedView(len(lines), 2, 1, skipped, len(skipped))
 
     async def export(self, *, secrets: bool = False, send: Send[LinesView]) -> None:
         await send(LinesView(('{"tagfs":"catalogue"}', f'{{"secrets":"{secrets}"}}')))

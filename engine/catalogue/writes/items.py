@@ -53,7 +53,7 @@ def add(transaction: Transaction, new: NewItem) -> Item:
         raise EngineError("the catalogue has given out all item numbers")
     tagging.tag(transaction, number, sorted(tags))
     connection.executemany(INSERT_XATTR, [(number, *row) for row in xattrs])
-    connection.executemany(INSERT_SOURCE, _source_rows(number, new.sources))
+    connection.executemany(INSERT_SOURCE, source_rows(number, new.sources))
     if new.download is not None:
         content.start_download(transaction, number, new.download, size)
     if new.parent is not None:
@@ -173,7 +173,7 @@ def _held(transaction: Transaction, item: int) -> dict[int, Facts]:
     return below.everything(transaction.connection, item, buried=not facts.live)
 
 
-def _source_rows(item: int, sources: Sequence[Source]) -> list[tuple[int, int, str, str, str, str]]:
+def source_rows(item: int, sources: Sequence[Source]) -> list[tuple[int, int, str, str, str, str]]:
     return [
         (item, position, source.kind.value, source.url, source.public_url, source.host.lower())
         for position, source in enumerate(sources)

@@ -24,7 +24,8 @@ REWRITE: Final = "UPDATE saved_query SET text = ? WHERE id = ?"
 DELETE: Final = "DELETE FROM saved_query WHERE id = ?"
 
 
-def save(transaction: Transaction, name: str, text: str) -> None:
+def save(transaction: Transaction, name: str, text: str, added_ns: int | None = None) -> None:
+    """`added_ns` of None: now."""
     data = checks.name_bytes(name)
     try:
         text = render_expression(parse_expression(text))
@@ -32,7 +33,7 @@ def save(transaction: Transaction, name: str, text: str) -> None:
         raise BadRequest(error.message) from None
     if points.saved_query(transaction.connection, name) is not None:
         raise NameTaken(f"a query called {show(name)} is saved already")
-    transaction.connection.execute(INSERT, (data, text, transaction.clock()))
+    transaction.connection.execute(INSERT, (data, text, transaction.clock() if added_ns is None else added_ns))
     transaction.tags.append(TagChange(TagEvent.SAVED, name))
     transaction.entries.append(Entry({"query": ["saved", name, text]}))
 

@@ -410,6 +410,17 @@ class TestImport:
         assert (ran.code, ran.err) == (exits.NOT_FOUND, "tagfs: /nowhere: No such file or directory.\n")
 
 
+class TestImportCatalogue:
+    def test_a_file_is_handed_over_by_its_path(self, tagfs: Tagfs, verbs: MemoryVerbs, tmp_path: Path) -> None:
+        (tmp_path / "c").write_text("1\n2\n3\n")
+        ran = tagfs("import", "--catalogue", str(tmp_path / "c"))
+        assert ran.lines == ["3 items made, 1 of them without their content, 2 were there already"]
+        assert tagfs("import", "--catalogue", str(tmp_path / "c"), "a").code == exits.USAGE
+        assert tagfs("import").code == exits.USAGE
+        (tmp_path / "c").write_text("left out\n")
+        assert tagfs("import", "--catalogue", str(tmp_path / "c"), "--json").code == exits.FAILED
+
+
 class TestGet:
     @pytest.fixture
     def stored(self, verbs: MemoryVerbs, state: Path) -> bytes:

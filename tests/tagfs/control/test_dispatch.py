@@ -87,5 +87,15 @@ async def test_cancellation_is_not_an_answer() -> None:
 def test_every_verb_of_the_protocol_can_be_called() -> None:
     verbs = [name for name, value in vars(Verbs).items() if inspect.iscoroutinefunction(value)]
     assert {method.attribute for method in METHODS.values()} == set(verbs)
-    reporting = {"watch", "import", "locate", "verify", "rules", "tag_where", "tag_batch", "tag_merge"}
+    reporting = {
+        "watch",
+        "import",
+        "import_catalogue",
+        "locate",
+        "verify",
+        "rules",
+        "tag_where",
+        "tag_batch",
+        "tag_merge",
+    }
     assert {name for name, method in METHODS.items() if method.reports} == reporting
