@@ -420,6 +420,12 @@ class TestImportCatalogue:
         (tmp_path / "c").write_text("left out\n")
         assert tagfs("import", "--catalogue", str(tmp_path / "c"), "--json").code == exits.FAILED
 
+    def test_standard_input(self, tagfs: Tagfs, verbs: MemoryVerbs, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"1\n2\n")))
+        assert tagfs("import", "--catalogue", "-").lines == [
+            "2 items made, 1 of them without their content, 2 were there already"
+        ]
+
 
 class TestGet:
     @pytest.fixture
