@@ -191,9 +191,13 @@ class Content(Part):
     @verb
     async def locate(self, item: Ref, *, wait: bool = False, report: Report[WorkView]) -> ContentView:
         [row] = self.items_of([item])
-        while (closed := self.context.drafts.readable(row.id)) is not None:  # what a reader gets, and not stored yet
-            await closed.sealed.wait()
-        [row] = self.items_of([f"id:{row.id}"])
+        while (
+            row.state.whole
+            and (draft := self.context.drafts.readable(row.id)) is not None
+            and not draft.sealed.is_set()
+        ):
+            await draft.sealed.wait()  # what was closed last is what a reader gets, and it is not stored yet
+            row = self.catalogue.item(row.id) or row
         while not row.state.whole:
             if not wait or row.state in (State.PAUSED, State.FAILED, State.MISSING):
                 why = (row.error or "not all is here").removesuffix(".")
