@@ -1,0 +1,21 @@
+"""Who is told of each commit: the seam between the catalogue and what follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from engine.types import (
+    Change,
+    TagChange,
+)
+
+
+class Observer(Protocol):
+    """Is told of every commit. Two steps, both on the trio thread."""
+
+    def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+        """Instant: bring own memory up to date. Never fails, never waits; order = commit order."""
+
+    async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+        """Make the change visible outside (kernel caches). Bounded by a deadline of its own."""
