@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tests.mount.conftest import Mount
+from tests.mount.test_working_folders import EXCHANGE, NOREPLACE, rename2
 from tests.support.mount_model import Model, Thing, numbered
 
 STEPS = int(os.environ.get("TAGFS_STEPS", "200"))
@@ -179,14 +180,31 @@ class MountMachine(RuleBasedStateMachine):
         place, name = self.something(data)
         self.both(lambda: os.unlink(self.path(place, name)), lambda: self.model.unlink(place, name))
 
-    @rule(new=st.none() | st.sampled_from(NAMES), data=st.data())
-    def rename(self, new: str | None, data: st.DataObject) -> None:
+    @rule(new=st.none() | st.sampled_from(NAMES), how=st.sampled_from((0, 0, NOREPLACE, EXCHANGE)), data=st.data())
+    def rename(self, new: str | None, how: int, data: st.DataObject) -> None:
         (place, name), to = self.something(data), self.some_place(data)
-        new = name if new is None else new
+        self.move(place, name, to, name if new is None else new, how)
+
+    @rule(how=st.sampled_from((0, 0, NOREPLACE, EXCHANGE)), data=st.data())
+    def rename_onto(self, how: int, data: st.DataObject) -> None:
+        """Onto what is there."""
+        (place, name), (to, new) = self.something(data), self.something(data)
+        self.move(place, name, to, new, how)
+
+    def move(self, place: str, name: str, to: str, new: str, how: int) -> None:
         if self.model.is_step(place, name) or self.model.is_step(to, new):
             return  # directories, of which other tests tell
-        real = lambda: os.rename(self.path(place, name), self.path(to, new))  # noqa: E731
-        self.both(real, lambda: self.model.rename(place, name, to, new))
+        one, other = self.settled(self.path(place, name)), self.settled(self.path(to, new))
+        note(f"renaming {one} to {other}, {how}")
+
+        def model() -> None:
+            if how == EXCHANGE:
+                self.model.exchange(place, name, to, new)
+            else:
+                self.model.rename(place, name, to, new, replace=how != NOREPLACE)
+
+        if self.both(lambda: rename2(Path(one), Path(other), how), model):
+            self.find_kept()
 
     @rule(new=st.none() | st.sampled_from(NAMES), data=st.data())
     def link(self, new: str | None, data: st.DataObject) -> None:

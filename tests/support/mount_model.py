@@ -195,11 +195,7 @@ class Model:
         old, thing.content = thing.content, change(thing.content)
         if not thing.kept and old and not thing.content.startswith(old):
             thing.kept = True
-            self.things.append(
-                replace(
-                    thing, id=0, kept=False, content=old, trashed=True, tags=set(thing.tags), xattrs=dict(thing.xattrs)
-                )
-            )
+            self._keep(thing, old)
 
     def link(self, path: str, name: str, to: str, new: str) -> None:
         thing = None if self.is_step(path, name) and self.members(path) is not None else self.find(path, name)
@@ -218,18 +214,21 @@ class Model:
         thing.tags |= set(tags)
         self.tags |= set(tags)
 
-    def rename(self, path: str, name: str, to: str, new: str) -> None:
+    def rename(self, path: str, name: str, to: str, new: str, *, replace: bool = True) -> None:
+        """rename(2), or RENAME_NOREPLACE without `replace`."""
         thing = self.find(path, name)
         self.members(to)  # ENOENT
-        if self.is_step(to, new):
+        there: Thing | None = None
+        if not self.is_step(to, new):
+            there = self.maybe(to, new)
+        elif replace:
             fail(errno.EISDIR, new)  # by the kernel: a file over a directory
-        there = self.maybe(to, new)
+        if not replace and (there is not None or self.is_step(to, new)):
+            fail(errno.EEXIST, new)  # by the kernel
         if there is thing:
             return  # two names of one file: rename(2) does nothing
         take = () if path in ("files", "trash") else self.states(path)
         put = () if to in ("files", "trash") else self.states(to)
-        if there is not None:
-            fail(errno.EEXIST, new)
         if path == "trash" and to == "trash":
             fail(errno.EPERM, "keeps its name")
         if to == "trash" and path != "files":
@@ -237,12 +236,50 @@ class Model:
         if to == "trash":
             thing.trashed = True
             return
+        if there is not None and path == "trash":
+            fail(errno.EEXIST, new)
+        if there is not None:
+            self._take_over(thing, there)
+            return
         thing.trashed = False
+        self._move(thing, take, put, new)
+
+    def _take_over(self, thing: Thing, there: Thing) -> None:
+        """`mv tmp f`: f stays who it is and gets the content and mode; what it had goes to the trash."""
+        if there.content and there.content != thing.content:
+            self._keep(there, there.content)
+        there.content, there.mode = thing.content, thing.mode
+        self.things.remove(thing)
+
+    def exchange(self, path: str, name: str, to: str, new: str) -> None:
+        """RENAME_EXCHANGE."""
+        thing, there = self.find(path, name), self.find(to, new)
+        if thing is there:
+            return
+        for place in (path, to):
+            if place == "trash":
+                fail(errno.EINVAL, place)
+            if place != "files" and not stated(self.query(place)):
+                fail(errno.EINVAL, place)
+        one, other = self._states(path), self._states(to)
+        names = thing.name, there.name
+        self._move(thing, one, other, names[1])
+        self._move(there, other, one, names[0])
+
+    def _states(self, path: str) -> tuple[str, ...]:
+        return () if path in ("files", "trash") else self.states(path)
+
+    def _move(self, thing: Thing, take: Sequence[str], put: Sequence[str], new: str) -> None:
         thing.tags -= self.own(thing, tuple(set(take) - set(put)))
         thing.tags |= set(put)
         self.tags |= set(put)
         if new != numbered(thing):
             thing.name = new
+
+    def _keep(self, thing: Thing, content: bytes) -> None:
+        """What it held, in the trash."""
+        tags, xattrs = set(thing.tags), dict(thing.xattrs)
+        self.things.append(replace(thing, id=0, kept=False, content=content, trashed=True, tags=tags, xattrs=xattrs))
 
     # -- attributes ------------------------------------------------------------------------------------------------
 
