@@ -34,11 +34,12 @@ KEYWORDS: Final = _LOWER | {word.upper(): terminal for word, terminal in _LOWER.
 _MARKS: Final = {"(": "_LPAR", ")": "_RPAR", ",": "_COMMA"}
 _COMPARISONS: Final = {"=": Op.EQ, "!=": Op.NE, "<": Op.LT, "<=": Op.LE, ">": Op.GT, ">=": Op.GE}
 
-# Possessive quantifiers: no backtracking, so the scan is linear whatever the text.
-_BARE: Final = r"""(?:[^\s(),=<>"'!]|!(?!=))++"""
-_QUOTED: Final = r""""(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+\'"""
+# Each character is matched in one way only and nothing follows a word, so the scan is linear whatever the text.
+# Possessive quantifiers would say so, but Python 3.11.2 (Debian 12) matches them wrongly around alternatives.
+_BARE: Final = r"""(?:[^\s(),=<>"'!]|!(?!=))+"""
+_QUOTED: Final = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*\'"""
 _LEXEME: Final = re.compile(
-    rf"(?P<space>\s++)|(?P<mark>[(),])|(?P<op>[<>]=?+|!?+=)|(?P<word>(?:{_BARE}|{_QUOTED})++)", re.DOTALL
+    rf"(?P<space>\s+)|(?P<mark>[(),])|(?P<op>[<>]=?|!?=)|(?P<word>(?:{_BARE}|{_QUOTED})+)", re.DOTALL
 )
 _PART: Final = re.compile(rf"(?P<bare>{_BARE})|(?P<quoted>{_QUOTED})", re.DOTALL)
 _BARE_WORD: Final = re.compile(_BARE)
