@@ -86,6 +86,14 @@ class Relations:
         """The normal form of what `query` means: expanded unless it ends in `@@`."""
         return normalise_expr(query.expr if query.end is End.LITERAL else self.expand(query.expr))
 
+    def meaning(self, tag: str) -> Expr | None:
+        """What a query for the tag finds by the relations; None where they say nothing of it."""
+        if not self.stated:
+            return None
+        leaf = exact(tag)
+        expanded = self.expand_leaf(leaf)
+        return None if expanded is leaf else expanded
+
     def implying(self, tag: str) -> tuple[Leaf, ...]:
         """The tag itself and all that imply it, as leaves: an own tag that satisfies one of them satisfies the tag."""
         return self._closure.implying(exact(tag))
@@ -120,10 +128,6 @@ class Relations:
     def tags(self) -> list[str]:
         """All tags of which something is stated, sorted."""
         return sorted(self._direct)
-
-    def tags_told_of(self) -> frozenset[str]:
-        """All tags that take part in a relation, on either side."""
-        return frozenset(name for tag, _, other in self.stated for name in (tag, other))
 
     def direct(self, tag: str, kind: RelationKind) -> list[str]:
         """The tags that `tag` is stated to imply (be the same as, exclude, require), sorted."""

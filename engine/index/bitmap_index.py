@@ -37,7 +37,6 @@ from query.ast import Compare, Expr, Leaf, Range, Tag
 from query.builtin import BUILTIN_KEYS
 from query.evaluate import leaves, matches
 from query.relations import Relation, Relations
-from query.terms import exact
 
 # Tags that are intersected before other tasks get a turn: about 1 ms.
 NARROWED_AT_ONCE = 256
@@ -179,13 +178,13 @@ class BitmapIndex:
         """With those whose items come by an implication."""
         for entry in self._tags.to_count(relations):
             yield entry
-            for leaf in leaves(meant) if (meant := _meant(entry, relations)) else ():
+            for leaf in leaves(meant) if (meant := relations.meaning(entry.name)) else ():
                 yield from self._entries(leaf)
 
     def _reached(self, entry: Entry, relations: Relations) -> tuple[BitMap | None, int]:
         """What a tag holds for, and of how many bitmaps that was made; None where something of it is not loaded: made
         or renamed in a turn of somebody else."""
-        meant = _meant(entry, relations)
+        meant = relations.meaning(entry.name)
         if meant is None:
             return (entry.reached(self._folders) if entry.bitmap is not None else None), 1
         parts = list(leaves(meant))
@@ -288,15 +287,6 @@ class Asked:
         if own is None or not above:
             return own
         return replace(own, tags=own.tags.union(*(folder.tags for folder in above if folder is not None)))
-
-
-def _meant(entry: Entry, relations: Relations) -> Expr | None:
-    """What a query for the tag finds by the relations; None where they say nothing of it."""
-    if not relations:
-        return None
-    leaf = exact(entry.name)
-    meant = relations.expand(leaf)
-    return None if meant is leaf else meant
 
 
 def related(relations: Relations, change: TagChange) -> Relations:

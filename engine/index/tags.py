@@ -68,9 +68,8 @@ class Tags:
         return [entry for entry in self._entries.values() if entry.items]
 
     def to_count(self, relations: Relations) -> list[Entry]:
-        """Those that may hold for a live item: in use, or implied by what may be."""
-        related = filter(None, map(self._entries.get, relations.tags_told_of()))
-        return list(dict.fromkeys((*self.in_use(), *related)))
+        """Those that may hold for a live item: in use, or of which the relations say more."""
+        return [entry for entry in self._entries.values() if entry.items or relations.meaning(entry.name) is not None]
 
     # -- loading ---------------------------------------------------------------------------------------------------
     async def load(self, entries: Collection[Entry]) -> None:

@@ -679,3 +679,15 @@ IndexMachine.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 TestIndexMachine = IndexMachine.TestCase
+
+
+def test_an_unused_tag_whose_value_is_implied_in_another_spelling_is_counted() -> None:
+    machine: Any = IndexMachine()  # its rules return bundles
+    try:
+        machine.create_tag(name="year:1k")
+        machine.add_many(name="a.mkv", tags=frozenset(["year:1024"]))
+        machine.relate(tag="movie", kind=RelationKind.IMPLIES, other="year:1024")
+        machine.ask(expr=Tag("movie"))
+        machine.narrow()
+    finally:
+        machine.teardown()

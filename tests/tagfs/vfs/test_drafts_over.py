@@ -90,7 +90,7 @@ async def test_a_chain_is_stored_in_order_and_what_is_superseded_is_not(
     await trio.testing.wait_all_tasks_blocked()
     final = row(world, item.id)
     assert content(world, final) == OLD + b"x" * 30
-    assert stored[-1] == final.sha256
+    assert final.sha256 in stored
     assert len(stored) <= 17  # those that had begun, and the last
     assert (staged(tmp_path), await world.catalogue.drafts(), world.drafts.get(item.id)) == ([], [], None)
     assert await trash(world) == []
