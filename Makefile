@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help venv demo test check lint lock clean
+.PHONY: help venv demo test faults check lint lock clean
 help:
 	@echo "make demo [URL=...]  mount, download, tag, query; from a local server, or from URL"
 	@echo "make test            all tests; PYTEST='-k name' narrows them"
+	@echo "make faults          the tests that docs/faults.md names, the long ones as well"
 	@echo "make check           the tests, and ruff, mypy --strict, import-linter"
 	@echo "make lint            the latter three alone"
 	@echo "make venv            the virtual environment in $(VENV), from requirements.lock"
@@ -25,6 +26,10 @@ demo: $(READY)
 # Debian keeps nginx where only root's PATH leads.
 test: $(READY)
 	PATH="$$PATH:/usr/sbin" $(BIN)/pytest -n auto $(PYTEST)
+
+faults: $(READY)
+	$(BIN)/python -m tests.support.promises docs/faults.md \
+	    | PATH="$$PATH:/usr/sbin" xargs $(BIN)/pytest -n auto -m "" --timeout 3600 $(PYTEST)
 
 lint: $(READY)
 	$(BIN)/ruff check
