@@ -23,7 +23,7 @@ import trio
 from engine.blobs import BlobStore
 from engine.blobs.gc import Collector
 from engine.blobs.looking import look_at_old_blobs
-from engine.catalogue import open_catalogue
+from engine.catalogue import RESERVE, open_catalogue
 from engine.downloads import Downloads
 from engine.history import Cause
 from engine.index import BitmapIndex
@@ -35,7 +35,7 @@ from engine.transfer.manager import TransferManager
 from engine.transfer.reader import WaitingRoom
 from tagfs import __version__
 from tagfs.config.mount_options import MountOptions
-from tagfs.config.paths import socket_path
+from tagfs.config.paths import CATALOGUE_NAME, socket_path
 from tagfs.config.settings import Config
 from tagfs.config.torrent import torrent_config
 from tagfs.config.transfer import transfer_config
@@ -56,8 +56,6 @@ from tagfs.vfs.nodes import root
 from tagfs.vfs.views import Views
 
 log = logging.getLogger(__name__)
-
-CATALOGUE = "catalogue.sqlite"
 
 
 async def run_daemon(settings: Config, mountpoint: str, mount_options: MountOptions, ready: Callable[[], None]) -> None:
@@ -82,7 +80,7 @@ async def _run(
     state = settings.paths.state
     watched = tagged(settings.watch.folders)
     rules = understand((RuleText(rule.match, rule.tags, rule.accept) for rule in settings.rules), settings.file)
-    async with open_catalogue(os.path.join(state, CATALOGUE)) as catalogue:
+    async with open_catalogue(os.path.join(state, CATALOGUE_NAME), reserve=RESERVE) as catalogue:
         index = await BitmapIndex.open(catalogue)
         check_keys(rules, index.own_keys(), settings.file)
         store = BlobStore(state)
@@ -119,7 +117,7 @@ async def _run(
             await nursery.start(streams.run)
             await nursery.start(torrents.run)
             await nursery.start(inbox.run)
-            await nursery.start(Collector(catalogue, store).run)
+            await nursery.start(Collector(catalogue, store, floor=settings.transfer.reserve).run)
             nursery.start_soon(look_at_old_blobs, catalogue, store)
             await nursery.start(Upkeep(catalogue, settings.history, settings.trash).run)
             watch = Watch(

@@ -122,6 +122,11 @@ class BlobStore:
             return None
         return name
 
+    def free(self) -> int:
+        """Bytes that are free on its file system. Instant."""
+        status = os.statvfs(self._blobs)
+        return status.f_bavail * status.f_frsize
+
     async def stored(self) -> list[str]:
         """Every blob that has a file, in ascending order."""
         return await self.disk.run(list_blobs, self._blobs)

@@ -8,25 +8,32 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from engine.catalogue.reserve import SIZE as RESERVE
 from engine.catalogue.store import SqliteCatalogue
 
-__all__ = ["SqliteCatalogue", "open_catalogue"]
+__all__ = ["RESERVE", "SqliteCatalogue", "open_catalogue"]
 
 
 @asynccontextmanager
-async def open_catalogue(path: str, *, clock: Callable[[], int] = time.time_ns) -> AsyncIterator[SqliteCatalogue]:
+async def open_catalogue(
+    path: str, *, clock: Callable[[], int] = time.time_ns, reserve: int = 0
+) -> AsyncIterator[SqliteCatalogue]:
     """The catalogue in the file `path`, made or migrated as needed, and its service for as long as the body runs.
 
-    `clock` gives nanoseconds since the epoch. EngineError if the file cannot be used. CatalogueFailed cancels the body
-    and comes out when the database fails. What was submitted before the body ends is committed.
+    `clock` gives nanoseconds since the epoch; `reserve` bytes are kept for a full disk (see `reserve`). EngineError if
+    the file cannot be used. CatalogueFailed cancels the body and comes out when the database fails. What was submitted
+    before the body ends is committed.
     """
-    catalogue = SqliteCatalogue(path, clock)
+    catalogue = SqliteCatalogue(path, clock, reserve)
+    keeping = trio.CancelScope()
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(catalogue.serve)
+            nursery.start_soon(_keep_reserve, catalogue, keeping)
             try:
                 yield catalogue
             finally:
+                keeping.cancel()
                 catalogue.stop()
     except BaseExceptionGroup as group:
         # One error, the body's or the service's, comes out as itself: callers above need no `except*`.
@@ -34,6 +41,11 @@ async def open_catalogue(path: str, *, clock: Callable[[], int] = time.time_ns) 
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(catalogue.close)
+
+
+async def _keep_reserve(catalogue: SqliteCatalogue, scope: trio.CancelScope) -> None:
+    with scope:
+        await catalogue.keep_reserve()
 
 
 def _single(error: BaseException) -> BaseException:

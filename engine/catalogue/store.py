@@ -26,6 +26,7 @@ from engine.catalogue import dump, feed, journal, points, scans, verify
 from engine.catalogue.database import open_reader, prepare, raw
 from engine.catalogue.delivery import Delivery
 from engine.catalogue.readers import Readers
+from engine.catalogue.reserve import Reserve
 from engine.catalogue.transaction import Transaction
 from engine.catalogue.writer import Job, Writer
 from engine.catalogue.writes import (
@@ -73,6 +74,7 @@ T = TypeVar("T")
 FEW = 50
 
 DUMPED = 500  # lines a trip to a thread
+RESERVE_CHECK = 2.0  # seconds
 
 
 @dataclass(slots=True)
@@ -85,8 +87,9 @@ class _Service:
 class SqliteCatalogue:
     """Made by `engine.catalogue.open_catalogue`, which also runs it."""
 
-    def __init__(self, path: str, clock: Callable[[], int]) -> None:
-        """`clock` gives nanoseconds since the epoch, on the writer thread. EngineError if `path` cannot be used."""
+    def __init__(self, path: str, clock: Callable[[], int], reserve: int = 0) -> None:
+        """`clock` gives nanoseconds since the epoch, on the writer thread; `reserve` bytes are kept for a full disk.
+        EngineError if `path` cannot be used."""
         prepare(path)
         self._path = path
         self._points: SqliteDatabase = open_reader(path)
@@ -94,7 +97,8 @@ class SqliteCatalogue:
         self._readers = Readers(path)
         self._delivery = Delivery()
         self._token = trio.lowlevel.current_trio_token()
-        self._writer = Writer(path, clock, self._hand_over)
+        self._reserve = Reserve(path, reserve)
+        self._writer = Writer(path, clock, self._hand_over, self._reserve)
         self._pending: set[Job] = set()
         self._cause = Cause.MOUNT
         self._service = _Service()
@@ -129,6 +133,12 @@ class SqliteCatalogue:
                         job.done.set()
         if failure is not None:
             raise failure
+
+    async def keep_reserve(self) -> None:
+        """For ever: what was given up on a full disk is taken back once there is space."""
+        while True:
+            await trio.to_thread.run_sync(self._reserve.take_back)
+            await trio.sleep(RESERVE_CHECK)
 
     async def _deliver(self) -> None:
         try:
@@ -330,7 +340,8 @@ class SqliteCatalogue:
         return await self._write(items.add_many, list(new))
 
     async def load(self, lines: Sequence[Numbered], so_far: Loading) -> None:
-        await self._write(loading.load, list(lines), so_far)
+        found = list(lines)
+        await self._perform(Job(lambda within: loading.load(within, found, so_far), cause=self._cause, once=True))
 
     async def edit(self, item: ItemId, edit: Edit) -> Item:
         return await self._write(edits.edit, item, edit)

@@ -36,7 +36,7 @@ class TransferConfig:
     checkpoint_bytes: int = 64 * MIB  # how much may arrive between two durable range maps, and in what time
     checkpoint_seconds: float = 10.0
     reserve: int = 64 * MIB  # left free on the store's file system, so that the catalogue can go on
-    space_check: float = 30.0  # how often a download that waits for space looks for it
+    space_check: float = 5.0  # how often a download that waits for space looks for it
     stop_deadline: float = 3.0  # for the last checkpoint when the daemon stops
 
     http: HttpConfig = field(default_factory=HttpConfig)

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 LOG_NAME = "daemon.log"
 INFO_NAME = "daemon.json"
 LOCK_NAME = "daemon.lock"
+CATALOGUE_NAME = "catalogue.sqlite"
+RESERVE_NAME = "catalogue.sqlite.reserve"  # see engine.catalogue.reserve
 
 
 def config_file(environ: Mapping[str, str]) -> str:

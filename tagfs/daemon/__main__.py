@@ -67,6 +67,7 @@ def _start(options: argparse.Namespace, teller: Teller, notifier: Notifier) -> N
     state.prepare(where)
     held = state.lock(where)
     try:
+        state.make_way(where)
         _open_log(loaded, background=options.ready_fd is not None)
         mounted = mountpoint.prepare(options.mountpoint, where, chosen)
         state.make_private(loaded.config.paths.runtime)

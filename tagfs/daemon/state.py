@@ -16,12 +16,13 @@ import os
 import select
 from dataclasses import asdict, dataclass
 
-from tagfs.config.paths import INFO_NAME, LOCK_NAME
+from tagfs.config.paths import INFO_NAME, LOCK_NAME, RESERVE_NAME
 from tagfs.daemon import wreck
 from tagfs.daemon.errors import StartError
 from tagfs.daemon.mountinfo import mount_at
 
 LAST_WORDS = 6.0  # seconds; a daemon promises to end within five
+ROOM = 1 << 20  # bytes that a start needs: this note, the log, the side files of the catalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +119,24 @@ def locked(state: str) -> bool:
     return False
 
 
+def make_way(state: str) -> None:
+    """On a full disk: a part of what is kept for the catalogue, so that a daemon can start there, and things can be
+    removed."""
+    reserve = os.path.join(state, RESERVE_NAME)
+    status = os.statvfs(state)
+    if status.f_bavail * status.f_frsize < ROOM:
+        with contextlib.suppress(OSError):
+            os.truncate(reserve, max(os.path.getsize(reserve) - ROOM, 0))
+
+
 def write_info(state: str, info: DaemonInfo) -> None:
     path = os.path.join(state, INFO_NAME)
-    with open(f"{path}.new", "w", encoding="ascii") as stream:
-        json.dump(asdict(info), stream)
-    os.replace(f"{path}.new", path)
+    try:
+        with open(f"{path}.new", "w", encoding="ascii") as stream:
+            json.dump(asdict(info), stream)
+        os.replace(f"{path}.new", path)
+    except OSError as error:
+        raise StartError(f"The state directory {state} cannot be written to: {error.strerror}.") from error
 
 
 def read_info(state: str) -> DaemonInfo | None:

@@ -145,6 +145,7 @@ class Mount:
                 self.process.wait()
         if os.path.ismount(self.top) or _is_dead(self.top):
             subprocess.run(["fusermount3", "-u", "-z", str(self.top)], check=False)
+        (self.state / "catalogue.sqlite.reserve").unlink(missing_ok=True)  # 16 MiB a mount would add up
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         if not self.expect_warnings:
             bad = [

@@ -32,7 +32,7 @@ class TorrentConfig:
     seed: bool = True
 
     reserve: int = 64 * MIB  # left free on the store's file system, so that the catalogue can go on
-    space_check: float = 30.0  # how often those that wait for space look for some
+    space_check: float = 5.0  # how often those that wait for space look for some
     max_metadata: int = 64 * MIB  # bytes of a .torrent
     max_files: int = 200_000
     max_pieces: int = 2_000_000

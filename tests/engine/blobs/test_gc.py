@@ -1,14 +1,17 @@
 """The one door out, with a real catalogue."""
 
+import errno
 import os
 import subprocess
 import sys
 
 import pytest
+import trio
 
 from engine.blobs import BlobStore
 from engine.blobs.gc import Collector
 from engine.catalogue import open_catalogue
+from engine.errors import CatalogueFailed, StoreFull
 from engine.ports import NewItem
 
 GRACE = 100.0
@@ -56,6 +59,40 @@ async def test_what_nobody_refers_to_goes_after_its_grace(rig, tmp_path):
     assert not rig.store.exists(item.sha256)
     assert rig.catalogue.blob(item.sha256) is None
     assert os.listdir(tmp_path / "staging") == []
+
+
+async def test_on_a_full_disk_the_grace_is_short_but_for_what_was_touched(rig, tmp_path, monkeypatch):
+    hour = Collector(rig.catalogue, rig.store, floor=rig.store.free() // 2, clock=lambda: rig.now)
+    old, new = await rig.item(b"old"), await rig.item(b"new", "g")
+    rig.now += 3601  # neither is about to be named any more
+    await rig.forget(old)
+    await rig.forget(new)
+    await hour.collect()
+    rig.store.touch(new.sha256)
+    rig.now += 61
+    assert await hour.collect() == []
+    monkeypatch.setattr(rig.store, "free", lambda: 0)
+    assert await hour.collect() == [old.sha256]
+    assert rig.store.exists(new.sha256)
+
+
+async def test_a_collector_that_fails_goes_on(rig, autojump_clock, monkeypatch, caplog):
+    item = await rig.item(b"x")
+    await rig.forget(item)
+    rounds = 0
+
+    async def no_space():
+        nonlocal rounds
+        rounds += 1
+        if rounds == 3:
+            raise CatalogueFailed("broken")
+        raise StoreFull("no space") if rounds == 1 else OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(rig.gc, "collect", no_space)
+    rig.gc._clock = trio.current_time
+    with pytest.raises(CatalogueFailed):
+        await rig.gc.run()
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
 async def test_what_is_shared_or_in_the_trash_stays(rig):
