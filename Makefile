@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Many tests wait for a peer or a timer, so that more of them than there are cores keep these busy.
+WORKERS := $(shell echo $$(($$(nproc) * 3 / 2)))
 
 .PHONY: help venv demo test faults check lint lock clean
 help:
@@ -25,11 +27,11 @@ demo: $(READY)
 
 # Debian keeps nginx where only root's PATH leads.
 test: $(READY)
-	PATH="$$PATH:/usr/sbin" $(BIN)/pytest -n auto $(PYTEST)
+	PATH="$$PATH:/usr/sbin" $(BIN)/pytest -n $(WORKERS) $(PYTEST)
 
 faults: $(READY)
 	$(BIN)/python -m tests.support.promises docs/faults.md \
-	    | PATH="$$PATH:/usr/sbin" xargs $(BIN)/pytest -n auto -m "" --timeout 3600 $(PYTEST)
+	    | PATH="$$PATH:/usr/sbin" xargs $(BIN)/pytest -n $(WORKERS) -m "" --timeout 3600 $(PYTEST)
 
 lint: $(READY)
 	$(BIN)/ruff check
