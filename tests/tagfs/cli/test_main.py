@@ -117,7 +117,7 @@ def test_ctrl_c_ends_by_the_signal_and_without_a_traceback(state: Path, verbs: M
     process = subprocess.Popen(
         command("status", "-f", "--json", "--interval", "0.1"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(state), text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where the tests run in the background
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # the background ignores it
     )  # fmt: skip
     assert process.stdout is not None
     process.stdout.readline()
