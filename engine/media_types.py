@@ -17,6 +17,8 @@ from typing import Final
 
 UNKNOWN: Final = ""  # looked at, and it says nothing
 
+_TEXT_BYTES: Final = bytes((*range(7, 14), 27, *range(32, 127)))  # of ASCII, what libmagic takes for text
+
 # Endings that mimetypes does not know everywhere.
 _FURTHER: Final = {
     "mkv": "video/x-matroska", "mka": "audio/x-matroska", "m2ts": "video/mp2t", "m4v": "video/x-m4v",
@@ -61,6 +63,15 @@ def media_types(name: str, mime: str | None) -> tuple[str, ...]:
     if named is not None and _may_refine(mime, named):
         return _classified(named)
     return _classified(mime)
+
+
+def says_enough(name: str, head: bytes | bytearray) -> bool:
+    """Whether content that begins so is the text that its name calls it, so that a look at it (libmagic takes a
+    millisecond for a text) is in no hurry: it would not change what `media_types` says."""
+    named = _by_name(name)
+    if named is None or not _may_refine("text/plain", named):
+        return False
+    return not head.translate(None, _TEXT_BYTES)
 
 
 def _by_name(name: str) -> str | None:

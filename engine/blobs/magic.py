@@ -2,7 +2,7 @@
 
 It sees the first HEAD bytes, never a path. Its parsers for executables, compound documents and tables, and the
 unpacking of compressed content, stay switched off: what they add is no class of `type:`, and what they read was written
-by strangers. 0.05 to 0.4 ms a look.
+by strangers. 0.05 to 0.4 ms a look, 1 ms for a text.
 
 State: one libmagic cookie, which one thread uses at a time. Without the library every answer is None, and types come
 from names.
@@ -16,7 +16,7 @@ import os
 import threading
 from typing import Final
 
-from engine.media_types import UNKNOWN
+from engine.media_types import UNKNOWN, says_enough
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +70,11 @@ class Magic:
         mime = found.decode("ascii", "replace")
         return UNKNOWN if mime in _NOTHING or "/" not in mime else _ALIASES.get(mime, mime)
 
-    def look_at(self, path: str) -> str | None:
-        """As `look`, of a file. OSError."""
+    def look_at(self, path: str, name: str = "") -> str | None:
+        """As `look`, of a file; None also where `name`, by which it is known, says enough. OSError."""
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            return self.look(os.pread(fd, HEAD, 0))
+            head = os.pread(fd, HEAD, 0)
         finally:
             os.close(fd)
+        return None if name and says_enough(name, head) else self.look(head)

@@ -172,7 +172,7 @@ class BlobStore:
             digester = self._ahead[staging] = Digester(wanted)
         await self.disk.run(advance, self.staging_path(staging), digester, upto)
 
-    async def ingest(self, staging: str, digests: Mapping[str, str]) -> Ingested:
+    async def ingest(self, staging: str, digests: Mapping[str, str], *, name: str = "") -> Ingested:
         """See `ports.Blobs.ingest`. DigestMismatch, StoreFull; OSError where the disk fails: then the staging file is
         dead and must be discarded, for a second fsync would report success for bytes that the kernel dropped."""
         expected = check_digests(digests)
@@ -191,7 +191,7 @@ class BlobStore:
         sha256 = found["sha256"]
         async with self._door(sha256):
             self.touch(sha256)  # before it is looked for: gc may not take it between this and the caller's row
-            mime = await self.disk.run(self._place, path, sha256, size)
+            mime = await self.disk.run(self._place, path, sha256, size, name)
         return Ingested(sha256, size, found, mime)
 
     def begin_pass(self, path: str, witness: Witness | None = None) -> Pass:
@@ -232,7 +232,7 @@ class BlobStore:
         self._make_durable([os.path.dirname(target)])
         return self._magic.look_at(target)
 
-    def _place(self, staging: str, sha256: str, size: int) -> str | None:
+    def _place(self, staging: str, sha256: str, size: int, name: str) -> str | None:
         """In a disk thread, one at a time for each digest. Returns what its first bytes tell."""
         target = self.path(sha256)
         folder = os.path.dirname(target)
@@ -246,7 +246,7 @@ class BlobStore:
             kill_point("ingest.renamed")
         self._make_durable([folder])
         kill_point("ingest.placed")
-        return self._magic.look_at(target)
+        return self._magic.look_at(target, name)
 
     async def put_many(self, contents: Sequence[Content]) -> list[StoreFull | OSError | None]:
         """See `ports.Blobs.put_many`."""

@@ -69,8 +69,9 @@ class Blobs(Protocol):
     async def hash_ahead(self, staging: str, upto: int, algorithms: Collection[str]) -> None:
         """A hint: bytes `[0, upto)` will not change any more, `ingest` may be spared hashing them."""
 
-    async def ingest(self, staging: str, digests: Mapping[str, str]) -> Ingested:
-        """The one door in: hash, compare with `digests` (DigestMismatch), make durable under its name.
+    async def ingest(self, staging: str, digests: Mapping[str, str], *, name: str = "") -> Ingested:
+        """The one door in: hash, compare with `digests` (DigestMismatch), make durable under its name. `name` is what
+        the content is called; where that says enough nobody looks at it yet (`media_types.says_enough`).
 
         Afterwards the caller commits the row that names the blob. Content that is there already is not stored twice.
         The staging name is gone on success and untouched on failure."""

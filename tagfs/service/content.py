@@ -13,8 +13,10 @@ import trio
 from engine.blobs import importing
 from engine.blobs.gc import GRACE
 from engine.blobs.importing import Small, read_small, runs, stage_file
+from engine.blobs.magic import HEAD
 from engine.blobs.verify import verify
 from engine.errors import BadRequest, EngineError
+from engine.media_types import says_enough
 from engine.ports import NewItem
 from engine.types import Item, Kind, Source, SourceKind, State
 from query.names import check_own_tag
@@ -144,12 +146,18 @@ class Content(Part):
             with trio.CancelScope(shield=True):  # short; what is in the store gets its row
                 errors = await self.store.put_many([file.content for file in files])
                 kept = [file for file, error in zip(files, errors, strict=True) if error is None]
-                looks = await self.store.looks([file.content.sha256 for file in kept])
+                looks = await self._looks(kept)
         except (EngineError, OSError) as error:
             brought.error = error
             return
         brought.error = next(filter(None, errors), None)
         brought.items += [_imported(file, mime, tags) for file, mime in zip(kept, looks, strict=True)]
+
+    async def _looks(self, files: Sequence[Small]) -> list[str | None]:
+        """What each is; None where its name says enough, until somebody has time for a look."""
+        unsaid = [file.content.sha256 for file in files if not says_enough(file.path, file.content.data[:HEAD])]
+        found = dict(zip(unsaid, await self.store.looks(unsaid), strict=True)) if unsaid else {}
+        return [found.get(file.content.sha256) for file in files]
 
     def _forbidden(self) -> dict[str, str]:
         """Folders that `import` does not enter, and why."""
@@ -166,7 +174,7 @@ class Content(Part):
         """Its content is in the store when this returns; the row is the caller's to commit."""
         staged = await stage_file(self.store, path, progress)
         try:
-            blob = await self.store.ingest(staged.name, {})
+            blob = await self.store.ingest(staged.name, {}, name=path)
         except BaseException:
             self.store.discard_staging(staged.name)
             raise

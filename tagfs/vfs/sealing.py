@@ -136,9 +136,10 @@ class Sealer:
                     await self._blobs.hash_ahead(staging, upto, ())
                     if is_superseded():
                         raise Superseded
-                if self._catalogue.item(item()) is None:
+                row = self._catalogue.item(item())
+                if row is None:
                     raise NoSuchItem(f"item {item()} is gone")
-                return await self._blobs.ingest(staging, {})
+                return await self._blobs.ingest(staging, {}, name=row.name)
             except OSError as error:
                 if error.errno not in _TOO_MANY or pause is None:
                     raise

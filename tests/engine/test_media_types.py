@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.media_types import UNKNOWN, media_types
+from engine.media_types import UNKNOWN, media_types, says_enough
 
 CASES = [
     ("film.mp4", "text/html", ("text", "text/html")),
@@ -37,3 +37,19 @@ def test_content_decides_and_the_name_refines(name: str, mime: str | None, expec
 @given(st.text(max_size=20), st.sampled_from(["image/png", "application/pdf", "audio/mpeg", "video/quicktime"]))
 def test_what_leaves_nothing_open_is_not_refined(name: str, mime: str) -> None:
     assert media_types(name, mime)[-1] == mime
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.md", "a.json", "film.srt", "page.svg", "film.mp4", "what", "song.mka", "x.tar.gz"]
+)
+@pytest.mark.parametrize("mime", ["text/plain", "text/html", "image/svg+xml", "application/json", "message/rfc822"])
+def test_a_name_that_says_enough_says_what_the_look_would(name: str, mime: str) -> None:
+    assert not says_enough(name, b"text" + bytes([0]))
+    assert not says_enough(name, "Gr\u00fc\u00dfe".encode())
+    if says_enough(name, b"<html>\ttext\r\n"):
+        assert media_types(name, None) == media_types(name, mime)
+
+
+def test_names_of_texts_say_enough() -> None:
+    assert says_enough("notes.md", b"") and says_enough("a.json", b"{}") and says_enough("a.b.TXT", b"text\n")
+    assert not any(says_enough(name, b"text") for name in ("film.mp4", "what", "a.pdf", "a.txt.gz", ""))

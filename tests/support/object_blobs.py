@@ -19,6 +19,7 @@ import trio
 from engine.blobs.magic import HEAD, Magic
 from engine.digests import check_digests
 from engine.errors import BadRequest, DigestMismatch, SourceFailed, StoreFull
+from engine.media_types import says_enough
 from engine.ports import Content, Ingested
 
 
@@ -60,7 +61,7 @@ class ObjectBlobs:
     async def hash_ahead(self, staging: str, upto: int, algorithms: Collection[str]) -> None:
         await trio.lowlevel.checkpoint()
 
-    async def ingest(self, staging: str, digests: Mapping[str, str]) -> Ingested:
+    async def ingest(self, staging: str, digests: Mapping[str, str], *, name: str = "") -> Ingested:
         expected = check_digests(digests)
         await trio.lowlevel.checkpoint()
         content = Path(self.staging_path(staging)).read_bytes()
@@ -69,7 +70,10 @@ class ObjectBlobs:
             raise DigestMismatch("The content is not what was promised.")
         self.objects[found["sha256"]] = content
         self.discard_staging(staging)
-        return Ingested(found["sha256"], len(content), found, self.magic.look(content[:HEAD]))
+        return Ingested(found["sha256"], len(content), found, self._look(content, name))
+
+    def _look(self, content: bytes, name: str) -> str | None:
+        return None if name and says_enough(name, content[:HEAD]) else self.magic.look(content[:HEAD])
 
     async def put_many(self, contents: Sequence[Content]) -> list[StoreFull | OSError | None]:
         await trio.lowlevel.checkpoint()

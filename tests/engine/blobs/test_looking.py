@@ -47,6 +47,11 @@ async def test_the_door_says_what_comes_in(tmp_path: Path) -> None:
     os.write(fd, PNG)
     os.close(fd)
     assert (await store.ingest(name, {})).mime == "image/png"
+    for name, mime in (("a.txt", None), ("a.mp4", "text/plain"), ("", "text/plain")):
+        staging, fd = store.create_staging()
+        os.write(fd, b"text for " + name.encode())
+        os.close(fd)
+        assert (await store.ingest(staging, {}, name=name)).mime == mime
     path = tmp_path / "file"
     path.write_bytes(PNG + b"another")
     assert (await store.adopt(store.begin_pass(str(path)))).mime == "image/png"

@@ -171,12 +171,12 @@ async def test_what_was_copied_is_kept_when_the_disk_is_full(
     ingest = world.store.ingest
     calls = 0
 
-    async def fill(*args: Any) -> Any:
+    async def fill(*args: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise StoreFull("There is no space left.")
-        return await ingest(*args)
+        return await ingest(*args, **named)
 
     one_by_one(monkeypatch)
     monkeypatch.setattr(world.store, "ingest", fill)
@@ -201,6 +201,28 @@ async def test_small_files_that_were_stored_are_kept_when_the_disk_is_full(
         await import_(service, home)
     assert len(world.index.live) == 2
     assert (await verify(service)).faults == ()
+
+
+async def test_a_text_that_its_name_calls_one_is_not_looked_at_on_its_way_in(
+    world: World, service: Service, tmp_path: Path
+) -> None:
+    """libmagic takes longer for it than all the rest, and `type:` says the same without."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name, data in (("a.txt", b"text"), ("b", b"text"), ("c.txt", b"%PDF-1.5\n%\xe2\xe3\n"), ("d.mp4", b"<html>")):
+        (home / name).write_bytes(data + name.encode())
+    await import_(service, home)
+    found = {
+        facts.name: (facts.mime, facts.values("type")[0])
+        for facts in map(world.catalogue.facts, world.index.live)
+        if facts
+    }
+    assert found == {
+        "a.txt": (None, "text"),
+        "b": ("text/plain", "text"),
+        "c.txt": ("application/pdf", "application/pdf"),
+        "d.mp4": ("text/html", "text"),
+    }
 
 
 async def test_small_and_large_files_keep_their_order(

@@ -114,7 +114,7 @@ async def test_what_could_not_be_stored_is_resumed_by_storing_it(
 ) -> None:
     """The queue of downloads knows nothing of it and would find no URL."""
 
-    async def fail(*args: object) -> None:
+    async def fail(*args: object, **named: object) -> None:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:

@@ -119,9 +119,9 @@ async def test_what_waits_for_being_sealed_holds_no_file_open_and_can_be_read(
     """Or the files that wait would keep the sealing from opening its own."""
     ingest, go_on = world.store.ingest, trio.Event()
 
-    async def wait(*args: object) -> object:
+    async def wait(*args: object, **named: object) -> object:
         await go_on.wait()
-        return await ingest(*args)
+        return await ingest(*args, **named)
 
     monkeypatch.setattr(world.store, "ingest", wait)
     before = len(os.listdir("/proc/self/fd"))
@@ -227,8 +227,8 @@ async def test_purging_during_the_sealing_harms_nobody(
 ) -> None:
     ingest = world.store.ingest
 
-    async def purge_first(*args: object) -> object:
-        blob = await ingest(*args)
+    async def purge_first(*args: object, **named: object) -> object:
+        blob = await ingest(*args, **named)
         await world.catalogue.trash(file.item)
         await world.catalogue.purge([file.item])
         return blob
@@ -247,7 +247,7 @@ async def test_purging_during_the_sealing_harms_nobody(
 async def test_what_cannot_be_stored_is_kept_and_can_be_tried_again(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    async def fail(*args: object) -> None:
+    async def fail(*args: object, **named: object) -> None:
         raise error
 
     with monkeypatch.context() as patch:
@@ -274,10 +274,10 @@ async def test_when_no_more_files_can_be_opened_the_sealing_waits_for_others_to_
     monkeypatch.setattr(sealing, "PAUSES", (0.0, 0.0, 0.0))
     ingest, refusals = world.store.ingest, [errno.EMFILE, errno.ENFILE]
 
-    async def refuse_at_first(*args: object) -> object:
+    async def refuse_at_first(*args: object, **named: object) -> object:
         if refusals:
             raise OSError(refusals.pop(), "Too many open files")
-        return await ingest(*args)
+        return await ingest(*args, **named)
 
     monkeypatch.setattr(world.store, "ingest", refuse_at_first)
     item = await written(world, b"content")
@@ -410,7 +410,7 @@ async def test_killed_and_the_staging_file_is_gone(tmp_path: Path, caplog: pytes
 async def test_what_could_not_be_stored_is_tried_again_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*args: object) -> None:
+    async def fail(*args: object, **named: object) -> None:
         raise StoreFull("There is no space left.")
 
     async with open_world(tmp_path) as world:

@@ -67,9 +67,9 @@ async def test_a_chain_is_stored_in_order_and_what_is_superseded_is_not(
 ) -> None:
     item, ingest, go_on, stored = await written(world, OLD), world.store.ingest, trio.Event(), []
 
-    async def wait(staging: str, digests: dict[str, str]) -> object:
+    async def wait(staging: str, digests: dict[str, str], *, name: str) -> object:
         await go_on.wait()
-        done = await ingest(staging, digests)
+        done = await ingest(staging, digests, name=name)
         stored.append(done.sha256)
         return done
 
@@ -130,7 +130,7 @@ async def test_only_one_draft_is_begun_by_many_writers(world: World) -> None:
 async def test_what_cannot_be_stored_goes_on_to_be_read_and_can_be_tried_again(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    async def fail(*args: object) -> None:
+    async def fail(*args: object, **named: object) -> None:
         raise StoreFull("There is no space left.")
 
     item = await written(world, OLD)
