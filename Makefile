@@ -6,11 +6,12 @@ READY := $(VENV)/.ready
 # Many tests wait for a peer or a timer, so that more of them than there are cores keep these busy.
 WORKERS := $(shell echo $$(($$(nproc) * 3 / 2)))
 
-.PHONY: help venv demo test faults check lint lock clean
+.PHONY: help venv demo test faults fuzz check lint lock clean
 help:
 	@echo "make demo [URL=...]  mount, download, tag, query; from a local server, or from URL"
 	@echo "make test            all tests; PYTEST='-k name' narrows them"
 	@echo "make faults          the tests that docs/faults.md names, the long ones as well"
+	@echo "make fuzz [SECONDS=60] [TARGET=...]  coverage-guided fuzzing of all that reads foreign input"
 	@echo "make check           the tests, and ruff, mypy --strict, import-linter"
 	@echo "make lint            the latter three alone"
 	@echo "make venv            the virtual environment in $(VENV), from requirements.lock"
@@ -33,6 +34,10 @@ faults: $(READY)
 	$(BIN)/python -m tests.support.promises docs/faults.md \
 	    | PATH="$$PATH:/usr/sbin" xargs $(BIN)/pytest -n $(WORKERS) -m "" --timeout 3600 $(PYTEST)
 
+SECONDS ?= 60
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(TARGET)
+
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -49,5 +54,5 @@ lock: $(READY)
 	    pyproject.toml
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -29,7 +29,7 @@ def check_url(url: str) -> str:
         raise BadRequest("A URL cannot hold control characters.")
     try:
         parts = urlsplit(url)
-        port = parts.port
+        port = urlsplit(without_login(url)[0]).port  # a login can make a broken host look whole
     except ValueError as error:
         # A password with a slash is taken for a port, and Python's sentence repeats it.
         why = "its port is no number from 1 to 65535" if "ort" in str(error) else str(error)

@@ -22,7 +22,7 @@ def test_what_can_be_fetched(url):
 @pytest.mark.parametrize(
     "url",
     ["", "ftps://h/x", "file:///etc/passwd", "magnet:?xt=urn:btih:x", "/tmp/x", "http:///x", "http://h:99999/", "http://[::1/",
-     "http://h/\nx", "javascript:alert(1)", "http://h:0/", "http://" + "ü" * 80 + "/"],
+     "http://h/\nx", "javascript:alert(1)", "http://h:0/", "http://" + "ü" * 80 + "/", "https://u@[::]:4u@[::4", "https://[u@h]/"],
 )  # fmt: skip
 def test_what_cannot_is_refused_with_a_sentence(url):
     with pytest.raises(BadRequest) as caught:
