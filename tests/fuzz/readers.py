@@ -134,7 +134,7 @@ def redirect(data: bytes) -> None:
     assert not found.headers or found.url.startswith(("https://example.org/", "https://example.org:443/"))
 
 
-# -- what comes by the socket, or from an export ------------------------------------------------------------------------
+# -- what comes by the socket, or from an export -----------------------------------------------------------------------
 def control(data: bytes) -> None:
     for line in LineBuffer(limit=1 << 14).feed(data):
         request = decode_request(line)
