@@ -27,7 +27,7 @@ from engine.catalogue import RESERVE, open_catalogue
 from engine.downloads import Downloads
 from engine.history import Cause
 from engine.index import BitmapIndex
-from engine.ports import Catalogue
+from engine.soundness.rows import staging_in_use
 from engine.suggest.looking import Looker
 from engine.suggest.rules import RuleText, check_keys, understand
 from engine.torrents.manager import TorrentManager
@@ -138,13 +138,6 @@ async def _run(
             await nursery.start(lambda task_status: serve_control(socket, service, task_status=task_status))
             await session.serve(context, fuse_options(mount_options), umask=mount_options.umask, ready=ready)
             nursery.cancel_scope.cancel()
-
-
-async def staging_in_use(catalogue: Catalogue) -> list[str]:
-    """The staging names that some item still needs: one that arrives or is written, in the trash or not."""
-    trashed = map(catalogue.download, [item.id for item in await catalogue.trash_list() if not item.state.whole])
-    found = [download.staging for download in (*await catalogue.downloads(), *trashed) if download is not None]
-    return [*found, *(staging for _, staging in await catalogue.drafts())]
 
 
 def fuse_options(options: MountOptions) -> frozenset[str]:

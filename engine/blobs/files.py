@@ -7,10 +7,11 @@ import os
 import re
 import stat
 from contextlib import suppress
+from itertools import count
 from typing import Final
 
 from engine.blobs.hashing import Digester
-from engine.disk import clone_or_copy, kill_point, write_at
+from engine.disk import clone_or_copy, fsync_dir, kill_point, write_at
 
 SHA256: Final = re.compile("[0-9a-f]{64}")
 BLOB_MODE: Final = 0o440
@@ -97,6 +98,22 @@ def list_blobs(root: str) -> list[str]:
     for folder in sorted(os.listdir(root)):
         found += [name for name in os.listdir(os.path.join(root, folder)) if SHA256.fullmatch(name)]
     return sorted(found)
+
+
+def set_aside(path: str, folder: str) -> str:
+    """Move a file to a name of its own in `folder`, durably; `FOLDER/NAME` of that. FileNotFoundError."""
+    if not os.path.isdir(folder):
+        os.makedirs(folder, mode=0o700)
+        fsync_dir(os.path.dirname(folder))
+    name = os.path.basename(path)
+    for number in count():
+        target = os.path.join(folder, f"{name}.{number}" if number else name)
+        if not os.path.lexists(target):
+            break
+    os.rename(path, target)
+    fsync_dir(folder)
+    fsync_dir(os.path.dirname(path))
+    return os.path.join(os.path.basename(folder), os.path.basename(target))
 
 
 def sweep_folder(root: str, keep: frozenset[str]) -> list[str]:

@@ -27,12 +27,14 @@ import trio
 
 from engine import ports
 from engine.blobs.files import (
+    BLOB_MODE,
     SHA256,
     advance,
     link_into,
     list_blobs,
     regular_size,
     seal,
+    set_aside,
     sweep_folder,
     write_new,
 )
@@ -42,6 +44,8 @@ from engine.digests import check_digests
 from engine.disk import Disk, fsync_dir, full_is_store_full, kill_point
 from engine.errors import BadRequest, DigestMismatch, SourceFailed, StoreFull
 from engine.ports import Content, Ingested, Witness
+
+QUARANTINE = "quarantine"  # below the root: what is not what it should be, and may be all that is left
 
 _STAGING_NAME = re.compile(r"[0-9a-z]+(\.[a-z]+)?")
 
@@ -57,7 +61,9 @@ class BlobStore:
         self._magic = Magic()
         self._blobs = os.path.join(os.fspath(root), "blobs")
         self._staging = os.path.join(os.fspath(root), "staging")
-        for folder in (os.fspath(root), self._blobs, self._staging):
+        self.root = os.fspath(root)
+        self._quarantine = os.path.join(self.root, QUARANTINE)
+        for folder in (self.root, self._blobs, self._staging):
             if not os.path.isdir(folder):
                 os.makedirs(folder, mode=0o700)
                 fsync_dir(os.path.dirname(os.path.abspath(folder)))
@@ -130,6 +136,15 @@ class BlobStore:
     async def stored(self) -> list[str]:
         """Every blob that has a file, in ascending order."""
         return await self.disk.run(list_blobs, self._blobs)
+
+    async def quarantine(self, path: str) -> str:
+        """Take a file, given by its path or by that below the root, out of the store without deleting it; the path that
+        it has then, below the root. FileNotFoundError."""
+        return await self.disk.run(set_aside, os.path.join(self.root, path), self._quarantine)
+
+    async def protect(self, sha256: str) -> None:
+        """Nobody may write to the file of this blob."""
+        await self.disk.run(os.chmod, self.path(sha256), BLOB_MODE)
 
     # -- staging -----------------------------------------------------------------------------------------------
     def create_staging(self, name: str | None = None) -> tuple[str, int]:

@@ -1,9 +1,9 @@
-"""Whether the store still holds what it promises: re-hash blobs. On the trio thread, the hashing in a disk thread."""
+"""Whether a blob still is what its name says: read it whole and hash. Trio thread, the hashing in a disk thread."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from engine.blobs.hashing import Digester
@@ -11,7 +11,7 @@ from engine.blobs.store import BlobStore
 from engine.disk import MIB
 from engine.errors import SourceFailed
 
-_STEP = 64 * MIB  # between two calls of the progress callback, and two chances to be cancelled
+STEP = 64 * MIB  # between two calls of `read`, and two chances to be cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,38 +20,36 @@ class Damage:
 
     sha256: str
     reason: str
+    unreadable: bool = False
 
 
-async def verify(
-    store: BlobStore, sha256s: Iterable[str], progress: Callable[[int], None] | None = None
-) -> list[Damage]:
-    """Read each blob whole and compare with its name. `progress` hears the bytes read since its last call."""
-    damages = []
-    for sha256 in sha256s:
-        reason = await _verify_one(store, sha256, progress)
-        if reason is not None:
-            damages.append(Damage(sha256, reason))
-    return damages
-
-
-async def _verify_one(store: BlobStore, sha256: str, progress: Callable[[int], None] | None) -> str | None:
+async def damage_of(
+    store: BlobStore, sha256: str, read: Callable[[int], Awaitable[None]] | None = None, *, step: int = STEP
+) -> Damage | None:
+    """None where it is right. `read` hears of each `step` bytes, and may take its time."""
     try:
         fd = store.open(sha256)
     except SourceFailed as error:
-        return str(error)
+        return Damage(sha256, str(error), unreadable=True)
+    except OSError as error:
+        return _unreadable(sha256, error)
     try:
         size = os.fstat(fd).st_size
         digester = Digester({"sha256"})
         while True:
             before = digester.offset
-            await store.disk.run(digester.advance, fd, min(size, before + _STEP))
-            if progress is not None:
-                progress(digester.offset - before)
+            await store.disk.run(digester.advance, fd, min(size, before + step))
+            if read is not None:
+                await read(digester.offset - before)
             if digester.offset >= size:
                 break
     except OSError as error:
-        return f"The content {sha256} cannot be read: {error.strerror or error}."
+        return _unreadable(sha256, error)
     finally:
         os.close(fd)
     found = digester.hexdigests()["sha256"]
-    return None if found == sha256 else f"The content {sha256} is damaged: it hashes to {found}."
+    return None if found == sha256 else Damage(sha256, f"The content {sha256} is damaged: it hashes to {found}.")
+
+
+def _unreadable(sha256: str, error: OSError) -> Damage:
+    return Damage(sha256, f"The content {sha256} cannot be read: {error.strerror or error}.", unreadable=True)

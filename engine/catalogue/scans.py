@@ -152,6 +152,18 @@ def unreferenced_blobs(database: SqliteDatabase) -> list[BlobRow]:
     return _blobs(Blob.select(Blob.id, Blob.sha256, Blob.size).where(~fn.EXISTS(used)).order_by(Blob.id), database)
 
 
+def holders(database: SqliteDatabase, blobs: Collection[str]) -> list[ItemRow]:
+    """Items that have one of these contents, in the trash or not, oldest first."""
+    rows = _items().where(Blob.sha256.in_(list(blobs))).order_by(Item.id)
+    return [points.item_of(row) for row in rows.tuples().iterator(database)]
+
+
+def lost(database: SqliteDatabase) -> list[ItemRow]:
+    """Items whose content was there and is missing, in the trash or not."""
+    rows = _items().where(Item.state == State.MISSING.value, Item.blob.is_null(False)).order_by(Item.id)
+    return [points.item_of(row) for row in rows.tuples().iterator(database)]
+
+
 def to_look_at(database: SqliteDatabase, after: int, limit: int) -> list[ItemId]:
     return [ItemId(number) for (number,) in raw(database).execute(TO_LOOK_AT, (after, limit)).fetchall()]
 

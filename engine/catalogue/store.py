@@ -37,6 +37,7 @@ from engine.catalogue.writes import (
     folders,
     items,
     loading,
+    mending,
     places,
     relations,
     saved,
@@ -301,6 +302,12 @@ class SqliteCatalogue:
     ) -> list[Record]:
         return await self._readers.run(lambda database: journal.log(database, item, before, since_ns, limit))
 
+    async def holders(self, blobs: Collection[str]) -> list[Item]:
+        return await self._readers.run(lambda database: scans.holders(database, blobs))
+
+    async def lost(self) -> list[Item]:
+        return await self._readers.run(scans.lost)
+
     async def to_look_at(self, after: int, limit: int) -> list[ItemId]:
         return await self._readers.run(lambda database: scans.to_look_at(database, after, limit))
 
@@ -454,6 +461,18 @@ class SqliteCatalogue:
     async def forget_blob(self, sha256: str) -> bool:
         return await self._write(content.forget_blob, sha256)
 
+    async def lose_content(self, sha256: str, why: str) -> list[ItemId]:
+        return await self._write(mending.lose, sha256, why)
+
+    async def find_content(self, sha256: str, size: int) -> list[ItemId]:
+        return await self._write(mending.find, sha256, size)
+
+    async def set_blob_size(self, sha256: str, size: int) -> None:
+        await self._write(mending.set_blob_size, sha256, size)
+
+    async def mend(self) -> None:
+        await self._write(mending.mend)
+
     async def undo(self, call: int) -> Undone:
         return await self._write(undo.undo, call)
 
@@ -537,6 +556,12 @@ class SqliteCatalogue:
             job.arrived = None  # nobody would ever call `leave`
             raise
         return leave[0]
+
+    async def reread(self, arrived: Callable[[Opening], None]) -> None:
+        await self._perform(Job(feed.opening, arrived))
+
+    async def reread_tag(self, tag: int, arrived: Callable[[BitMap], None]) -> None:
+        await self._perform(Job(lambda transaction: feed.carriers(transaction, tag), arrived))
 
     async def tagged(self, tags: Collection[int]) -> Mapping[int, BitMap]:
         return await self._readers.run(lambda database: feed.tagged(database, tags))

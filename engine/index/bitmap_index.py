@@ -23,7 +23,7 @@ from functools import cached_property
 import trio
 from pyroaring import BitMap
 
-from engine.index import algebra
+from engine.index import algebra, checking
 from engine.index.builtin_keys import BuiltinKeys
 from engine.index.entry import Entry, put, union
 from engine.index.folders import Folders
@@ -189,6 +189,34 @@ class BitmapIndex:
             return (entry.reached(self._folders) if entry.bitmap is not None else None), 1
         parts = list(leaves(meant))
         return (self.evaluate(meant, now=0.0) if all(map(self._is_ready, parts)) else None), len(parts)
+
+    # -- soundness ---------------------------------------------------------------------------------------------------
+    async def check(self) -> list[str]:
+        faults: list[str] = []
+
+        def compare(opening: Opening) -> None:
+            true = BitmapIndex(self._feed)
+            true._start(opening)
+            faults.extend(checking.of_items("the index", self._live, true._live))
+            faults.extend(checking.of_items("what the index has in folders", self.inner, true.inner))
+            faults.extend(checking.of_tags(self._tags.counts(), true._tags.counts()))
+            for folder in self._folders.all | true._folders.all:
+                what = f"what the index has in the folder {folder}"
+                faults.extend(checking.of_items(what, self.below(ItemId(folder)), true.below(ItemId(folder))))
+
+        await self._feed.reread(compare)
+        for entry in self._tags.loaded():
+            assert entry.id is not None
+
+            def compare_tag(true: BitMap, entry: Entry = entry) -> None:
+                if entry.bitmap is not None and self._tags.holds(entry):
+                    faults.extend(checking.of_items(f"the tag {entry.name!r} in the index", entry.bitmap, true))
+
+            await self._feed.reread_tag(entry.id, compare_tag)
+        return faults
+
+    async def renew(self) -> None:
+        await self._feed.reread(self._start)
 
     # -- commits -----------------------------------------------------------------------------------------------------
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:

@@ -64,6 +64,14 @@ class Tags:
         values = self._keys.get(leaf.key)
         return () if values is None else values.matching(leaf)
 
+    def loaded(self) -> list[Entry]:
+        """Those in memory that can be loaded again."""
+        return [entry for entry in self._entries.values() if entry.bitmap is not None and entry.id is not None]
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether it is (still) the one of its tag."""
+        return self._entries.get(entry.name) is entry
+
     def in_use(self) -> list[Entry]:
         return [entry for entry in self._entries.values() if entry.items]
 

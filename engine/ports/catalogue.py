@@ -141,6 +141,12 @@ class Catalogue(Protocol):
 
     async def blobs(self) -> list[Blob]: ...
     async def unreferenced_blobs(self) -> list[Blob]: ...
+    async def holders(self, blobs: Collection[str]) -> list[Item]:
+        """Items that have one of these contents, in the trash or not, oldest first. Of some hundred blobs at most."""
+
+    async def lost(self) -> list[Item]:
+        """Items in the state missing whose content was here once, in the trash or not."""
+
     async def to_look_at(self, after: int, limit: int) -> list[ItemId]:
         """Live items that rules and suggestions have not come to yet, those with ids above `after`, oldest first: all
         that were added, and again all that are whole."""
@@ -237,6 +243,19 @@ class Catalogue(Protocol):
         """Make a folder of an item that has no content and is none yet, in place: id, name, tags and state stay, its
         size is the sum, and its download row goes. `files` become items in it, folders between them are made, in the
         state that the item has. Returns the ids of the files, in the order of `files`. 100,000 in a second or two."""
+
+    async def lose_content(self, sha256: str, why: str) -> list[ItemId]:
+        """The content is not in the store, or not what it was: whole items that have it are `missing` from now on, for
+        that reason. Returns them."""
+
+    async def find_content(self, sha256: str, size: int) -> list[ItemId]:
+        """The content, of so many bytes, is in the store after all: items that missed it are complete. Returns them."""
+
+    async def set_blob_size(self, sha256: str, size: int) -> None:
+        """The content was found to have so many bytes."""
+
+    async def mend(self) -> None:
+        """Make what is stored twice agree: counts, sizes, SQLite's indexes; drop rows that point to nothing."""
 
     async def add_digests(self, sha256: str, digests: Mapping[str, str]) -> None:
         """Further digests that the content of a blob was found to have; nothing where there is no such blob."""

@@ -45,6 +45,12 @@ class Feed(Protocol):
 
         The function returned ends it."""
 
+    async def reread(self, arrived: Callable[[Opening], None]) -> None:
+        """Calls `arrived` when the observers have been told of exactly the commits that it shows."""
+
+    async def reread_tag(self, tag: int, arrived: Callable[[BitMap], None]) -> None:
+        """Likewise, with the items that carry the tag and were not trashed by themselves."""
+
     def facts(self, item: ItemId) -> Facts | None: ...
     def ancestors(self, item: ItemId) -> Sequence[ItemId]: ...
     async def tagged(self, tags: Collection[int]) -> Mapping[int, BitMap]:
@@ -118,6 +124,12 @@ class Index(Protocol):
     async def carried(self, expr: Expr, *, now: float, literal: bool = False) -> list[TagCount]:
         """Tags that hold for items of the result, with how many entries a listing of those has, sorted by name. By what
         the relations make of them, also those that nobody carries; with `literal` only what is carried counts."""
+
+    async def check(self) -> list[str]:
+        """What differs from the truth, one sentence each; empty when sound."""
+
+    async def renew(self) -> None:
+        """Forget all, and begin from the truth again."""
 
     async def narrowing(self, expr: Expr, *, now: float, literal: bool = False) -> list[TagCount]:
         """Those of them that leave out something of the result."""

@@ -10,19 +10,25 @@ from tagfs.cli.display import size
 from tagfs.cli.output import json_value, say
 from tagfs.cli.progress import work
 from tagfs.cli.session import Session
-from tagfs.cli.verb import Verb
+from tagfs.cli.verb import UsageError, Verb
 from tagfs.control.views_work import FaultView, VerifyView, WorkView
 from tagfs.escape import escape
 
 
 def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", action="store_true", help="read and hash every blob as well")
+    parser.add_argument("--subset", metavar="N/M", help="with --data: only the Nth of M parts of about the same size")
+    parser.add_argument("--repair", action="store_true", help="mend what can be mended; nothing is deleted")
     declare_json(parser)
 
 
 def _run(options: argparse.Namespace, session: Session) -> int:
+    if options.subset is not None and not options.data:
+        raise UsageError("--subset says which blobs --data reads: it needs that.")
+    params = {"data": options.data, "subset": options.subset, "repair": options.repair}
     with session.client() as client, work("verify") as report:
-        found: VerifyView = client.call("verify", {"data": options.data}, VerifyView, report=(WorkView, report))
+        found: VerifyView = client.call("verify", params, VerifyView, report=(WorkView, report))
+    left = found.faults_total - found.mended_total
     if options.json:
         json_value(found)
     else:
@@ -31,20 +37,26 @@ def _run(options: argparse.Namespace, session: Session) -> int:
         if found.faults_total > len(found.faults):
             say(f"... and {found.faults_total - len(found.faults)} more")
         read = f", {size(found.bytes)} read" if options.data else ""
-        say(f"{found.items} items, {found.blobs} blobs{read}: {found.faults_total or 'no'} faults")
-    return exits.FAULTS if found.faults_total else exits.OK
+        mended = f", {found.mended_total} mended" if found.mended_total else ""
+        say(f"{found.items} items, {found.blobs} blobs{read}: {found.faults_total or 'no'} faults{mended}")
+    return exits.FAULTS if left else exits.MENDED if found.mended_total else exits.OK
 
 
 def _line(fault: FaultView) -> str:
-    item = "" if fault.item is None else f"id:{fault.item} {escape(fault.name or '')}: "
-    return f"{fault.kind}: {item}{escape(fault.sentence)}"
+    if fault.item is not None:
+        where = f"id:{fault.item} {escape(fault.name or '')}: "
+    else:
+        where = f"{escape(fault.path or fault.sha256 or '')}: " if fault.path or fault.sha256 else ""
+    done = f"; mended: {escape(fault.mended)}" if fault.mended else f" (comes about when {escape(fault.cause)})"
+    return f"{escape(fault.kind)}: {where}{escape(fault.sentence)}{done}"
 
 
 VERBS = {
     "verify": Verb(
-        about="Without --data: that every item's blob is there with its size, and that the catalogue is sound. With "
-        "it, that every byte still is what it was. Exit code 5 when there are faults.",
-        examples=("tagfs verify", "tagfs verify --data --json > report.json"),
+        about="Without --data: that every item's blob is there with its size, and that catalogue, index and staging "
+        "agree. With it, that every byte still is what it was. Exit code 5 when there are faults, 6 when --repair has "
+        "mended all of them.",
+        examples=("tagfs verify", "tagfs verify --data --subset 3/30", "tagfs verify --data --repair --json > report"),
         declare=_declare,
         run=_run,
     )

@@ -311,5 +311,9 @@ class Verbs(Protocol):
         """Where the bytes are. An item that is still arriving: with `wait` it is put first and waited for, else
         FAILED. The file stays readable to whoever has opened it; FAILED for folders, symlinks, failed downloads."""
 
-    async def verify(self, *, data: bool = False, report: Report[WorkView]) -> VerifyView:
-        """Check catalogue and store against each other; with `data` read and hash every blob."""
+    async def verify(
+        self, *, data: bool = False, subset: str | None = None, repair: bool = False, report: Report[WorkView]
+    ) -> VerifyView:
+        """Check catalogue, index, store and staging against each other; with `data` read and hash every blob, or those
+        of a part (`2/7`) alone. With `repair` mend what can be mended; nothing is deleted. BAD_REQUEST for a part that
+        cannot be."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class WorkView:
     """Progress of a long call. Totals grow while the work is still being found."""
 
-    step: str  # one word: scanning, copying, hashing, waiting, tagging, loading
+    step: str  # one word: scanning, copying, hashing, mending, waiting, tagging, loading
     name: str  # what is being worked on
     items_done: int
     items_total: int
@@ -74,11 +74,14 @@ class ContentView:
 class FaultView:
     """Something that `verify` found. `sentence` says what is wrong and what it costs."""
 
-    kind: str  # catalogue, missing, size, damaged, orphan
-    item: int | None
+    kind: str  # see engine.soundness.faults.FaultKind
+    item: int | None  # the first of those that it concerns
     name: str | None
     sha256: str | None
+    path: str | None  # below the state directory, of a file that is no content
     sentence: str
+    cause: str  # what makes such a fault
+    mended: str | None  # what was done about it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +91,4 @@ class VerifyView:
     bytes: int  # read; 0 without `data`
     faults: tuple[FaultView, ...]  # at most 1,000
     faults_total: int
+    mended_total: int  # of these

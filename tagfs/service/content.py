@@ -1,4 +1,4 @@
-"""import, locate, verify: verbs that move or read content. Long: they report, and are cancelled with their client."""
+"""import, export, locate: verbs that move or read content. Long: they report, and are cancelled with their client."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from typing import TypeVar
 import trio
 
 from engine.blobs import importing
-from engine.blobs.gc import GRACE
 from engine.blobs.importing import Small, read_small, runs, stage_file
 from engine.blobs.magic import HEAD
-from engine.blobs.verify import verify
 from engine.errors import BadRequest, EngineError
 from engine.media_types import says_enough
 from engine.ports import NewItem
@@ -22,7 +20,7 @@ from engine.types import Item, Kind, Source, SourceKind, State
 from query.names import check_own_tag
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.verbs import Ref, Report, Send
-from tagfs.control.views import ContentView, FaultView, ImportView, LinesView, SkippedView, VerifyView, WorkView
+from tagfs.control.views import ContentView, ImportView, LinesView, SkippedView, WorkView
 from tagfs.daemon.mountinfo import FSTYPE, mounts
 from tagfs.service.base import Part, verb
 from tagfs.service.scan import scan
@@ -33,7 +31,6 @@ MAX_LISTED = 1000
 LANES = 4  # runs of files that are brought in side by side: the disk syncs several at once
 FROM_IMPORT = Source(SourceKind.IMPORT, "", "", "")
 BATCH = 200  # items committed together: some hundred an fsync is where group commit stops to pay
-STATS_AT_ONCE = 200  # files looked at before other tasks get a turn: about 1 ms
 POLL = 0.2  # seconds between two looks at an arriving item
 
 
@@ -230,48 +227,3 @@ class Content(Part):
         progress = self.transfers.progress(row.id)
         if progress is not None:
             report(WorkView("waiting", row.name, 0, 1, progress.done, progress.total or 0))
-
-    @verb
-    async def verify(self, *, data: bool = False, report: Report[WorkView]) -> VerifyView:
-        report(WorkView("scanning", "", 0, 0, 0, 0))
-        faults = [FaultView("catalogue", None, None, None, sentence) for sentence in await self.catalogue.check()]
-        stored = await self.store.stored()  # before the rows: what is stored meanwhile is no orphan
-        blobs = await self.catalogue.blobs()
-        whole: list[str] = []
-        for number, blob in enumerate(blobs):
-            if number % STATS_AT_ONCE == STATS_AT_ONCE - 1:
-                await trio.lowlevel.checkpoint()
-            size = self.store.size(blob.sha256)
-            if size == blob.size:
-                whole.append(blob.sha256)
-            elif size is not None:
-                why = f"the content has {size} bytes instead of {blob.size}"
-                faults.append(self._fault("size", blob.sha256, why))
-            elif self.catalogue.blob(blob.sha256) is not None:  # else it was collected since
-                faults.append(self._fault("missing", blob.sha256, "the content is missing from the store"))
-        for sha256 in sorted(set(stored) - {blob.sha256 for blob in blobs}):
-            if self.store.in_use(sha256, GRACE) or not self.store.exists(sha256):
-                continue  # somebody is about to name it, or it is gone
-            why = "no item uses this content, and the catalogue does not know it; it only costs space"
-            faults.append(FaultView("orphan", None, None, sha256, why))
-        read = await self._verify_data(whole, faults, report) if data else 0
-        live = len(self.index.live)
-        return VerifyView(live, len(blobs), read, tuple(faults[:MAX_LISTED]), len(faults))
-
-    async def _verify_data(self, whole: Sequence[str], faults: list[FaultView], report: Report[WorkView]) -> int:
-        total = sum(self.store.size(sha256) or 0 for sha256 in whole)
-        read = 0
-
-        for number, sha256 in enumerate(whole):
-
-            def progress(more: int, number: int = number, sha256: str = sha256) -> None:
-                nonlocal read
-                read += more
-                report(WorkView("hashing", sha256, number, len(whole), read, total))
-
-            damages = await verify(self.store, [sha256], progress)
-            faults.extend(self._fault("damaged", damage.sha256, damage.reason) for damage in damages)
-        return read
-
-    def _fault(self, kind: str, sha256: str, why: str) -> FaultView:
-        return FaultView(kind, None, None, sha256, why)

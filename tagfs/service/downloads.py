@@ -106,7 +106,7 @@ class Downloads(Part):
     @verb
     async def resume(self, items: tuple[Ref, ...] = (), *, all: bool = False) -> tuple[ItemView, ...]:
         rows = await self._chosen(items, all_=all)
-        changed = [item for item in rows if item.state in (State.PAUSED, State.FAILED)]
+        changed = [item for item in rows if item.state in (State.PAUSED, State.FAILED, State.MISSING)]
         for item in changed:
             await edits.resume(self.context, item)
         return self._views(changed + [item for item in rows if await self._seeds_again(item)])

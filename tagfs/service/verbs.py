@@ -20,11 +20,24 @@ from tagfs.service.retagging import Retaggings
 from tagfs.service.suggestions import Suggestions
 from tagfs.service.tags import Tags
 from tagfs.service.trash import Trash
+from tagfs.service.verifying import Verifying
 
 
 @dataclass(frozen=True)
 class Service(
-    Downloads, Events, Items, Tags, Retaggings, TagRelations, SavedQueries, Suggestions, History, Trash, Content, Loader
+    Downloads,
+    Events,
+    Items,
+    Tags,
+    Retaggings,
+    TagRelations,
+    SavedQueries,
+    Suggestions,
+    History,
+    Trash,
+    Content,
+    Loader,
+    Verifying,
 ):
     """Implements `tagfs.control.verbs.Verbs`. `end` begins the end of the daemon and returns at once."""
 

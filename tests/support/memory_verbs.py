@@ -390,9 +390,13 @@ class MemoryVerbs:
         path = os.path.join(self.store, str(found.id))
         return ContentView(found.id, found.name, path, os.path.getsize(path), 1_700_000_000_123_456_789, 0o644)
 
-    async def verify(self, *, data: bool = False, report: Report[WorkView]) -> VerifyView:
+    async def verify(
+        self, *, data: bool = False, subset: str | None = None, repair: bool = False, report: Report[WorkView]
+    ) -> VerifyView:
         report(WorkView("hashing", "a blob", 0, 1, 0, 1000))
-        return VerifyView(len(self.items), len(self.items), 1000 if data else 0, self.faults, len(self.faults))
+        faults = tuple(replace(fault, mended="mended") for fault in self.faults) if repair else self.faults
+        read = 1000 if data else 0
+        return VerifyView(len(self.items), len(self.items), read, faults, len(faults), len(faults) * repair)
 
     async def suggestions(
         self,

@@ -18,9 +18,9 @@ from engine.blobs import BlobStore
 from engine.catalogue import SqliteCatalogue, open_catalogue
 from engine.index import BitmapIndex
 from engine.ports import NewItem
+from engine.soundness.rows import staging_in_use
 from engine.transfer.manager import TransferManager
 from engine.types import Item, Kind, Source, SourceKind
-from tagfs.app import staging_in_use
 from tagfs.intake.drops import DropStore
 from tagfs.vfs import numbers
 from tagfs.vfs.context import Context

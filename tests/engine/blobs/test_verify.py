@@ -3,7 +3,7 @@
 import os
 
 from engine.blobs import BlobStore
-from engine.blobs.verify import verify
+from engine.blobs.verify import damage_of
 
 
 async def put(store, content):
@@ -23,8 +23,13 @@ async def test_exactly_the_damaged_and_missing_ones_are_named(tmp_path):
         file.write(b"\xff")
     os.unlink(store.path(gone))
     read = []
-    damages = await verify(store, names, read.append)
-    assert [damage.sha256 for damage in damages] == [rotten, gone]
+
+    async def progress(count):
+        read.append(count)
+
+    damages = [damage for name in names if (damage := await damage_of(store, name, progress, step=300)) is not None]
+    assert [(damage.sha256, damage.unreadable) for damage in damages] == [(rotten, False), (gone, True)]
     assert "damaged" in damages[0].reason
     assert "missing" in damages[1].reason
     assert sum(read) == 5000
+    assert set(read) == {300, 100}

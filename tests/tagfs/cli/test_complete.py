@@ -72,7 +72,7 @@ class Fake:
         (["ls", "'movie and (fi"], ["movie and (film"]),
         (["ls", "movie and not to"], ["movie and not to watch"]),
         (["ls", "movie\\ and\\ 1"], ["movie and 1080p"]),
-        (["verify", "-"], ["--data", "-h", "--help", "--json", "--state"]),
+        (["verify", "-"], ["--data", "--subset", "--repair", "-h", "--help", "--json", "--state"]),
         (["mount", "dir", "-o", "facets,um"], ["facets,umask="]),
         (["completion", "b"], ["bash"]),
         (["relation", "a"], ["add"]),

@@ -61,7 +61,10 @@ def test_harmless_text_stays_as_it_is() -> None:
 def test_no_command_prints_a_name_raw(tagfs: Tagfs, verbs: MemoryVerbs, arguments: list[str]) -> None:
     verbs.put(EVIL, tags=(EVIL,))
     verbs.put(EVIL, state="downloading", url=EVIL, error=EVIL, tags=(EVIL,))
-    verbs.faults = (FaultView(EVIL, 4096, EVIL, None, EVIL),)
+    verbs.faults = (
+        FaultView(EVIL, 4096, EVIL, None, EVIL, EVIL, EVIL, EVIL),
+        FaultView(EVIL, None, None, None, EVIL, EVIL, EVIL, None),
+    )
     ran = tagfs(*arguments)
     assert all(byte >= 0x20 or byte == 0x0A for byte in (ran.out + ran.err).encode("utf-8", "backslashreplace"))
     assert not ACTED_UPON.search(ran.out + ran.err)

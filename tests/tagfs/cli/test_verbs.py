@@ -511,10 +511,16 @@ class TestVerify:
         assert tagfs("verify", "--data").out == "1 items, 1 blobs, 1000 B read: no faults\n"
 
     def test_faults_have_an_exit_code_of_their_own(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
-        verbs.faults = (FaultView("missing", 4096, "a", "ab", "Its blob is gone."),)
+        verbs.faults = (FaultView("missing", 4096, "a", "ab", None, "Its blob is gone", "somebody deleted it", None),)
         ran = tagfs("verify")
         assert ran.code == exits.FAULTS
-        assert ran.lines[0] == "missing: id:4096 a: Its blob is gone."
+        assert ran.lines[0] == "missing: id:4096 a: Its blob is gone (comes about when somebody deleted it)"
+        ran = tagfs("verify", "--data", "--subset", "1/2", "--repair")
+        assert ran.code == exits.MENDED
+        assert ran.lines == [
+            "missing: id:4096 a: Its blob is gone; mended: mended", "0 items, 0 blobs, 1000 B read: 1 faults, 1 mended"
+        ]  # fmt: skip
+        assert tagfs("verify", "--subset", "1/2").code == exits.USAGE
         assert tagfs("verify", "--json").json["faults"][0]["kind"] == "missing"
 
 

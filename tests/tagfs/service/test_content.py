@@ -324,29 +324,6 @@ async def test_a_sound_store_has_no_faults(world: World, service: Service) -> No
     assert (view.items, view.blobs, view.bytes, view.faults) == (4, 3, 3, ())
 
 
-async def test_every_kind_of_damage_is_found(world: World, service: Service) -> None:
-    paths = {}
-    for kind in ("missing", "size", "damaged", "sound"):
-        item = await world.item(kind)
-        assert item.sha256 is not None
-        paths[kind] = (item.sha256, Path(world.store.path(item.sha256)))
-    for _, path in paths.values():
-        path.chmod(0o640)
-    paths["missing"][1].unlink()
-    with paths["size"][1].open("ab") as file:
-        file.write(b"x")
-    data = bytearray(paths["damaged"][1].read_bytes())
-    data[0] ^= 1
-    paths["damaged"][1].write_bytes(data)
-    orphan = Path(world.store.path("ab" * 32))
-    orphan.parent.mkdir(exist_ok=True)
-    orphan.write_bytes(b"")
-    found = {(fault.kind, fault.sha256) for fault in (await verify(service, data=True)).faults}
-    assert found == {(kind, paths[kind][0]) for kind in ("missing", "size", "damaged")} | {("orphan", "ab" * 32)}
-    quick = {fault.kind for fault in (await verify(service)).faults}
-    assert quick == {"missing", "size", "orphan"}
-
-
 async def test_what_is_about_to_be_named_is_no_orphan(world: World, service: Service) -> None:
     """Between the rename into the store and the commit of its row, every new blob looks like one."""
     staging, fd = world.store.create_staging()
