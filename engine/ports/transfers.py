@@ -44,7 +44,8 @@ class RangeReader(Protocol):
         Puts the download first like a read of its beginning. Never fails: whoever reads on learns why."""
 
     async def pread(self, offset: int, length: int, deadline: float) -> bytes:
-        """Exactly the bytes, cut only at the end of the file; waits for them until `deadline` (trio clock).
+        """Exactly the bytes, cut only at the end of the file; of one whose size is not known what is here of them, at
+        least one. Waits for them until `deadline` (trio clock).
 
         NotReady when too many wait already; SourceFailed when patience runs out or the source fails."""
 

@@ -182,8 +182,7 @@ class ArrivingReader:
         file = self._served or self._arrival.look()
         if file is None:
             return False
-        end = offset + length if file.size is None else min(offset + length, file.size)
-        return file.served.covers(offset, end)
+        return file.served.covers(offset, self._wanted_end(file, offset, length))
 
     def hint(self, offset: int, length: int) -> None:
         if self._arrival.resting is None and not self._arrival.is_done:
@@ -202,11 +201,12 @@ class ArrivingReader:
             raise ValueError("a read begins at 0 or later and is not negative")
         while True:
             file = self._current()
-            size = self._arrival.size if file is None else file.size
-            end = offset + length if size is None else min(offset + length, size)
+            end = self._wanted_end(file, offset, length)
             if end <= offset:
                 return b""
             if file is not None and file.served.covers(offset, end):
+                if file.size is None:
+                    end = min(offset + length, file.served.run_end(offset))
                 self._served = file
                 self._read_on(file, offset, end)
                 return await file.read(offset, end - offset)
@@ -214,6 +214,12 @@ class ArrivingReader:
                 raise NotReady(self._arrival.resting)
             self._first()
             await self._arrival.wait(offset, end, deadline)
+
+    def _wanted_end(self, file: StagedFile | None, offset: int, length: int) -> int:
+        """Up to where it must be here before a read can be answered. Where the end is not known one byte is enough:
+        who follows a stream gets what has come."""
+        size = self._arrival.size if file is None else file.size
+        return offset + min(length, 1) if size is None else min(offset + length, size)
 
     def _current(self) -> StagedFile | None:
         if self._served is not None and self._served.replaced is not None:
