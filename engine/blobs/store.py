@@ -71,6 +71,7 @@ class BlobStore:
         self._ahead: dict[str, Digester] = {}  # staging name -> its hashed beginning
         self._doors: dict[str, trio.Lock] = {}  # sha256 -> held while that blob is being placed
         self._holds: Counter[str] = Counter()
+        self.door_out = trio.Lock()  # held while a blob goes, and by who works through a list of them
         self._touched: dict[str, float] = {}  # sha256 -> when it was last handed to somebody who will name it in a row
 
     # -- blobs -------------------------------------------------------------------------------------------------

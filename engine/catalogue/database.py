@@ -52,7 +52,7 @@ def prepare(path: str) -> None:
         try:
             if migrations.migrate(database):
                 database.pragma("wal_checkpoint(TRUNCATE)")
-                _fsync(path)
+                fsync_file(path)
         finally:
             database.close()
 
@@ -128,12 +128,13 @@ def _create(path: str) -> None:
         database.pragma("wal_checkpoint(TRUNCATE)")
     finally:
         database.close()  # the last connection: takes -wal and -shm along
-    _fsync(temporary)
+    fsync_file(temporary)
     os.rename(temporary, path)
-    _fsync(path)
+    fsync_file(path)
 
 
-def _fsync(path: str) -> None:
+def fsync_file(path: str) -> None:
+    """The file and its name."""
     for name, flags in ((path, os.O_RDONLY), (os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)):
         fd = os.open(name, flags | os.O_CLOEXEC)
         try:

@@ -9,6 +9,7 @@ State: the jobs that somebody waits for, and whether the service still runs. All
 
 from __future__ import annotations
 
+import sqlite3
 from array import array
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import closing
@@ -19,11 +20,11 @@ from itertools import islice
 from typing import Concatenate, ParamSpec, TypeVar
 
 import trio
-from peewee import SqliteDatabase
+from peewee import DatabaseError, SqliteDatabase
 from pyroaring import BitMap
 
-from engine.catalogue import dump, feed, journal, points, scans, verify
-from engine.catalogue.database import open_reader, prepare, raw
+from engine.catalogue import dump, feed, journal, points, scans, snapshot, verify
+from engine.catalogue.database import open_reader, prepare, raw, translate
 from engine.catalogue.delivery import Delivery
 from engine.catalogue.readers import Readers
 from engine.catalogue.reserve import Reserve
@@ -46,7 +47,7 @@ from engine.catalogue.writes import (
     torrents,
     undo,
 )
-from engine.errors import CatalogueFailed
+from engine.errors import CatalogueFailed, EngineError
 from engine.history import Cause, Record, Undone
 from engine.loaded import Loading, Numbered
 from engine.ports import (
@@ -335,6 +336,12 @@ class SqliteCatalogue:
                     await put(chunk)
         finally:
             database.close()
+
+    async def snapshot(self, target: str) -> list[Blob]:
+        try:
+            return await trio.to_thread.run_sync(snapshot.copy_to, self._path, target)
+        except (sqlite3.Error, DatabaseError) as error:
+            raise translate(error) or EngineError(f"the catalogue cannot be copied: {error}") from error
 
     async def check(self) -> list[str]:
         return await self._readers.run(verify.check)

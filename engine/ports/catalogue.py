@@ -176,6 +176,11 @@ class Catalogue(Protocol):
         """The whole catalogue as of one moment, as lines of JSON (docs/export-format.md), some hundred at a time to
         `put`, which may take as long as it likes: nobody waits for it."""
 
+    async def snapshot(self, target: str) -> list[Blob]:
+        """Write a copy as of one moment to the file `target`, which another catalogue can be opened on; it is replaced,
+        private and durable. Returns the blobs that the copy names, by digest. Nobody waits for it. OSError, StoreFull
+        where `target` has no space."""
+
     async def check(self) -> list[str]:
         """integrity_check, foreign_key_check and own consistency rules: one sentence a fault, empty when sound."""
 

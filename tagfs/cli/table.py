@@ -56,7 +56,9 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("import", "import_", "PATH... [-t TAG]", "copy files and folders in"),
             Entry("export", "export", "[FILE]", "write the whole catalogue as JSON lines"),
             Entry("get", "get", "ITEM [DEST]", "copy an item out, waiting until it is whole"),
-            Entry("verify", "verify", "", "check catalogue and store; --data reads every byte"),
+            Entry("verify", "verify", "[--repair]", "check catalogue and store; --data reads every byte"),
+            Entry("backup", "backup", "DIR", "a second copy of everything; again: of what is new"),
+            Entry("restore", "backup", "DIR", "back from such a copy, where no daemon runs"),
         ),
     ),
     (
@@ -96,7 +98,7 @@ Options:
   -h, --help     print this page
 
 Exit codes: 0 done; 1 failed, the reason is on standard error; 2 wrong usage or configuration; 3 no daemon runs;
-4 no such item, tag or file, or an ambiguous name; 5 verify found faults; 130 interrupted.
+4 no such item, tag or file, or an ambiguous name; 5 verify found faults; 6 it has mended all; 130 interrupted.
 """
 
 

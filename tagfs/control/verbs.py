@@ -28,6 +28,7 @@ from typing import Protocol, TypeVar
 from tagfs.control.spelling import Spelling
 from tagfs.control.views import (
     AddedView,
+    BackupView,
     ChangePage,
     ContentView,
     DecidedView,
@@ -310,6 +311,13 @@ class Verbs(Protocol):
     async def locate(self, item: Ref, *, wait: bool = False, report: Report[WorkView]) -> ContentView:
         """Where the bytes are. An item that is still arriving: with `wait` it is put first and waited for, else
         FAILED. The file stays readable to whoever has opened it; FAILED for folders, symlinks, failed downloads."""
+
+    async def backup(
+        self, path: str, *, copies: bool = False, prune: bool = False, report: Report[WorkView]
+    ) -> BackupView:
+        """A second copy of catalogue and contents, as of one moment, in the folder `path`, which is absolute and new,
+        empty, or holds an earlier one: that stays until the new one is whole. Content gets a second name where it can,
+        unless `copies`; with `prune` content goes from there that nothing names. BAD_REQUEST, FAILED, NO_SPACE."""
 
     async def verify(
         self, *, data: bool = False, subset: str | None = None, repair: bool = False, report: Report[WorkView]

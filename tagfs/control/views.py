@@ -32,6 +32,7 @@ from tagfs.control.views_suggest import (
     SuggestionView,
 )
 from tagfs.control.views_work import (
+    BackupView,
     ContentView,
     FaultView,
     ImportView,
@@ -45,6 +46,7 @@ from tagfs.control.views_work import (
 
 __all__ = [
     "AddedView",
+    "BackupView",
     "ChangePage",
     "ChangeView",
     "ConcernedView",

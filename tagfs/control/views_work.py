@@ -71,6 +71,19 @@ class ContentView:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupView:
+    """What came of a backup."""
+
+    blobs: int  # that the catalogue names
+    bytes: int  # of these
+    copied: int  # that were not there before
+    copied_bytes: int
+    missing: tuple[str, ...]  # SHA-256 of those that the store has not as it should; at most 1,000
+    missing_total: int
+    removed: int  # with `prune`
+
+
+@dataclass(frozen=True, slots=True)
 class FaultView:
     """Something that `verify` found. `sentence` says what is wrong and what it costs."""
 
@@ -91,4 +104,4 @@ class VerifyView:
     bytes: int  # read; 0 without `data`
     faults: tuple[FaultView, ...]  # at most 1,000
     faults_total: int
-    mended_total: int  # of these
+    mended_total: int = 0  # of these

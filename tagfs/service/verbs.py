@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tagfs import __version__
 from tagfs.control.views import VersionView
+from tagfs.service.backups import Backups
 from tagfs.service.content import Content
 from tagfs.service.downloads import Downloads
 from tagfs.service.events import Events
@@ -37,6 +38,7 @@ class Service(
     Trash,
     Content,
     Loader,
+    Backups,
     Verifying,
 ):
     """Implements `tagfs.control.verbs.Verbs`. `end` begins the end of the daemon and returns at once."""

@@ -21,6 +21,7 @@ from tagfs.control.server import serve
 from tagfs.control.verbs import Report, Send, Spelling
 from tagfs.control.views import (
     AddedView,
+    BackupView,
     ChangePage,
     ChangeView,
     ContentView,
@@ -389,6 +390,13 @@ class MemoryVerbs:
         report(WorkView("waiting", found.name, 0, 1, found.done, 1000))
         path = os.path.join(self.store, str(found.id))
         return ContentView(found.id, found.name, path, os.path.getsize(path), 1_700_000_000_123_456_789, 0o644)
+
+    async def backup(
+        self, path: str, *, copies: bool = False, prune: bool = False, report: Report[WorkView]
+    ) -> BackupView:
+        report(WorkView("copying", "", 0, 1, 0, 1000))
+        missing = tuple(fault.sha256 or "" for fault in self.faults)
+        return BackupView(3, 3000, 2 if copies else 1, 1000, missing, len(missing), 1 if prune else 0)
 
     async def verify(
         self, *, data: bool = False, subset: str | None = None, repair: bool = False, report: Report[WorkView]

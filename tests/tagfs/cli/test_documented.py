@@ -9,6 +9,7 @@ import pytest
 from tagfs.cli import exits, main, table
 from tagfs.config.mount_options import OPTIONS
 from tagfs.control.views import (
+    BackupView,
     ChangeView,
     ConcernedView,
     DownloadView,
@@ -62,6 +63,7 @@ def test_every_mount_option_is_documented(option: str) -> None:
         ("tagfs undo", UndoneView),
         ("tagfs trash", TrashView),
         ("tagfs trash", EmptiedView),
+        ("tagfs backup", BackupView),
         ("tagfs verify", VerifyView),
         ("tagfs verify", FaultView),
     ],

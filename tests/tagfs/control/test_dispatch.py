@@ -92,6 +92,7 @@ def test_every_verb_of_the_protocol_can_be_called() -> None:
         "import",
         "import_catalogue",
         "locate",
+        "backup",
         "verify",
         "rules",
         "tag_where",
