@@ -1,5 +1,6 @@
 """The HTTP source against servers that are real, on loopback, and often wrong."""
 
+import datetime
 import os
 import ssl
 from contextlib import AsyncExitStack
@@ -308,6 +309,17 @@ async def test_tls_is_verified(tmp_path):
         assert body == content
         with pytest.raises(FetchFailed, match="certificate"):
             await fetch(server.url("/x", "localhost"), HttpConfig(ca_file=str(tmp_path / "ca.pem")))
+
+
+async def test_an_expired_certificate_is_refused(tmp_path):
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    long_ago = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    ca.issue_cert("127.0.0.1", not_before=long_ago, not_after=long_ago.replace(year=2021)).configure_cert(context)
+    async with fault_server(context) as server:
+        with pytest.raises(FetchFailed, match="expired"):
+            await fetch(server.add("/x", Resource(b"x")), HttpConfig(ca_file=str(tmp_path / "ca.pem")))
 
 
 async def test_headers_that_no_request_can_carry(server):
