@@ -112,13 +112,22 @@ def digest_at(fd: int, start: int, end: int, algorithm: str) -> str:
 
 def read_cached(fd: int, offset: int, length: int) -> bytes | None:
     """Like `read_at`, but None where the disk would have to be asked. Instant (31 µs for 128 KiB)."""
+    try:
+        return read_nowait(fd, offset, length)
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            return None
+        raise
+
+
+def read_nowait(fd: int, offset: int, length: int) -> bytes | None:
+    """Like `read_cached`, but OSError with EOPNOTSUPP on a file system that cannot tell. After None, the kernel is
+    reading what was asked for (older ones are not), so it may be there a moment later."""
     buffer = bytearray(length)
     try:
         count = os.preadv(fd, [buffer], offset, os.RWF_NOWAIT)
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EOPNOTSUPP):  # cold, or a file system that cannot tell
-            return None
-        raise
+    except BlockingIOError:
+        return None
     if count == length:
         return bytes(buffer)
     # The last pages of a file are asked for whole, so this is the common case for small files.
