@@ -1,4 +1,4 @@
-"""Ages and sizes as people write them: `30d`, `10G`. Pure; imports nothing of tagfs. Any thread."""
+"""Ages and sizes as people write and read them: `30d`, `10G`, `1.5 GiB`. Pure; imports nothing of tagfs. Any thread."""
 
 from __future__ import annotations
 
@@ -20,3 +20,14 @@ def size(text: str) -> int | None:
     """Bytes, of `500K`, `10G` or `1.5GiB`: powers of 1024. None: it is no size."""
     found = _SIZE.fullmatch(text.strip())
     return None if found is None else int(float(found[1]) * _BYTES[found[2].upper()])
+
+
+def shown(count: float) -> str:
+    """`1.5 GiB`; bytes below 1 KiB as they are."""
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        count /= 1024
+        if count < 1023.95:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1024:.1f} PiB"

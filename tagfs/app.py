@@ -25,6 +25,7 @@ from engine.blobs.gc import Collector
 from engine.blobs.looking import look_at_old_blobs
 from engine.catalogue import RESERVE, open_catalogue
 from engine.downloads import Downloads
+from engine.errors import EngineError
 from engine.history import Cause
 from engine.index import BitmapIndex
 from engine.soundness.rows import staging_in_use
@@ -80,6 +81,7 @@ async def _run(
     state = settings.paths.state
     watched = tagged(settings.watch.folders)
     rules = understand((RuleText(rule.match, rule.tags, rule.accept) for rule in settings.rules), settings.file)
+    refuse_lost_catalogue(state)
     async with open_catalogue(os.path.join(state, CATALOGUE_NAME), reserve=RESERVE) as catalogue:
         index = await BitmapIndex.open(catalogue)
         check_keys(rules, index.own_keys(), settings.file)
@@ -138,6 +140,19 @@ async def _run(
             await nursery.start(lambda task_status: serve_control(socket, service, task_status=task_status))
             await session.serve(context, fuse_options(mount_options), umask=mount_options.umask, ready=ready)
             nursery.cancel_scope.cancel()
+
+
+def refuse_lost_catalogue(state: str) -> None:
+    """EngineError where the contents are there and what they are called is gone: a new catalogue would look as if all
+    were lost, and drop what is staged."""
+    path, blobs = os.path.join(state, CATALOGUE_NAME), os.path.join(state, "blobs")
+    if os.path.exists(path) or os.path.exists(f"{path}-wal") or not os.path.isdir(blobs):
+        return  # a log without its database has a sentence of its own
+    if any(files for _, _, files in os.walk(blobs)):
+        raise EngineError(
+            f"{path} is missing, and there are contents: bring it back with tagfs restore, or move {blobs} away to "
+            "begin anew; tagfs import can bring in what is there."
+        )
 
 
 def fuse_options(options: MountOptions) -> frozenset[str]:

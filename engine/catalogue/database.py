@@ -75,7 +75,9 @@ def raw(database: SqliteDatabase) -> sqlite3.Connection:
 
 def translate(error: Exception) -> EngineError | None:
     """What an error of SQLite means to callers; None for what is our own mistake (a constraint, bad SQL)."""
-    cause = error.args[0] if isinstance(error, DatabaseError) and error.args else error
+    cause: object = error
+    while isinstance(cause, DatabaseError) and cause.args:  # peewee wraps, while it connects twice
+        cause = cause.args[0] if isinstance(cause.args[0], Exception) else cause.__context__
     code = getattr(cause, "sqlite_errorcode", None)
     if code is None:
         return None

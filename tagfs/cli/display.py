@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tagfs.amounts import shown
 from tagfs.control.views_items import ItemView
 from tagfs.escape import escape
 
@@ -12,15 +13,7 @@ UNKNOWN = "-"
 
 def size(count: float | None) -> str:
     """`1.5 GiB`; bytes below 1 KiB as they are."""
-    if count is None:
-        return UNKNOWN
-    if count < 1024:
-        return f"{count:.0f} B"
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        count /= 1024
-        if count < 1023.95:
-            return f"{count:.1f} {unit}"
-    return f"{count / 1024:.1f} PiB"
+    return UNKNOWN if count is None else shown(count)
 
 
 def rate(count: float) -> str:

@@ -65,6 +65,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Settings",
         (
             Entry("config", "config", "[path]", "what is set, and where each value comes from"),
+            Entry("doctor", "doctor", "", "what keeps tagfs from working here, and what to do"),
             Entry("unit", "unit", "", "print a systemd user unit that mounts when you log in"),
             Entry("completion", "completion", "SHELL", "print the completion of bash, zsh or fish"),
         ),

@@ -83,11 +83,12 @@ def _check_system(options: MountOptions) -> None:
         raise StartError(f"{FUSE_DEVICE} may not be used by this user; its mode should be 0666.")
     if shutil.which("fusermount3") is None:
         raise StartError("fusermount3 is missing; install the package fuse3.")
-    if options.allow_other and os.geteuid() != 0 and not _user_allow_other():
+    if options.allow_other and os.geteuid() != 0 and not user_allow_other():
         raise StartError(f"-o allow_other needs the line user_allow_other in {FUSE_CONF}.")
 
 
-def _user_allow_other() -> bool:
+def user_allow_other() -> bool:
+    """Whether fuse.conf lets users do what only root may otherwise."""
     try:
         with open(FUSE_CONF, encoding="utf-8", errors="replace") as stream:
             return re.search(r"^\s*user_allow_other\s*$", stream.read(), re.MULTILINE) is not None
