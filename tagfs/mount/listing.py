@@ -2,6 +2,9 @@
 
 The kernel keeps each entry with its attributes (readdirplus), so that `ls -l` asks for nothing more. A snapshot that
 something has overtaken is still shown to its reader, but the kernel is told to keep nothing of it.
+
+Even of an answer that it may not keep, the kernel takes the size, and with O_APPEND it writes there. So the size of what
+changes is that of the moment of the answer, never that of the snapshot.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ import pyfuse3
 
 from tagfs.mount.answers import Answers
 from tagfs.mount.inodes import Inodes
+from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
 from tagfs.vfs.names import is_certain
 from tagfs.vfs.nodes.folder import FolderDirectory, way_to
+from tagfs.vfs.nodes.items import item_attr
 from tagfs.vfs.tree import Directory, Entry, FolderNode, ItemNode, Snapshot
 
 
@@ -33,23 +38,28 @@ class Listings:
         """Entries of the snapshot from number `start` on, as many as the kernel has room for."""
         snapshot = opened.snapshot
         assert snapshot is not None
-        entries = snapshot.entries
+        entries, drafts = snapshot.entries, self._context.drafts
         keep = not snapshot.stale()
         made = self._items.setdefault(snapshot, [None] * len(entries))
         for number in range(start, len(entries)):
             entry = entries[number]
             if isinstance(entry.node, ItemNode):
                 ready = made[number]
-                if ready is None:
+                if not keep or entry.attr.changing or drafts.get(entry.node.item) is not None:
+                    answer = self._answers.entry(self._attr_now(entry), keep=keep, keep_name=is_certain(entry.name))
+                    ready = (_bytes(entry.name), answer)
+                elif ready is None:
                     answer = self._answers.entry(entry.attr, keep_name=is_certain(entry.name))
                     ready = made[number] = (_bytes(entry.name), answer)
-                if not keep:
-                    ready[1].entry_timeout = 0
-                    ready[1].attr_timeout = 0
                 if not pyfuse3.readdir_reply(token, pyfuse3.FileNameT(ready[0]), ready[1], number + 1):
                     return
             elif not self._reply_other(opened.directory, entry, number, token, keep=keep):
                 return
+
+    def _attr_now(self, entry: Entry) -> Attr:
+        assert isinstance(entry.node, ItemNode)
+        row = self._context.catalogue.item(entry.node.item)
+        return entry.attr if row is None else item_attr(self._context, row)
 
     def _reply_other(
         self, directory: Directory, entry: Entry, number: int, token: pyfuse3.ReaddirToken, *, keep: bool

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     )
 
 _WRITE = os.O_WRONLY | os.O_RDWR
+_RENAME_FLAGS = frozenset({0, pyfuse3.RENAME_NOREPLACE, pyfuse3.RENAME_EXCHANGE})
 # Times are kept as 64-bit nanoseconds, 1677 to 2262. Others become the nearest of these, as on other filesystems.
 FIRST_MOMENT, LAST_MOMENT = -(2**63), 2**63 - 1
 
@@ -242,11 +243,13 @@ class Operations(pyfuse3.Operations):
         flags: FlagT,
         ctx: RequestContext,
     ) -> None:
+        if flags not in _RENAME_FLAGS:
+            raise OSError(errno.EINVAL, "of the flags of renameat2 only NOREPLACE or EXCHANGE are known")
         source, target = self._directory(parent_inode_old), self._directory(parent_inode_new)
         old, new = _text(name_old), _text(name_new)
         victims = await self._victims(target, new)
         with self._kernel.holding(*{parent_inode_old, parent_inode_new, *victims}):
-            if flags & ~pyfuse3.RENAME_NOREPLACE:
+            if flags == pyfuse3.RENAME_EXCHANGE:
                 await self._exchange((parent_inode_old, source, old), (parent_inode_new, target, new))
             elif isinstance(source, TagsRoot) and isinstance(target, TagsRoot):
                 await source.rename(old, new)
@@ -553,6 +556,9 @@ class Operations(pyfuse3.Operations):
             self._check_live(item)
             draft = await drafts.write_to(item, truncate=bool(flags & os.O_TRUNC))
             return DraftFile(drafts, draft, writing=True, append=bool(flags & os.O_APPEND))
+        if flags & os.O_TRUNC:  # who only reads may empty it as well, on Linux
+            await self._truncate(item, 0, None)
+            item = self._item(item.id)
         closed = drafts.readable(item.id)
         if closed is not None:
             drafts.enter(closed, writing=False)

@@ -109,6 +109,36 @@ def test_the_item_keeps_who_it_is_and_gets_new_content(
     mount.tagfs("verify", "--data")
 
 
+def test_a_listing_does_not_move_the_end_that_is_appended_to(mount: Mount) -> None:
+    """The kernel takes the size from a listing, too, and appends there."""
+    mount.sh("mkdir -p tags/a/D files/E")
+    for folder in ("files", "tags/a", "tags/a/D", "files/E"):
+        files = [mount / folder / f"{number:03}" for number in range(60)]  # more than one answer holds
+        for file in files:
+            file.touch()
+        for file in (files[0], files[-1]):
+            file.write_bytes(OLD)
+            mount.settle(file)
+        for file in (files[0], files[-1]):
+            with os.scandir(file.parent) as listed, file.open("ab", buffering=0) as writer:
+                os.listdir(file.parent)
+                next(listed)  # the listing is older than what is written now
+                writer.write(b"one,")
+                os.listdir(file.parent)
+                writer.write(b"two,")
+                assert len(list(listed)) >= 59
+                writer.write(b"three")
+                assert os.fstat(writer.fileno()).st_size == len(OLD) + 13
+        with os.scandir(files[0].parent) as listed:  # and what is listed is stored meanwhile
+            next(listed)
+            append(files[-1])
+            mount.settle(files[-1])
+            assert len(list(listed)) >= 59
+            append(files[-1])
+        sealed(mount, files[0], OLD + b"one,two,three")
+        sealed(mount, files[-1], OLD + b"one,two,threemoremore")
+
+
 def test_readers_see_the_old_until_the_last_writer_closes(mount: Mount, file: Path) -> None:
     with file.open("r+b", buffering=0) as one:
         one.write(b"ONE")
