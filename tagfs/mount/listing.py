@@ -3,8 +3,8 @@
 The kernel keeps each entry with its attributes (readdirplus), so that `ls -l` asks for nothing more. A snapshot that
 something has overtaken is still shown to its reader, but the kernel is told to keep nothing of it.
 
-Even of an answer that it may not keep, the kernel takes the size, and with O_APPEND it writes there. So the size of what
-changes is that of the moment of the answer, never that of the snapshot.
+Even of an answer that it may not keep, the kernel takes the size, and with O_APPEND it writes there. So the size of
+what changes is that of the moment of the answer, never that of the snapshot.
 """
 
 from __future__ import annotations
