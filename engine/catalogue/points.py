@@ -30,11 +30,13 @@ NAMES: Final = (
 )
 TRASH_NAMED: Final = "SELECT id FROM item WHERE name = ? AND trashed_ns IS NOT NULL ORDER BY id"
 TAGS: Final = "SELECT g.name FROM tagging t JOIN tag g ON g.id = t.tag WHERE t.item = ?"
+# One statement: each one gives the interpreter's lock away four times, to a loop that has use for it.
 FACTS: Final = (
-    "SELECT i.name, i.kind, i.state, i.size, b.sha256, i.added_ns, i.trashed_ns IS NOT NULL, i.parent, b.mime"
+    "SELECT " + ITEM_COLUMNS + ", b.mime,"  # noqa: S608 -- constants, no values
+    " (SELECT json_group_array(g.name) FROM tagging t JOIN tag g ON g.id = t.tag WHERE t.item = i.id),"
+    " (SELECT json_group_array(json_array(s.kind, s.host)) FROM source s WHERE s.item = i.id)"
     " FROM item i LEFT JOIN blob b ON b.id = i.blob WHERE i.id = ?"
 )
-ORIGINS: Final = "SELECT kind, host FROM source WHERE item = ?"
 XATTRS: Final = "SELECT name, value FROM xattr WHERE item = ? ORDER BY name"
 SOURCES: Final = "SELECT kind, url, public_url, host FROM source WHERE item = ? ORDER BY position"
 DOWNLOAD_COLUMNS: Final = (
@@ -70,7 +72,7 @@ SUGGESTIONS: Final = "SELECT tag, origin FROM suggestion WHERE item = ? AND stat
 
 # What the test explains; the value is the number of parameters.
 QUERIES: Final[Mapping[str, int]] = {
-    ITEM: 1, LIVE_NAMED: 1, NAMES: 3, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, ORIGINS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
+    ITEM: 1, LIVE_NAMED: 1, NAMES: 3, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
     BLOB: 1, BLOB_BY_DIGEST: 2, DIGEST_OF: 2, BLOBS_OF_SIZE: 1, CHILD: 2, HOLDS: 1, NAMESAKE: 3, UP: 1,
     TAG: 1, TAG_CARRIED: 1, STAGED: 1, DRAFTS: 1, TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1,
     RELATED: 3, SAVED_QUERY: 1, SUGGESTIONS: 1,
@@ -106,26 +108,33 @@ def tags(connection: sqlite3.Connection, number: int) -> list[str]:
 
 
 def facts(connection: sqlite3.Connection, number: int) -> Facts | None:
+    found = both(connection, number)
+    return None if found is None else found[1]
+
+
+def both(connection: sqlite3.Connection, number: int) -> tuple[Item, Facts] | None:
+    """The row of an item, and what queries can ask of it."""
     rows = connection.execute(FACTS, (number,)).fetchall()
     if not rows:
         return None
-    name, kind, state, size, sha256, added_ns, in_trash, parent, mime = rows[0]
-    origins = connection.execute(ORIGINS, (number,)).fetchall()
-    return Facts(
-        name=os.fsdecode(name),
-        kind=_KINDS[kind],
-        state=_STATES[state],
-        size=size,
-        sha256=sha256,
-        added_ns=added_ns,
-        trashed=bool(in_trash),
-        tags=frozenset(name for (name,) in connection.execute(TAGS, (number,)).fetchall()),
-        sources=frozenset(kind for kind, _ in origins),
-        hosts=frozenset(host for _, host in origins if host),
-        parent=parent,
-        buried=parent is not None and buried(connection, parent),
-        mime=mime,
+    *columns, mime, tags, sources = rows[0]
+    item, origins = item_of(columns), json.loads(sources)
+    found = Facts(
+        item.name,
+        item.kind,
+        item.state,
+        item.size,
+        item.sha256,
+        item.added_ns,
+        item.trashed_ns is not None,
+        frozenset(json.loads(tags)),
+        frozenset([kind for kind, _ in origins]),
+        frozenset([host for _, host in origins if host]),
+        item.parent,
+        item.parent is not None and buried(connection, item.parent),
+        mime,
     )
+    return item, found
 
 
 def holds(connection: sqlite3.Connection, folder: int) -> bool:
@@ -247,7 +256,7 @@ def saved_query_of(row: Row) -> SavedQuery:
     return SavedQuery(number, os.fsdecode(name), text, added_ns)
 
 
-def item_of(row: Row) -> Item:
+def item_of(row: Sequence[Any]) -> Item:
     """A row of ITEM_COLUMNS."""
     (
         number, name, kind, state, size, sha256, blob_id, mtime_ns, added_ns, mode, target, error, trashed_ns, count,

@@ -121,7 +121,7 @@ class SqliteCatalogue:
         with trio.CancelScope(shield=True):
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._deliver)
+                    await nursery.start(self._deliver)
                     try:
                         await trio.to_thread.run_sync(self._writer.run, limiter=trio.CapacityLimiter(1))
                     except CatalogueFailed as error:
@@ -142,9 +142,9 @@ class SqliteCatalogue:
             await trio.to_thread.run_sync(self._reserve.take_back)
             await trio.sleep(RESERVE_CHECK)
 
-    async def _deliver(self) -> None:
+    async def _deliver(self, task_status: trio.TaskStatus[None]) -> None:
         try:
-            await self._delivery.run()
+            await self._delivery.run(task_status)
         finally:
             self._writer.stop()  # an observer that raises ends the service, and the thread ends by this alone
 

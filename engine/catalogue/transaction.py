@@ -44,10 +44,13 @@ class Transaction:
         return item
 
     def facts(self, number: int) -> Facts:
-        facts = points.facts(self.connection, number)
-        if facts is None:
+        return self.both(number)[1]
+
+    def both(self, number: int) -> tuple[Item, Facts]:
+        found = points.both(self.connection, number)
+        if found is None:
             raise NoSuchItem(f"there is no item {number}")
-        return facts
+        return found
 
     @contextmanager
     def changing(self, number: int) -> Iterator[Facts]:

@@ -250,7 +250,7 @@ class BitmapIndex:
             else:
                 self._live -= below
 
-    async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+    def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """Nothing outside depends on the index alone."""
 
     # -- leaves ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from engine.types import (
@@ -17,5 +17,6 @@ class Observer(Protocol):
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """Instant: bring own memory up to date. Never fails, never waits; order = commit order."""
 
-    async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
-        """Make the change visible outside (kernel caches). Bounded by a deadline of its own."""
+    def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> Awaitable[None] | None:
+        """Make the change visible outside (kernel caches). What has to wait for somebody, which few changes have to, is
+        left to what comes back. Bounded by a deadline of its own."""

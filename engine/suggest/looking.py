@@ -70,7 +70,7 @@ class Looker:
         if any(map(_is_news, changes)):
             self._bell.ring()
 
-    async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+    def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """Nobody waits for it."""
 
     # -- service -----------------------------------------------------------------------------------------------------

@@ -111,5 +111,5 @@ class Roster:
                     job.run.scope.cancel()
                 self.purge(job.folder, job.run)
 
-    async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+    def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """Nothing outside depends on it."""

@@ -137,7 +137,7 @@ class Roster:
                 self.queue.remove(job.item)
                 job.arrival.done(partial(self._whole, change.after))
 
-    async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+    def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """Nothing outside depends on it."""
 
     def record(self, row: Download) -> Record:

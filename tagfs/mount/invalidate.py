@@ -133,6 +133,10 @@ class Invalidator:
                 self.late += 1
                 log.info("the kernel is busy with %d of %d names", batch.left, len(waited))
 
+    def forget_attributes(self, inodes: Iterable[int]) -> None:
+        for inode in inodes if self._open else ():
+            _forget_attributes(inode)
+
     def keep(self, directory: int, name: str) -> None:
         """A running operation, which holds the directory, has found that the kernel is right about a name."""
         self._deferred.get(directory, {}).pop(name, None)

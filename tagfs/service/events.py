@@ -57,7 +57,7 @@ class Watcher:
                 for event in self._of_item(change, at):
                     self._put(event)
 
-    async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+    def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """Nobody waits for a client."""
 
     def concerns(self, item: ItemId, facts: Facts | None) -> bool:

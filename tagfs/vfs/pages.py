@@ -98,7 +98,7 @@ class Pages:
                 for node in self._nodes_of(change.item):
                     self._owners.setdefault(node, Owner(Version(old), 0))
 
-    async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+    def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """The next open drops them."""
 
     @staticmethod

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeVar
 
@@ -58,6 +58,8 @@ from tagfs.vfs.names import tilde_ids, tilde_name
 # directory of whoever is in it out of the tree, so it is not done lightly.
 MANY: Final = 1000
 NO_ITEMS: Final = BitMap()  # not to be changed
+LISTED: Final = (numbers.FILES, numbers.TRASH, numbers.BLOBS)
+FEW: Final = 20  # changes of one transaction that are looked through in the turn in which it arrives: 0.5 ms
 AT_ONCE: Final = 500  # changes that are looked through before other tasks get a turn: some 5 ms
 
 K = TypeVar("K", bound=Hashable)
@@ -70,6 +72,9 @@ class Kernel(Protocol):
     async def forget(self, names: Sequence[tuple[int, str]], inodes: Sequence[int], items: BitMap = NO_ITEMS) -> None:
         """`names`: (node id of the directory, name), which for a directory means all below it that is not in use, too.
         `inodes`: attributes to be asked for again; those of `items` as well, which may be millions."""
+
+    def forget_attributes(self, inodes: Iterable[int]) -> None:
+        """Of a few, at once."""
 
     def in_use(self) -> BitMap:
         """Items that somebody has open: the kernel holds a name of each that forgetting the directory does not end."""
@@ -370,28 +375,47 @@ class Views:
 
     # -- what the kernel is told -------------------------------------------------------------------------------
 
-    async def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+    def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> Awaitable[None] | None:
+        if self._kernel is not None and not self._settle_at_once(self._kernel, changes, tags):
+            return self._settle_in_turns(self._kernel, changes, tags)
+        self._has_settled()
+        return None
+
+    def _settle_at_once(self, kernel: Kernel, changes: Sequence[Change], tags: Sequence[TagChange]) -> bool:
+        """Where nothing but attributes of a few are to be forgotten, as after most changes; whether it is done."""
+        concerned = {} if tags or len(changes) > FEW else self._concerned(changes)
+        if tags or len(changes) > FEW or any(concerned.values()):
+            return False
+        inodes: dict[int, None] = dict.fromkeys(LISTED if any(map(is_relisted, changes)) else ())
+        for change in changes:
+            if any(True for _ in self._stale_items(change)):
+                return False
+            inodes.update(dict.fromkeys(self._stale_attributes(change)))
+        for view in concerned:
+            inodes.update(dict.fromkeys(view.directories))
+        kernel.forget_attributes(inodes)
+        return True
+
+    def _has_settled(self) -> None:
+        self._unsettled -= 1
+        if self._unsettled == 0:
+            self._end_moves()
+
+    async def _settle_in_turns(self, kernel: Kernel, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         try:
-            if self._kernel is not None:
-                await self._settle(self._kernel, changes, tags)
+            await self._settle(kernel, changes, tags)
         finally:
-            self._unsettled -= 1
-            if self._unsettled == 0:
-                self._end_moves()
+            self._has_settled()
 
     async def _settle(self, kernel: Kernel, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         names: dict[tuple[int, str], None] = {}
         items = retagged_items(tags)
-        listings = (numbers.FILES, numbers.TRASH, numbers.BLOBS) if any(map(is_relisted, changes)) else ()
-        inodes: dict[int, None] = dict.fromkeys(listings)
+        inodes: dict[int, None] = dict.fromkeys(LISTED if any(map(is_relisted, changes)) else ())
         for number, change in enumerate(changes):
             if number % AT_ONCE == AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
             names.update(dict.fromkeys(self._stale_items(change)))
-            if change.before is not None:
-                inodes.update(dict.fromkeys((change.item, *self._folders.get(change.item, ()))))
-            for folder in folders_of(change):  # its modification time
-                inodes.update(dict.fromkeys(self._folders.get(folder, ())))
+            inodes.update(dict.fromkeys(self._stale_attributes(change)))
         for view, inner in self._concerned(changes).items():
             inodes.update(dict.fromkeys(view.directories))
             if inner and view.directories:
@@ -450,6 +474,14 @@ class Views:
             if not pending and (follower is None or follower.view is not move.old):
                 move.old.directories.discard(move.directory)
                 self._retire(move.old)
+
+    def _stale_attributes(self, change: Change) -> Iterator[int]:
+        """Of the item itself, and of the folders that hold it: their modification time."""
+        if change.before is not None:
+            yield change.item
+            yield from self._folders.get(change.item, ())
+        for folder in folders_of(change):
+            yield from self._folders.get(folder, ())
 
     def _stale_items(self, change: Change) -> Iterator[tuple[int, str]]:
         """Names of the item itself."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -56,6 +56,10 @@ class Kernel:
                 self._deferred.append((directory, name))
             else:
                 self._drop(directory, _bytes(name))
+
+    def forget_attributes(self, inodes: Iterable[int]) -> None:
+        for inode in inodes:
+            self.attributes.pop(inode, None)
 
     @contextmanager
     def holding(self, *directories: int) -> Iterator[None]:

@@ -6,7 +6,7 @@ What the kernel would cache is written down instead (`Recorder`), so that tests 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,9 @@ class Recorder:
     async def forget(self, names: Sequence[tuple[int, str]], inodes: Sequence[int], items: BitMap = NO_ITEMS) -> None:
         self.names += names
         self.inodes += [*inodes, *items]
+
+    def forget_attributes(self, inodes: Iterable[int]) -> None:
+        self.inodes += inodes
 
     def in_use(self) -> BitMap:
         return BitMap()

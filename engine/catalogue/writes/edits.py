@@ -27,14 +27,14 @@ DELETE_XATTR: Final = "DELETE FROM xattr WHERE item = ? AND name = ?"
 
 
 def edit(transaction: Transaction, item: int, edit: Edit) -> Item:
-    if _keeps_row(edit):  # the most frequent edit, and its outcome is known: three reads less
-        before = transaction.facts(item)
+    if _keeps_row(edit):  # the most frequent edit, and its outcome is known: two reads less
+        row, before = transaction.both(item)
         tags = _edit_tags(transaction, item, edit, before)
         _edit_xattrs(transaction, item, edit)
         transaction.changes.append(Change(ItemId(item), before, replace(before, tags=tags)))
-    else:
-        with transaction.changing(item) as before:
-            apply(transaction, item, edit, before)
+        return row._replace(tag_count=len(tags))
+    with transaction.changing(item) as before:
+        apply(transaction, item, edit, before)
     return transaction.item(item)
 
 

@@ -20,8 +20,8 @@ from query.values import Kind, classify
 INSERT_TAG: Final = "INSERT INTO tag (name, key, value, value_kind, value_number, items) VALUES (?, ?, ?, ?, ?, 0)"
 RENAME_TAG: Final = "UPDATE tag SET name = ?, key = ?, value = ?, value_kind = ?, value_number = ? WHERE id = ?"
 DELETE_TAG: Final = "DELETE FROM tag WHERE id = ?"
-TAGGED: Final = "INSERT INTO tagging (item, tag) VALUES (?, ?)"
-UNTAGGED: Final = "DELETE FROM tagging WHERE item = ? AND tag = ?"
+TAGGED: Final = "INSERT INTO tagging (item, tag) SELECT ?, id FROM tag WHERE name = ?"
+UNTAGGED: Final = "DELETE FROM tagging WHERE item = ? AND tag = (SELECT id FROM tag WHERE name = ?)"
 
 TagRow = tuple[str, str | None, str | None, str | None, float | None]
 
@@ -56,14 +56,16 @@ def rename_tag(transaction: Transaction, old: str, new: str) -> None:
 
 def tag(transaction: Transaction, item: int, names: Iterable[str]) -> None:
     """Put tags that the item does not carry yet on it, making those that do not exist. Names are checked already."""
-    rows = [(item, tag_to_use(transaction, name)) for name in names]
-    transaction.connection.executemany(TAGGED, rows)
+    for name in names:
+        if not transaction.connection.execute(TAGGED, (item, name)).rowcount:
+            _insert(transaction, name)
+            transaction.connection.execute(TAGGED, (item, name))
 
 
 def untag(transaction: Transaction, item: int, names: Iterable[str]) -> None:
     """Take tags that the item carries off it."""
-    ids = [points.tag_id(transaction.connection, name) for name in names]
-    transaction.connection.executemany(UNTAGGED, [(item, tag) for tag in ids])
+    for name in names:
+        transaction.connection.execute(UNTAGGED, (item, name))
 
 
 def retag(transaction: Transaction, item: int, before: Collection[str], after: Collection[str]) -> None:
