@@ -24,6 +24,7 @@ from engine.blobs import BlobStore
 from engine.blobs.gc import Collector
 from engine.blobs.looking import look_at_old_blobs
 from engine.catalogue import RESERVE, open_catalogue
+from engine.clock import Stamps
 from engine.downloads import Downloads
 from engine.errors import EngineError
 from engine.history import Cause
@@ -82,7 +83,9 @@ async def _run(
     watched = tagged(settings.watch.folders)
     rules = understand((RuleText(rule.match, rule.tags, rule.accept) for rule in settings.rules), settings.file)
     refuse_lost_catalogue(state)
-    async with open_catalogue(os.path.join(state, CATALOGUE_NAME), reserve=RESERVE) as catalogue:
+    stamps = Stamps()
+    async with open_catalogue(os.path.join(state, CATALOGUE_NAME), clock=stamps, reserve=RESERVE) as catalogue:
+        stamps.newest = max([stamps.newest, *(record.at_ns for record in await catalogue.log(limit=1))])
         index = await BitmapIndex.open(catalogue)
         check_keys(rules, index.own_keys(), settings.file)
         store = BlobStore(state)

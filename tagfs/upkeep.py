@@ -7,12 +7,12 @@ In small transactions, so that nobody who writes meanwhile waits for more than o
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import trio
 
+from engine.clock import Ages
 from engine.errors import CatalogueFailed, EngineError
 from engine.history import Cause
 from engine.ports import Catalogue
@@ -38,15 +38,13 @@ async def end(catalogue: Catalogue, items: Sequence[ItemId]) -> None:
 
 
 class Upkeep:
-    """`clock` gives seconds since the epoch."""
+    """`ages` says by which time something is old."""
 
-    def __init__(
-        self, catalogue: Catalogue, history: History, trash: Trash, *, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, history: History, trash: Trash, *, ages: Ages | None = None) -> None:
         self._catalogue = catalogue.by(Cause.UPKEEP)
         self._history = history
         self._trash = trash
-        self._clock = clock
+        self._ages = ages or Ages()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """For ever. What fails is tried again the next day; only a broken catalogue ends it."""
@@ -61,22 +59,24 @@ class Upkeep:
             await trio.sleep(PERIOD)
 
     async def once(self) -> None:
-        await self.empty_trash()
-        await self.cut_history()
+        last = await self._catalogue.log(limit=1)
+        now = self._ages.now(last[0].at_ns / 10**9 if last else None)
+        await self.empty_trash(now)
+        await self.cut_history(now)
 
-    async def empty_trash(self) -> None:
+    async def empty_trash(self, now: float) -> None:
         max_age, max_size = seconds(self._trash.max_age), size(self._trash.max_size)
         if max_age is None and max_size is None:
             return
         heap = await self._catalogue.trash_heap()
-        gone = expired(heap, now_ns=int(self._clock() * 10**9), max_age=max_age, max_size=max_size)
+        gone = expired(heap, now_ns=int(now * 10**9), max_age=max_age, max_size=max_size)
         await end(self._catalogue, gone)
         if gone:
             log.info("%d items ended in the trash, which frees %d bytes", len(gone), heap.freed(frozenset(gone)))
 
-    async def cut_history(self) -> None:
+    async def cut_history(self, now: float) -> None:
         keep = seconds(self._history.keep)
-        before_ns = None if keep is None else int((self._clock() - keep) * 10**9)
+        before_ns = None if keep is None else int((now - keep) * 10**9)
         more = True
         while more:
             more = await self._catalogue.cut_history(before_ns, self._history.max_changes)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -111,10 +112,8 @@ class Client:
     def _send(self, method: str, params: Mapping[str, object]) -> int:
         self._last += 1
         line = encode_request(Request(self._last, method, to_json(params)))
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # what it said before it closed is still to be read
             self._socket.sendall(line)
-        except OSError as error:
-            raise NoDaemon("The daemon has ended.") from error
         return self._last
 
     def _receive(self) -> Reply:

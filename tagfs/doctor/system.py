@@ -19,7 +19,7 @@ from tagfs.daemon import mountpoint
 from tagfs.doctor.finding import Finding, fault, ok, warning
 
 ENOUGH_FILES = 4096  # a hundred torrents, some hundred open files, and the rest
-BUILT = 1_760_000_000  # seconds: no clock that is right says less (2025-10-09)
+BUILT = 1_760_000_000  # seconds, as in engine.clock: no clock that is right says less (2025-10-09)
 MODULES = ("pyfuse3", "libtorrent", "pyroaring", "peewee", "trio")
 
 

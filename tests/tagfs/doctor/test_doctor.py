@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from engine import clock
 from engine.catalogue import migrations, open_catalogue
 from tagfs.cli import exits, main
 from tagfs.config.settings import Config, MountOptions
@@ -225,6 +226,7 @@ def test_limits_ports_and_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "1970-01-01" in found.sentence
 
 
-def test_the_schema_is_that_of_the_catalogue() -> None:
+def test_what_is_said_twice_is_the_same() -> None:
     assert running.SCHEMA == migrations.VERSION
+    assert system.BUILT == clock.BUILT
     assert running.APPLICATION == migrations.APPLICATION_ID

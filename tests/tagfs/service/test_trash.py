@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine.clock import Ages
 from engine.history import Cause
 from engine.types import ItemId
 from tagfs.config.settings import History, Trash
@@ -90,7 +91,7 @@ async def test_what_the_config_file_says_goes_by_itself(world: World) -> None:
     now = row.trashed_ns / 10**9
 
     async def after(hours: float, trash: Trash) -> bool:
-        await Upkeep(world.catalogue, History(), trash, clock=lambda: now + hours * 3600).once()
+        await Upkeep(world.catalogue, History(), trash, ages=Ages(lambda: now + hours * 3600)).once()
         return world.catalogue.item(item) is None
 
     assert not await after(10_000, Trash())
@@ -105,5 +106,5 @@ async def test_the_history_is_cut_by_age_and_number(world: World) -> None:
     items = [await world.item(f"i{number}") for number in range(6)]
     await Upkeep(world.catalogue, History(max_changes=3), Trash()).once()
     assert [list(record.items) for record in await world.catalogue.log()] == [[item.id] for item in items[:2:-1]]
-    await Upkeep(world.catalogue, History(keep="1s"), Trash(), clock=lambda: 2**33).once()
+    await Upkeep(world.catalogue, History(keep="1s"), Trash(), ages=Ages(lambda: 2**33)).once()
     assert len(await world.catalogue.log()) == 1
