@@ -21,8 +21,6 @@ from dataclasses import replace
 import trio
 
 from engine.blobs import BlobStore
-from engine.blobs.gc import Collector
-from engine.blobs.looking import look_at_old_blobs
 from engine.catalogue import RESERVE, open_catalogue
 from engine.clock import Stamps
 from engine.downloads import Downloads
@@ -30,12 +28,12 @@ from engine.errors import EngineError
 from engine.history import Cause
 from engine.index import BitmapIndex
 from engine.soundness.rows import staging_in_use
-from engine.suggest.looking import Looker
 from engine.suggest.rules import RuleText, check_keys, understand
+from engine.supervision import Supervisor
 from engine.torrents.manager import TorrentManager
 from engine.transfer.manager import TransferManager
 from engine.transfer.reader import WaitingRoom
-from tagfs import __version__
+from tagfs import __version__, background
 from tagfs.config.mount_options import MountOptions
 from tagfs.config.paths import CATALOGUE_NAME, socket_path
 from tagfs.config.settings import Config
@@ -43,12 +41,11 @@ from tagfs.config.torrent import torrent_config
 from tagfs.config.transfer import transfer_config
 from tagfs.control.server import serve as serve_control
 from tagfs.intake.drops import DropStore
-from tagfs.intake.folders import Watch, tagged
+from tagfs.intake.folders import tagged
 from tagfs.mount import onlookers
 from tagfs.mount.session import Session
 from tagfs.service.status_text import render
 from tagfs.service.verbs import Service
-from tagfs.upkeep import Upkeep
 from tagfs.vfs import numbers
 from tagfs.vfs.context import Context
 from tagfs.vfs.drafts import Drafts
@@ -99,7 +96,7 @@ async def _run(
         catalogue.observe(views)
         drafts = Drafts(catalogue, store, transfers)
         catalogue.observe(drafts.pages)
-        faults = Faults()
+        faults, supervisor = Faults(), Supervisor()
         inbox = Inbox(DropStore(state), catalogue, transfers, faults, first=numbers.DROP_BASE, live=lambda: index.live)
         context = Context(
             catalogue=catalogue,
@@ -115,6 +112,7 @@ async def _run(
             read_patience=settings.transfer.read_patience,
             onlookers=onlookers.names(settings.transfer.onlookers),
             facets=mount_options.facets,
+            degraded=lambda: [*supervisor.degraded.values(), *([torrents.lost] if torrents.lost else [])],
         )
         context.nodes.update(root.build(context, status=lambda: render(context), version=__version__))
         async with trio.open_nursery() as nursery:
@@ -122,21 +120,8 @@ async def _run(
             await nursery.start(streams.run)
             await nursery.start(torrents.run)
             await nursery.start(inbox.run)
-            await nursery.start(Collector(catalogue, store, floor=settings.transfer.reserve).run)
-            nursery.start_soon(look_at_old_blobs, catalogue, store)
-            await nursery.start(Upkeep(catalogue, settings.history, settings.trash).run)
-            watch = Watch(
-                catalogue,
-                transfers,
-                faults,
-                watched,
-                live=lambda: index.live,
-                mountpoint=mountpoint,
-                remove=settings.watch.after == "remove",
-            )
-            await nursery.start(watch.run)
-            looker = Looker(catalogue, index, store, rules, path=store.path, clock=context.clock)
-            await nursery.start(looker.run)
+            for name, begin in background.services(settings, context, store, watched, rules).items():
+                await nursery.start(supervisor.keep, name, begin)
             commands = replace(context, catalogue=catalogue.by(Cause.COMMAND))
             service = Service(commands, store, rules, end=nursery.cancel_scope.cancel)
             socket = socket_path(state, settings.paths.runtime)

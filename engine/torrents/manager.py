@@ -84,6 +84,11 @@ class TorrentManager:
         with scope:
             await self._session.run()
 
+    @property
+    def lost(self) -> str | None:
+        """Why no torrent runs now, as a sentence; None where nothing is wrong."""
+        return self._session.lost
+
     def _hear(self, item: ItemId, event: Event) -> None:
         job = self._roster.jobs.get(item)
         if job is not None and job.swarm is not None:

@@ -13,6 +13,7 @@ import trio
 
 from engine.errors import EngineError, NoSuchItem, StoreFull, first_of
 from engine.ports import Edit
+from engine.sources.torrent.session import SessionLost
 from engine.torrents.job import Job, Run
 from engine.torrents.opening import recorded
 from engine.torrents.roster import Roster
@@ -70,6 +71,8 @@ class Runner:
                     end = _End(State.COMPLETE, OVER)
             except* NoSuchItem:
                 pass  # it went while it was fetched
+            except* SessionLost as group:
+                end = _End(State.QUEUED, str(first_of(group)))
             except* (NoRoomLeft, StoreFull) as group:
                 end = _End(State.PAUSED, str(first_of(group)))
             except* EngineError as group:
@@ -105,6 +108,10 @@ class Runner:
                 self._roster.purge(job.folder, job.run)
             return
         _log.info("item %d: %s: %s", job.item, end.state.value, end.why)
+        if end.state is State.QUEUED:
+            await settle_root(self._works, job.item, State.QUEUED, end.why)
+            self._roster.push(job)
+            return
         job.is_starved = end.state is State.PAUSED
         job.rest(end.why)
         await settle_root(self._works, job.item, end.state, end.why)

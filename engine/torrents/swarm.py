@@ -15,6 +15,7 @@ from engine.sources.torrent.events import (
     Added,
     Checked,
     Described,
+    Ended,
     Event,
     Failed,
     Flushed,
@@ -27,7 +28,7 @@ from engine.sources.torrent.events import (
     Warned,
 )
 from engine.sources.torrent.params import Start
-from engine.sources.torrent.session import FLUSHES, TorrentSession
+from engine.sources.torrent.session import FLUSHES, SessionLost, TorrentSession
 from engine.torrents.layout import Layout
 from engine.transfer.bell import Bell
 from engine.types import ItemId
@@ -101,6 +102,9 @@ class Swarm:
                 self._added = True
             case Gone():
                 self._gone = True
+            case Ended(why):
+                self._gone = self._leaving = True
+                self._failure = SessionLost(why)
             case Described(info):
                 self._info = info
             case Flushed():

@@ -14,7 +14,7 @@ from tagfs.cli.session import Session
 from tagfs.cli.verb import UsageError, Verb
 from tagfs.control.client import Client
 from tagfs.control.views_downloads import DownloadView, StatusView
-from tagfs.escape import escape
+from tagfs.escape import escape, tame
 
 
 def _declare(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,7 @@ def _follow(client: Client, params: dict[str, object], *, as_json: bool) -> Stat
 
 def report(status: StatusView) -> list[str]:
     """The lines of a status: the daemon, then a line a download."""
-    lines = [summary(status)]
+    lines = [summary(status), *(f"degraded: {tame(sentence)}" for sentence in status.degraded)]
     lines += columns(map(_row, status.downloads), right=[2, 3, 4, 5])
     if status.more:
         lines.append(f"... and {status.more} more; --limit shows them")

@@ -40,6 +40,7 @@ class StatusView:
     done: int  # bytes here, of all downloads that were counted
     total: int | None  # None while the size of one of them is unknown
     speed: float
+    degraded: tuple[str, ...] = ()  # a sentence for each service that does not work now
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,7 @@ class Downloads(Part):
             done=sum(view.done for view in views),
             total=_total(views),
             speed=sum(view.speed for view in views),
+            degraded=tuple(self.context.degraded()),
         )
 
     def _by_state(self) -> dict[str, int]:

@@ -21,4 +21,5 @@ def render(context: Context) -> str:
     bad = context.inbox.bad
     if bad:
         lines.append(f"{'inbox':<12} {bad} that cannot be read")
+    lines += [f"{'degraded':<12} {sentence}" for sentence in context.degraded()]
     return "\n".join(lines) + "\n"

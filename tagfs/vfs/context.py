@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from engine.ports import Blobs, Catalogue, Index, Transfers
@@ -34,6 +34,7 @@ class Context:
     read_patience: float = 60.0
     onlookers: frozenset[str] = frozenset()  # names of programs whose reading fetches nothing
     facets: bool = False
+    degraded: Callable[[], Sequence[str]] = tuple  # a sentence for each service that does not work now
     faults: Faults = field(default_factory=Faults)
     clock: Callable[[], float] = time.time
     started_ns: int = field(default_factory=time.time_ns)

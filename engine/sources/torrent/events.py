@@ -86,4 +86,13 @@ class Warned:
     why: str
 
 
-Event = Added | Gone | Described | Checked | PieceDone | Flushed | Saved | Status | Failed | Lost | NoRoom | Warned
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The session is no more, and nothing writes to the torrent's files; another one can be begun."""
+
+    why: str
+
+
+Event = (
+    Added | Gone | Ended | Described | Checked | PieceDone | Flushed | Saved | Status | Failed | Lost | NoRoom | Warned
+)

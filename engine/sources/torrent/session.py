@@ -20,17 +20,23 @@ import libtorrent as lt
 import trio
 
 from engine.disk import Disk
+from engine.errors import EngineError, first_of
 from engine.sources.torrent import alerts
 from engine.sources.torrent.config import TorrentConfig
-from engine.sources.torrent.events import Added, Checked, Described, Event, Failed, Gone
+from engine.sources.torrent.events import Added, Checked, Described, Ended, Event, Failed, Gone
 from engine.sources.torrent.params import WANTED, Start, build, with_address
 from engine.sources.torrent.settings import settings_pack
+from engine.supervision import Restarts
 
 Key = TypeVar("Key", bound=Hashable)
 
 TICK = 1.0  # seconds between two looks at how fast everything is
 
 _log = logging.getLogger(__name__)
+
+
+class SessionLost(EngineError):
+    """The session failed; `str()` is a sentence, or libtorrent's own words."""
 
 
 class TorrentSession(Generic[Key]):
@@ -43,31 +49,66 @@ class TorrentSession(Generic[Key]):
         self._session: lt.session | None = None
         self._opening = trio.Lock()
         self._opened = trio.Event()
-        self._ours, self._theirs = socket.socketpair()
+        self._ours, self._theirs = _pair()
         self._handles: dict[Key, lt.torrent_handle] = {}
         self._keys: dict[lt.torrent_handle, Key] = {}
         self._adding: dict[str, Key] = {}  # by infohash: those that have no handle yet
         self._leaving: dict[str, Key] = {}  # by infohash: those that are about to be gone
         self._looks: set[Key] = set()  # whose pieces were asked for
         self._on_demand: set[Key] = set()  # who fetch only what is read
-        for end in (self._ours, self._theirs):
-            end.setblocking(False)
+        self.lost: str | None = None  # why there is none and may be none for a while: a sentence
+        self._usable = trio.Event()
+        self._usable.set()
 
     async def run(self) -> None:
-        """For ever."""
+        """For ever. A session that fails is ended, its torrents hear `Ended`, and who adds one then waits until another
+        session may begin."""
+        restarts = Restarts()
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._watch)
-                nursery.start_soon(self._tick)
+            while True:
+                try:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(self._watch)
+                        nursery.start_soon(self._tick)
+                except* Exception as group:
+                    error = first_of(group)
+                    pause = restarts.pause(trio.current_time())
+                    _log.exception("the BitTorrent session failed, and another one may begin in %.0f s", pause)
+                why = f"The BitTorrent session failed ({str(error) or type(error).__name__})"
+                self.lost, self._usable = f"{why} and begins anew in {pause:.0f} s.", trio.Event()
+                await self._end()
+                self._forget(f"{why}.")
+                await trio.sleep(pause)
+                self.lost = None
+                self._usable.set()
         finally:
-            session, self._session = self._session, None
+            await self._end()
             self._handles.clear()
             self._keys.clear()
-            if session is not None:
-                with trio.CancelScope(shield=True), trio.move_on_after(self._config.stop_deadline):
-                    await self._disk.run_apart(_end, [session])
             self._ours.close()
             self._theirs.close()
+
+    async def _end(self) -> None:
+        with trio.CancelScope(shield=True):
+            async with self._opening:
+                session, self._session = self._session, None
+                if session is not None:
+                    with trio.move_on_after(self._config.stop_deadline):
+                        await self._disk.run_apart(_end, [session])
+
+    def _forget(self, why: str) -> None:
+        """Nothing is in the session, for there is none."""
+        there, gone = {*self._handles, *self._adding.values()}, list(self._leaving.values())
+        for each in (self._handles, self._keys, self._adding, self._leaving, self._looks):
+            each.clear()
+        self._ours.close()
+        self._theirs.close()
+        self._ours, self._theirs = _pair()
+        self._opened = trio.Event()
+        for key in gone:
+            self._deliver(key, Gone())
+        for key in there:
+            self._deliver(key, Ended(why))
 
     # -- torrents --------------------------------------------------------------------------------------------------
     async def add(self, key: Key, start: Start) -> None:
@@ -146,6 +187,7 @@ class TorrentSession(Generic[Key]):
 
     # -- in between ------------------------------------------------------------------------------------------------
     async def _open(self) -> lt.session:
+        await self._usable.wait()
         async with self._opening:
             if self._session is None:
                 self._session = await self._disk.run(_begin, self._config)
@@ -197,6 +239,8 @@ class TorrentSession(Generic[Key]):
                 _log.info("torrents: %s", alert.message())
             case lt.torrent_alert():
                 self._of_torrent(alert)
+            case _ if alert.what() == "session_error":  # the binding has no class for it
+                raise SessionLost(alert.message())
 
     def _added(self, alert: lt.add_torrent_alert) -> None:
         key = self._adding.pop(_name(alert.params.info_hashes), None)
@@ -251,6 +295,13 @@ class TorrentSession(Generic[Key]):
 
 
 FLUSHES = 2
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    return ours, theirs
 
 
 def _name(hashes: lt.info_hash_t) -> str:

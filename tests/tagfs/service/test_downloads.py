@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import trio
 
 from engine.types import State
+from tagfs.cli.status import report
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.views import StatusView
+from tagfs.service.status_text import render
 from tagfs.service.verbs import Service
 from tests.support.world import World
 
@@ -134,3 +138,14 @@ async def test_version_and_stop(world: World) -> None:
     assert (await service.version()).mountpoint == world.context.mountpoint
     await service.stop()
     assert ended.is_set()
+
+
+async def test_what_does_not_work_is_in_the_status_as_a_view_a_line_and_a_file(world: World) -> None:
+    sentence = "the watch of folders failed (KeyError) and begins anew in 8 s; the log says more."
+    context = replace(world.context, degraded=lambda: [sentence])
+    status = await Service(context, world.store).status()
+    assert status.degraded == (sentence,)
+    assert f"degraded: {sentence}" in report(status)
+    assert f"degraded     {sentence}\n" in render(context)
+    assert not (await Service(world.context, world.store).status()).degraded
+    assert "degraded" not in render(world.context)
