@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from engine.clock import Ages
-from engine.errors import CatalogueFailed, EngineError
+from engine.errors import BadRequest, CatalogueFailed, EngineError
 from engine.history import Cause
 from engine.ports import Catalogue
 from engine.trash import expired
@@ -33,8 +33,13 @@ TOGETHER: Final = 50  # items that end in one transaction
 async def end(catalogue: Catalogue, items: Sequence[ItemId]) -> None:
     """End what is in the trash for good, a few at a time. What somebody took out of it meanwhile stays."""
     for start in range(0, len(items), TOGETHER):
-        rows = map(catalogue.item, items[start : start + TOGETHER])
-        await catalogue.purge([row.id for row in rows if row is not None and row.trashed_ns is not None])
+        while True:
+            rows = map(catalogue.item, items[start : start + TOGETHER])
+            try:
+                await catalogue.purge([row.id for row in rows if row is not None and row.trashed_ns is not None])
+            except BadRequest:  # one was taken out between the look and the transaction, so it is left out next time
+                continue
+            break
 
 
 class Upkeep:

@@ -327,8 +327,12 @@ class Operations(pyfuse3.Operations):
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
         return await self.files[fh].write(off, buf)
 
+    @guarded
     async def flush(self, fh: FileHandleT) -> None:
-        """Closing waits for nothing: hashing begins after the last release."""
+        """Of each close(2), which waits for this alone: hashing begins after the last release, which comes later."""
+        opened = self.files[fh]
+        if isinstance(opened, DraftFile):
+            opened.flush()
 
     @guarded
     async def fsync(self, fh: FileHandleT, datasync: bool) -> None:

@@ -163,6 +163,7 @@ class DraftFile(OpenFile):
         self._draft = draft
         self._writing = writing
         self._append = append
+        self._flushed = False  # its program has closed it and, as far as we know, has no copy of the descriptor
         self.version = draft.version
 
     @property
@@ -186,13 +187,24 @@ class DraftFile(OpenFile):
             return await super().write(offset, data)
         if self._append and self._draft.displaced:
             offset = self._draft.length()
+        if self._flushed:
+            self._flushed = False
+            self._drafts.reopened(self._draft)
         await self._drafts.write(self._draft, offset, data)
         return len(data)
 
     async def fsync(self, *, data_only: bool) -> None:
         await self._drafts.sync(self._draft, data_only=data_only)
 
+    def flush(self) -> None:
+        """The program has called close(2), and gets its answer when this returns."""
+        if self._writing and not self._flushed:
+            self._flushed = True
+            self._drafts.flushed(self._draft)
+
     async def close(self) -> None:
+        if self._flushed:
+            self._draft.flushed -= 1
         self._drafts.leave(self._draft, writing=self._writing)
 
 

@@ -48,6 +48,7 @@ class Draft:
     loses: bool = False  # bytes of the item's content, by overwriting or cutting
     handles: int = 1  # its creator's
     writers: int = 1
+    flushed: int = 0  # of the writers: those whose program has closed the file, which the kernel tells again later
     node: int | None = None  # the node whose pages may hold it while it changes: the kernel caches for each node
     displaced: bool = False  # it belongs to another item than its handles were opened by
     mtime_ns: int | None = None  # as last set by a writer; None: that of the staging file

@@ -240,6 +240,19 @@ class Drafts:
         draft.handles += 1
         draft.writers += writing
 
+    def flushed(self, draft: Draft) -> None:
+        """One more of its writers was closed by its program. Of the last one the program may know before we hear that
+        nobody has it open any more: a crash in between must not undo what close(2) has promised."""
+        draft.flushed += 1
+        if draft.over and draft.started and draft.flushed == draft.writers:
+            self._sealer.mark_flushed(draft.staging)
+
+    def reopened(self, draft: Draft) -> None:
+        """Not closed after all: somebody has a copy of the descriptor, and goes on to write."""
+        draft.flushed -= 1
+        if draft.over and draft.started:
+            self._sealer.unmark_flushed(draft.staging)
+
     def leave(self, draft: Draft, *, writing: bool) -> None:
         """The last writer starts the sealing and does not wait for it."""
         draft.handles -= 1
@@ -302,7 +315,7 @@ class Drafts:
         """The daemon ends: whoever still writes is cut off, and the items will say so."""
         for chain in self._chains.values():
             for draft in chain:
-                draft.interrupted = draft.writers > 0
+                draft.interrupted = draft.writers > draft.flushed
 
     # -- taking the place of another item's content ------------------------------------------------------------
 
@@ -315,6 +328,9 @@ class Drafts:
             await self._transfers.stop(target)
         kill_point("replace.begun")
         self.pages.changing(target)
+        for draft in self._chain(source):  # as `flushed` does: from here on they are over something
+            if not draft.closed and draft.flushed == draft.writers:
+                self._sealer.mark_flushed(draft.staging)
         self._moving += 1
         try:
             replaced = await self._catalogue.replace(target, source)

@@ -9,6 +9,8 @@ the rename and the row:
 
     <staging>.closed<boot>  its writers had closed it. The boot is in it since a power cut may take what the page cache
                             held: then nobody knows whether the end is there, and we say so
+    <staging>.flushed<boot> its writers had closed it, unless one has a copy of its descriptor: what there is is to be
+                            the item's, and may be cut short
     <staging>.synced        a writer had called fsync: the bytes are on the disk, and are to be the item's
     <staging>.recovered     the next start has begun to make something of it
 
@@ -57,12 +59,21 @@ class Sealer:
         self._catalogue = catalogue
         self._blobs = blobs
         self._closed_now = f".closed{_boot()}"
+        self._flushed_now = f".flushed{_boot()}"
 
     # -- markers -----------------------------------------------------------------------------------------------
 
     def mark_closed(self, staging: str) -> None:
         """All writers have closed it. Instant: the name of a file, which nobody waits to see on the disk."""
         self._mark(staging, self._closed_now)
+
+    def mark_flushed(self, staging: str) -> None:
+        """All writers have closed it, and the kernel has not said yet that it is the last time. Instant."""
+        self._mark(staging, self._flushed_now)
+
+    def unmark_flushed(self, staging: str) -> None:
+        """Instant."""
+        self._blobs.discard_staging(staging + self._flushed_now)
 
     def sync(self, fd: int, staging: str, *, data_only: bool, first: bool) -> None:
         """In a disk thread: what was written so far survives a power cut, and so does what is to become of it."""
@@ -184,7 +195,7 @@ class Sealer:
             await self._catalogue.drop_draft(staging)
         elif self._is_finished(staging):
             await self._seal_found(item, path, cut_short=False)
-        elif staging + _SYNCED in self._markers(staging):
+        elif {staging + _SYNCED, staging + self._flushed_now}.intersection(self._markers(staging)):
             await self._seal_found(item, path, cut_short=True)
         else:
             await self.strand(item, staging, STRANDED)
@@ -259,7 +270,8 @@ class Sealer:
     def drop(self, staging: str) -> None:
         """Nothing in staging belongs to this item any more."""
         stem = staging.partition(".")[0]
-        for name in {stem, stem + self._closed_now, stem + _SYNCED, stem + _RECOVERED, staging}:
+        markers = (self._closed_now, self._flushed_now, _SYNCED, _RECOVERED)
+        for name in {stem, staging, *(stem + marker for marker in markers)}:
             self._blobs.discard_staging(name)
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.starter import Process
+
 START = 30.0
 TOOLS = ("fusermount3", "setfattr", "getfattr", "rsync", "ffprobe", "unzip", "curl", "wget", "gio", "git", "sqlite3")
 
@@ -27,7 +29,7 @@ class Mount:
         self.log = folder / "log"
         self.options = options
         self.expect_warnings = False
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Process | None = None
         self.config = folder / "config.toml"
         self.top.mkdir(exist_ok=True)
 
@@ -40,16 +42,22 @@ class Mount:
         environ.pop("XDG_RUNTIME_DIR", None)
         return environ
 
-    def start(self) -> None:
-        self.config.touch()
-        command = [sys.executable, "-m", "tagfs", "mount", str(self.top), "-f"]
-        if self.options:
-            command += ["-o", self.options]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, env=self.environ, stdout=log, stderr=log)
-        self._wait_until_mounted()
+    @property
+    def command(self) -> list[str]:
+        options = ["-o", self.options] if self.options else []
+        return [sys.executable, "-m", "tagfs", "mount", str(self.top), "-f", *options]
 
-    def _wait_until_mounted(self) -> None:
+    def start(self) -> None:
+        self.begin()
+        self.wait_until_mounted()
+
+    def begin(self) -> None:
+        """Start the daemon, and wait for nothing."""
+        self.config.touch()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, env=self.environ, stdout=log, stderr=log)
+
+    def wait_until_mounted(self) -> None:
         assert self.process is not None
         for _ in range(int(START / 0.05)):
             if self.process.poll() is not None:

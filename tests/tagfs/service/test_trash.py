@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from tagfs.config.settings import History, Trash
 from tagfs.control.errors import Code
 from tagfs.control.views import EmptiedView
 from tagfs.service.verbs import Service
-from tagfs.upkeep import Upkeep
+from tagfs.upkeep import Upkeep, end
 from tests.support.world import World
 from tests.tagfs.service.test_items import refused
 
@@ -82,6 +83,21 @@ async def test_emptied_by_age_and_by_size(world: World, service: Service) -> Non
     assert world.catalogue.item(young) is None
     with refused(Code.BAD_REQUEST):
         await service.trash_empty(("x",), keep_size=1)
+
+
+async def test_what_is_taken_out_while_the_trash_is_emptied_stays(world: World) -> None:
+    kept, gone = [await trashed(world, name, name.encode()) for name in ("kept", "gone")]
+
+    class Racing:
+        async def purge(self, items: Collection[int]) -> None:
+            await world.catalogue.restore(kept)
+            await world.catalogue.purge(items)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.catalogue, name)
+
+    await end(Racing(), [kept, gone])
+    assert (world.catalogue.item(kept).trashed_ns, world.catalogue.item(gone)) == (None, None)
 
 
 async def test_what_the_config_file_says_goes_by_itself(world: World) -> None:

@@ -237,7 +237,8 @@ async def crashed(world: World, data: bytes, *markers: str) -> Item:
     os.close(fd)
     await world.catalogue.start_draft(item.id, staging)
     for marker in markers:
-        word = world.drafts._sealer._closed_now if marker == "closed" else marker
+        sealer = world.drafts._sealer
+        word = {"closed": sealer._closed_now, "flushed": sealer._flushed_now}.get(marker, marker)
         os.link(world.store.staging_path(staging), world.store.staging_path(staging + word))
     return item
 
@@ -252,7 +253,9 @@ async def test_killed_before_the_last_close(tmp_path: Path) -> None:
         assert (staged(tmp_path), await world.catalogue.check()) == ([], [])
 
 
-@pytest.mark.parametrize(("markers", "error"), [(("closed",), None), ((".synced",), CUT_SHORT)])
+@pytest.mark.parametrize(
+    ("markers", "error"), [(("closed",), None), (("flushed",), CUT_SHORT), ((".synced",), CUT_SHORT)]
+)
 async def test_killed_after_the_last_close_or_an_fsync(
     tmp_path: Path, markers: tuple[str, ...], error: str | None
 ) -> None:
@@ -263,6 +266,43 @@ async def test_killed_after_the_last_close_or_an_fsync(
         assert (content(world, found), found.error, found.state) == (b"whole", error, State.COMPLETE)
         assert await trash(world) == [OLD]
         assert (staged(tmp_path), await world.catalogue.check()) == ([], [])
+
+
+async def test_what_programs_have_closed_is_marked_before_the_kernel_says_that_nobody_has_it_open(
+    world: World, tmp_path: Path
+) -> None:
+    item = await written(world, OLD)
+    one, other = await edit(world, item, truncate=True), await edit(world, item)
+    await one.write(0, b"new")
+    one.flush()
+    assert staged(tmp_path) == [one.draft.staging]  # somebody else is not done
+    other.flush()
+    [staging, marker] = staged(tmp_path)
+    assert marker.startswith(f"{staging}.flushed")
+    await one.write(3, b", by a copy of the descriptor")
+    assert staged(tmp_path) == [staging]
+    one.flush()
+    one.flush()
+    assert staged(tmp_path) == [staging, marker]
+    await other.close()
+    assert staged(tmp_path) == [staging, marker]
+    await one.close()
+    await one.draft.sealed.wait()
+    assert (staged(tmp_path), content(world, row(world, item.id))) == ([], b"new, by a copy of the descriptor")
+
+
+async def test_what_takes_the_place_of_a_file_is_marked_first_where_its_program_has_closed_it(
+    world: World, tmp_path: Path
+) -> None:
+    target, source = await written(world, OLD), await create(world, "g")
+    await source.write(0, b"new")
+    source.flush()
+    assert staged(tmp_path) == [source.draft.staging]  # of a new item all is kept anyway
+    await world.drafts.replace(target.id, source.item)
+    assert [name.partition(".")[2][:7] for name in staged(tmp_path)] == ["", "flushed"]
+    await source.close()
+    await source.draft.sealed.wait()
+    assert (staged(tmp_path), content(world, row(world, target.id))) == ([], b"new")
 
 
 async def test_killed_with_the_same_bytes_leaves_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,61 @@
+"""The daemon, with something otherwise that no user may change. Words in the environment variable ODD say what:
+
+    eager-gc            content that nothing refers to goes at once, unless this very daemon has just placed it
+    no-file-sync        fsync and fdatasync of files do nothing
+    no-folder-sync      fsync of folders does nothing
+    no-catalogue-sync   SQLite syncs nothing
+
+`python -P -m tests.support.odd_daemon MOUNTPOINT`, with the arguments of tagfs.daemon. A product without switches for
+these cannot be run without them by accident. ODD_FUSECTL is where fusectl is mounted.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tagfs.daemon import wreck
+from tagfs.daemon.__main__ import main
+
+GRACE: Final = 10.0  # seconds that content which was just placed is safe for
+HASTE: Final = 1000  # how much quicker the collector's clock goes for what was there before
+
+
+def eager_gc() -> None:
+    from engine.blobs import gc
+
+    gc.PERIOD = 0.05
+    gc.Collector.__init__.__kwdefaults__.update(grace=GRACE, clock=lambda: time.monotonic() * HASTE)
+
+
+def without_sync(is_meant: Callable[[int], bool]) -> None:
+    for name in ("fsync", "fdatasync"):
+        setattr(os, name, _unless(is_meant, getattr(os, name)))
+
+
+def _unless(is_meant: Callable[[int], bool], sync: Callable[[int], None]) -> Callable[[int], None]:
+    return lambda fd: None if is_meant(os.fstat(fd).st_mode) else sync(fd)
+
+
+def without_catalogue_sync() -> None:
+    from engine.catalogue import database
+
+    database.WRITER_PRAGMAS = {**database.WRITER_PRAGMAS, "synchronous": "off"}
+
+
+ODDITIES: Mapping[str, Callable[[], None]] = {
+    "eager-gc": eager_gc,
+    "no-file-sync": lambda: without_sync(stat.S_ISREG),
+    "no-folder-sync": lambda: without_sync(stat.S_ISDIR),
+    "no-catalogue-sync": without_catalogue_sync,
+}
+
+if __name__ == "__main__":
+    wreck.CONNECTIONS = os.environ.get("ODD_FUSECTL", wreck.CONNECTIONS)
+    for word in os.environ.get("ODD", "").split():
+        ODDITIES[word]()
+    sys.exit(main(sys.argv[1:]))
