@@ -53,6 +53,8 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
     command -v gio >/dev/null || packages+=(libglib2.0-bin)
     command -v git >/dev/null || packages+=(git)
     command -v sqlite3 >/dev/null || packages+=(sqlite3)
+    command -v mkfs.ext4 >/dev/null || packages+=(e2fsprogs)
+    command -v mkfs.xfs >/dev/null || packages+=(xfsprogs)
     command -v vim >/dev/null || packages+=(vim)
     printf '%s\n' "${packages[@]}"
 }

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from peewee import DatabaseError, SqliteDatabase
 
 from engine.catalogue import migrations
+from engine.disk import kill_point
 from engine.errors import CatalogueFailed, EngineError, StoreFull
 
 # Milliseconds to wait for a writer that is not ours (somebody's sqlite3 shell); our own take turns.
@@ -131,7 +132,9 @@ def _create(path: str) -> None:
     finally:
         database.close()  # the last connection: takes -wal and -shm along
     fsync_file(temporary)
+    kill_point("create.built")
     os.rename(temporary, path)
+    kill_point("create.renamed")
     fsync_file(path)
 
 

@@ -17,6 +17,7 @@ from typing import Final
 from peewee import SchemaManager, SqliteDatabase
 
 from engine.catalogue.models import MODELS
+from engine.disk import kill_point
 from engine.errors import EngineError
 from engine.types import FIRST_ITEM_ID
 
@@ -146,4 +147,6 @@ def migrate(database: SqliteDatabase, *, version: int = VERSION, steps: Mapping[
         with database.atomic("IMMEDIATE"):
             steps[number](database)
             database.pragma("user_version", number + 1)
+            kill_point("migrate.changed")
+        kill_point("migrate.committed")
     return bool(found < version)

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import trio
 
+from engine.disk import kill_point
 from engine.errors import EngineError
 from engine.torrents import folders
 from engine.torrents.envelope import Resume, seal
@@ -67,6 +68,7 @@ class Keeper:
             files = self._files
             positions = [files.file(index).position for index in touched if index not in files.done]
             await self._works.disk.run(folders.sync, folder, positions)
+            kill_point("pieces.synced")
             notes = await self._swarm.save()
             if is_last:
                 await self._swarm.end()
@@ -80,6 +82,7 @@ class Keeper:
             prints = await self._works.disk.run(folders.prints, folder, begun)
             sealed = await self._works.disk.run(seal, Resume(have, notes, prints, is_last))
             await self._works.catalogue.save_resume(self._job.item, sealed)
+            kill_point("pieces.kept")
             if not self._dirty:
                 self._live.forget()
 

@@ -6,7 +6,7 @@ A thousand files of 100 KiB that each take their own three trips to a thread and
 on handing over than on being downloaded. Groups form by themselves: what comes while one is under way is the next.
 Two are under way at once, one at the disk while the other is committed.
 
-State: the entries that wait to be taken. Imports errors and ports.
+State: the entries that wait to be taken. Imports disk, errors and ports.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final
 
 import trio
 
+from engine.disk import kill_point
 from engine.errors import EngineError
 from engine.ports import Arrived, Blobs, Catalogue, Content
 from engine.transfer.bell import Bell
@@ -103,6 +104,7 @@ class Landing:
             for entry, mime in zip(placed, await self._looks(placed), strict=True):
                 entry.arrived = replace(entry.arrived, mime=mime)
             await self._complete(placed)
+            kill_point("landing.committed")
         finally:
             for entry in group:
                 self._blobs.release(entry.arrived.sha256)

@@ -15,7 +15,7 @@ from typing import Final
 
 import trio
 
-from engine.disk import Disk
+from engine.disk import Disk, kill_point
 from engine.errors import DigestMismatch
 from engine.known import known, recorded
 from engine.ports import Blobs, Catalogue, Edit
@@ -155,6 +155,7 @@ class Record:
                 await self._catalogue.edit(self.item, Edit(set_xattrs={UNVERIFIED: b"length"}))
             self._blobs.discard_staging(file.name + SUFFIX)
             await self._complete(done.sha256, done.size, done.digests, done.mime)
+            kill_point("finish.committed")
 
     async def failed(self, why: str) -> None:
         """For good. What is here stays, for the user may want it tried again."""

@@ -12,6 +12,7 @@ from typing import Final
 
 import trio
 
+from engine.disk import kill_point
 from engine.errors import StoreFull
 from engine.ports import Blobs
 from engine.transfer.bell import Bell
@@ -61,7 +62,9 @@ class Upkeep:
         """Sync, then write down what is durable now."""
         if self._file.dirty and self._file.version is not None:
             ranges = await self._file.sync()
+            kill_point("checkpoint.synced")
             await self._record.checkpoint(ranges, self._file.version)
+            kill_point("checkpoint.kept")
             self._synced.ring()
 
     async def last_checkpoint(self) -> None:

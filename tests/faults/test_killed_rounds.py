@@ -5,199 +5,34 @@ TAGFS_ROUNDS and TAGFS_SEED choose how many rounds and which; the seed is printe
 
 from __future__ import annotations
 
-import filecmp
 import os
-import subprocess
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from tagfs.control.views_work import VerifyView
-from tests.support.nginx import nginx
 from tests.support.odd_mount import OddMount
-from tests.support.promises_kept import (
-    TAGS,
-    Commander,
-    Emptier,
-    Fetcher,
-    Found,
-    Hand,
-    Leecher,
-    Memory,
-    Place,
-    Writer,
-    told,
-)
-from tests.support.swarm import peer
-from tests.support.torrents import make_torrent
-from tests.support.tracker import tracker
-
-CONFIG = """[transfer]
-reserve = 0
-[torrent]
-listen = "127.0.0.1:0"
-outgoing = "127.0.0.1"
-dht = false
-private_addresses = true
-seed_ratio = 0
-"""
-LIFE = 0.8  # seconds that a daemon lives for at most, once it is mounted
-PATIENCE = 30.0  # seconds until what was closed is stored
-HANDS: tuple[tuple[str, type[Hand]], ...] = (
-    ("w1", Writer),
-    ("w2", Writer),
-    ("w3", Writer),
-    ("c1", Commander),
-    ("c2", Commander),
-    ("d", Fetcher),
-    ("bt", Leecher),
-    ("e", Emptier),
-)
-
-
-@dataclass
-class Rounds:
-    mount: OddMount
-    place: Place
-    random: Random
-    memories: dict[str, Memory]
-    orphans: int = 0
-    checked: int = 0
-
-    def round(self, number: int) -> None:
-        """Work, a kill at some instant, at times another one during the start, a start, and the check."""
-        emptied = self.random.random() < 0.25
-        hands = [kind(self.memories[name], self.place) for name, kind in HANDS if kind is not Emptier or emptied]
-        self._live(self.random.uniform(0, LIFE))
-        self.mount.crash()
-        if self.random.random() < 0.2:
-            self.mount.begin()
-            self._live(self.random.uniform(0, LIFE))
-            self.mount.crash()
-        self.mount.start()
-        for hand in hands:
-            hand.join(30)
-            assert not hand.is_alive(), f"{hand.name} still hangs in the dead mount"
-            if hand.failure is not None:
-                raise AssertionError(f"round {number}: {hand.name} failed") from hand.failure
-        self.check(number, emptied=emptied)
-
-    def _live(self, seconds: float) -> None:
-        assert self.mount.process is not None
-        try:
-            code = self.mount.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return
-        raise AssertionError(f"the daemon ended by itself with {code}: {self.mount.log.read_text()[-5000:]}")
-
-    def check(self, number: int, *, emptied: bool) -> None:
-        with self.mount.connect() as client:
-            deadline = time.monotonic() + PATIENCE
-            while True:
-                found = Found.ask(client)
-                wrong = [line for memory in self.memories.values() for line in memory.wrong(found, emptied=emptied)]
-                if not wrong or time.monotonic() > deadline:
-                    break
-                threading.Event().wait(0.05)
-            assert not wrong, f"round {number}:\n" + "\n".join(wrong)
-            verified: VerifyView = client.call("verify", {"data": True}, VerifyView)
-        kinds = [fault.kind for fault in verified.faults]
-        assert set(kinds) <= {"orphan"}, verified.faults
-        assert len(kinds) <= self.orphans + len(HANDS) * 12, "more than each operation under way can leave"
-        self.orphans = len(kinds)
-        shown = os.listdir(self.mount / "files")
-        assert sorted(shown) == sorted(found.live), "the mount shows what the socket does"
-        for memory in self.memories.values():
-            memory.settle(found, emptied=emptied)
-            self._arrived(memory, found)
-            for name in self.random.sample(sorted(memory.known), min(3, len(memory.known))):
-                known = memory.known[name]
-                if not (known.trashed or known.arriving or known.folder):
-                    assert told(self.mount / "files" / name) == known, f"round {number}: {name} of the mount"
-                    self.checked += 1
-
-    def _arrived(self, memory: Memory, found: Found) -> None:
-        """What has come is there for good."""
-        for name, known in list(memory.known.items()):
-            if known.arriving and found.live[name][0].state in ("complete", "seeding"):
-                if known.folder is not None:
-                    same(known.folder, self.mount / "files" / name)
-                memory.known[name] = replace(known, arriving=False)
-
-    def finish(self) -> None:
-        """All that was added arrives."""
-        memories = [self.memories["d"], self.memories["bt"]]
-
-        def have_arrived() -> bool:
-            with self.mount.connect() as client:
-                found = Found.ask(client)
-            for memory in memories:
-                self._arrived(memory, found)
-            return not any(known.arriving for memory in memories for known in memory.known.values())
-
-        self.mount.wait_for(have_arrived, 120)
-        self.check(-1, emptied=False)
-        assert self.mount.stop() == 0
-
-
-def same(one: Path, other: Path) -> None:
-    for folder, _, files in os.walk(one):
-        for name in files:
-            path = Path(folder, name)
-            assert filecmp.cmp(path, other / path.relative_to(one), shallow=False), path
+from tests.support.rounds import Rounds, rounds_on
 
 
 @pytest.fixture
 def rounds(odd: OddMount, tmp_path: Path) -> Iterator[Rounds]:
-    seed = int(os.environ.get("TAGFS_SEED", "0"))
-    odd.oddities = ("eager-gc",)
-    odd.config.write_text(CONFIG)
-    folders = [tmp_path / name for name in ("scratch", "served", "seeded")]
-    for folder in folders:
-        folder.mkdir()
-    with nginx(tmp_path / "nginx", folders[1], limit_rate="3m") as server, tracker() as announces, peer() as seeds:
-        announces.introduce(seeds.address)
-
-        def seed_it(folder: Path) -> str:
-            torrent = make_torrent(folder, version="hybrid", piece_size=16384)
-            seeds.seed(torrent, folder.parent, limit=400_000)
-            return torrent.magnet(trackers=[announces.url], peers=[seeds.address])
-
-        place = Place(odd.top, *folders, odd.connect, server.url, seed_it)
-        random = Random(seed)
-        memories = {name: Memory(name, Random(f"{seed} {name}")) for name, _ in HANDS}
-        yield Rounds(odd, place, random, memories)
+    with rounds_on(odd, tmp_path, os.environ.get("TAGFS_SEED", "0")) as made:
+        yield made
 
 
 def run(rounds: Rounds, count: int) -> None:
-    rounds.mount.start()
-    for tag in TAGS:
-        os.mkdir(rounds.mount / "tags" / tag)
-    began = time.monotonic()
+    rounds.start()
     for number in range(count):
         rounds.round(number)
         if number % 10 == 9:
-            say(rounds, number + 1, began)
+            rounds.say(number + 1)
     rounds.finish()
-    say(rounds, count, began)
-
-
-def say(rounds: Rounds, count: int, began: float) -> None:
-    done = {name: memory.done for name, memory in rounds.memories.items()}
-    print(  # noqa: T201  # for whoever runs it for long
-        f"{count} rounds in {time.monotonic() - began:.0f} s, seed {os.environ.get('TAGFS_SEED', '0')}: "
-        f"{sum(done.values())} operations returned {done}, {rounds.orphans} orphans, {rounds.checked} files read",
-        flush=True,
-    )
+    rounds.say(count)
 
 
 def test_killed_a_few_times(rounds: Rounds) -> None:
-    run(rounds, 3)
+    run(rounds, 2)
 
 
 @pytest.mark.long

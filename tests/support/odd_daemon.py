@@ -6,7 +6,8 @@
     no-catalogue-sync   SQLite syncs nothing
 
 `python -P -m tests.support.odd_daemon MOUNTPOINT`, with the arguments of tagfs.daemon. A product without switches for
-these cannot be run without them by accident. ODD_FUSECTL is where fusectl is mounted.
+these cannot be run without them by accident. ODD_FUSECTL is where fusectl is mounted; ODD_BOOT
+is the boot id of the machine.
 """
 
 from __future__ import annotations
@@ -54,7 +55,27 @@ ODDITIES: Mapping[str, Callable[[], None]] = {
     "no-catalogue-sync": without_catalogue_sync,
 }
 
+
+def booted(boot: str) -> None:
+    """What was in the page cache is believed after a crash of the daemon alone."""
+    from engine.transfer import live
+    from tagfs.intake import drops
+    from tagfs.vfs import sealing
+
+    live._boot_id = lambda: boot
+    sealing._boot = lambda: boot.translate(str.maketrans("0123456789", "abcdefghij"))
+    begin = drops.DropStore.__init__
+
+    def begin_elsewhere(self: drops.DropStore, state: str) -> None:
+        begin(self, state)
+        self._boot = boot
+
+    drops.DropStore.__init__ = begin_elsewhere
+
+
 if __name__ == "__main__":
+    if "ODD_BOOT" in os.environ:
+        booted(os.environ["ODD_BOOT"])
     wreck.CONNECTIONS = os.environ.get("ODD_FUSECTL", wreck.CONNECTIONS)
     for word in os.environ.get("ODD", "").split():
         ODDITIES[word]()

@@ -30,6 +30,8 @@ class OddMount(Mount):
         self.oddities: tuple[str, ...] = ()
         self.expect_warnings = True
         self.control = control
+        self.kill_at = ""  # a point of engine.disk.kill_point
+        self.boot = 0  # of the machine; 0: as it is
         self._begin = begin
 
     @property
@@ -39,7 +41,9 @@ class OddMount(Mount):
     @property
     def environ(self) -> dict[str, str]:
         odd = {"ODD": " ".join(self.oddities), "ODD_FUSECTL": self.control, "PYTHONPATH": str(ROOT)}
-        return {**super().environ, **odd}
+        if self.kill_at:
+            odd["TAGFS_KILL_AT"] = self.kill_at
+        return {**super().environ, **odd, **({"ODD_BOOT": str(self.boot)} if self.boot else {})}
 
     def begin(self) -> None:
         self.config.touch()
@@ -51,11 +55,16 @@ class OddMount(Mount):
 
     def close(self) -> None:
         """Whatever hangs in the mount is freed before anything is done that could hang as well."""
-        found = mount_at(str(self.top))
-        if found is not None and (self.process is None or self.process.poll() is not None or self.is_stuck()):
-            with suppress(OSError):
-                Path(self.control, str(os.minor(found.device)), "abort").write_text("1")
+        if self.process is not None and (self.process.poll() is not None or self.is_stuck()):
+            self.abort()
         super().close()
+
+    def abort(self) -> None:
+        """End the connection, so that everybody who waits for the daemon gets an error."""
+        found = mount_at(str(self.top))
+        if found is not None:
+            with suppress(FileNotFoundError):
+                Path(self.control, str(os.minor(found.device)), "abort").write_text("1")
 
     def is_stuck(self) -> bool:
         """Whether the daemon was killed and cannot end."""

@@ -23,7 +23,7 @@ from random import Random
 from tagfs.control.client import Client, NoDaemon
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.views_items import ItemPage, ItemView
-from tagfs.vfs.sealing import CUT_SHORT
+from tagfs.vfs.sealing import CUT_SHORT, GONE
 
 DEAD = frozenset({errno.ENOTCONN, errno.ECONNABORTED})
 TAGS = tuple(f"t{number}" for number in range(6))
@@ -86,6 +86,8 @@ class Found:
             return item.state == "seeding" and item.kind == "folder"
         if known.torn and item.error == CUT_SHORT:  # however much of it there is
             return item.state == "complete" and (item.size or 0) <= len(known.content)
+        if known.torn and item.error == GONE:  # the power failed before there was anything of it on the disk
+            return item.state == "missing"
         if item.error not in (None, CUT_SHORT):  # the kernel says late that a file was closed
             return False
         return (item.state, item.sha256, frozenset(item.tags)) == ("complete", known.sha256, known.tags)
@@ -105,6 +107,8 @@ class Place:
     connect: Callable[[], Client]
     url: Callable[[str], str]  # of a file in `served`
     seed: Callable[[Path], str]  # a folder, which becomes a torrent; its magnet link
+    power: bool = False  # whether it is the power that fails: then only fsync promises content
+    cut: threading.Event = field(default_factory=threading.Event)  # it has failed, so that everything may fail
 
 
 class Hand(threading.Thread):
@@ -127,10 +131,11 @@ class Hand(threading.Thread):
         except NoDaemon:
             pass
         except OSError as error:
-            if error.errno not in DEAD:
+            if error.errno not in DEAD and not self.place.cut.is_set():
                 self.failure = error
         except BaseException as error:
-            self.failure = error
+            if not self.place.cut.is_set():
+                self.failure = error
 
     def work(self) -> None:
         raise NotImplementedError
@@ -239,7 +244,7 @@ class Writer(Hand):
     def write(self, path: Path, mode: str, content: bytes) -> None:
         with open(path, mode, buffering=0) as file:
             file.writelines(content[start : start + 100_000] for start in range(0, len(content), 100_000))
-            if self.random.random() < 0.5:
+            if self.place.power or self.random.random() < 0.5:
                 os.fsync(file.fileno())
 
     def overwrite(self, name: str, known: Known) -> None:
@@ -281,6 +286,24 @@ class Writer(Hand):
     def remove(self, name: str, known: Known) -> None:
         with self.doing({name: replace(known, trashed=True)}):
             os.unlink(self.path(name))
+
+
+class Tagger(Writer):
+    """Tags one file of its own, as quick as it can."""
+
+    def work(self) -> None:
+        name = self.pick()
+        if name is None:
+            self.make()
+            return
+        known = self.memory.known[name]
+        if len(known.tags) > 30:
+            with self.doing({name: replace(known, tags=frozenset())}):
+                os.setxattr(self.path(name), "user.xdg.tags", b"")
+            return
+        tag = f"{name}-{self.memory.done}"
+        with self.doing({name: replace(known, tags=known.tags | {tag})}):
+            os.setxattr(self.path(name), f"user.tag.{tag}", b"")
 
 
 class Commander(Hand):

@@ -1,6 +1,7 @@
 """The live file: believed only when whole, and only in its place."""
 
 import os
+import random
 from dataclasses import replace
 
 import pytest
@@ -60,6 +61,21 @@ def test_torn_flipped_and_cut_ones_are_refused(fd, whole, data):
     torn = bytes(torn[: data.draw(st.integers(0, len(whole)))])
     if torn != whole:
         assert put(fd, torn) is None
+
+
+def test_of_5000_damaged_ones_none_is_believed(fd, whole):
+    chance = random.Random(1)
+    for _ in range(5000):
+        bent = bytearray(whole)
+        match chance.randrange(3):
+            case 0:
+                bent[chance.randrange(len(bent))] ^= 1 << chance.randrange(8)
+            case 1:
+                del bent[chance.randrange(len(bent)) :]
+            case 2:
+                start = chance.randrange(len(bent))
+                bent[start : start + 20] = chance.randbytes(20)
+        assert bytes(bent) == whole or put(fd, bytes(bent)) is None
 
 
 @given(st.binary(max_size=300))
