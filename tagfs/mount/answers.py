@@ -9,6 +9,7 @@ from typing import Final
 import pyfuse3
 from pyroaring import BitMap
 
+from tagfs.mount.packed import pack
 from tagfs.vfs import numbers
 from tagfs.vfs.attr import Attr
 
@@ -21,8 +22,7 @@ class Answers:
     """`umask` hides permission bits of items; all belong to the user who mounted."""
 
     def __init__(self, *, umask: int, uid: int | None = None, gid: int | None = None) -> None:
-        self._uid = os.getuid() if uid is None else uid
-        self._gid = os.getgid() if gid is None else gid
+        self._owner = (os.getuid() if uid is None else uid, os.getgid() if gid is None else gid)
         self._mask = ~umask
         self.told = BitMap()  # items that the kernel may know by their node id, from the first answer about them on
 
@@ -37,6 +37,20 @@ class Answers:
         if not (keep and keep_name):
             entry.entry_timeout = 0
         return entry
+
+    def packed(self, name: bytes, attr: Attr, next_id: int, *, keep_name: bool) -> bytes:
+        """The same for a listing that is kept, as the kernel reads it."""
+        if numbers.item_of(attr.ino) is not None:
+            self.told.add(attr.ino)
+        return pack(
+            name,
+            attr,
+            next_id,
+            self._mode(attr),
+            self._owner,
+            int(LONG) if keep_name else 0,
+            0 if attr.changing else int(LONG),
+        )
 
     def lead_to(self, entry: pyfuse3.EntryAttributes, number: int) -> pyfuse3.EntryAttributes:
         """The last step of an answer, which cannot fail: node id `number` has just been handed out for it.
@@ -58,14 +72,15 @@ class Answers:
         entry = pyfuse3.EntryAttributes()
         entry.entry_timeout = LONG
         entry.attr_timeout = 0 if attr.changing else LONG
-        mode = attr.mode if stat.S_ISLNK(attr.mode) else attr.mode & (self._mask | ~0o777)
-        entry.st_mode = pyfuse3.ModeT(mode)
+        entry.st_mode = pyfuse3.ModeT(self._mode(attr))
         entry.st_nlink = attr.nlink
-        entry.st_uid = self._uid
-        entry.st_gid = self._gid
+        entry.st_uid, entry.st_gid = self._owner
         entry.st_size = attr.size
         entry.st_blocks = attr.blocks
         entry.st_mtime_ns = attr.mtime_ns
         entry.st_atime_ns = attr.mtime_ns
         entry.st_ctime_ns = attr.ctime_ns
         return entry
+
+    def _mode(self, attr: Attr) -> int:
+        return attr.mode if stat.S_ISLNK(attr.mode) else attr.mode & (self._mask | ~0o777)

@@ -3,63 +3,121 @@
 The kernel keeps each entry with its attributes (readdirplus), so that `ls -l` asks for nothing more. A snapshot that
 something has overtaken is still shown to its reader, but the kernel is told to keep nothing of it.
 
-Even of an answer that it may not keep, the kernel takes the size, and with O_APPEND it writes there. So the size of
-what changes is that of the moment of the answer, never that of the snapshot.
+    snapshot ─┬─ overtaken ──▶ one by one
+              └─ up to date ─▶ the first one by pyfuse3, which makes the buffer ─▶ as many as fit, as bytes (`Packed`)
+
+What the kernel has had of a snapshot, and has not dropped as far as it says, it is shown the next time without linking
+it again (half of the kernel's time). Where that is wrong it asks, and is given all of it the next time.
 """
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass
+from typing import Final
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import pyfuse3
 
 from tagfs.mount.answers import Answers
 from tagfs.mount.inodes import Inodes
-from tagfs.vfs.attr import Attr
+from tagfs.mount.packed import Packed, size_of
+from tagfs.mount.token import Room
 from tagfs.vfs.context import Context
 from tagfs.vfs.names import is_certain
 from tagfs.vfs.nodes.folder import FolderDirectory, way_to
-from tagfs.vfs.nodes.items import item_attr
 from tagfs.vfs.tree import Directory, Entry, FolderNode, ItemNode, Snapshot
+
+AT_ONCE: Final = 256  # entries that are packed before somebody looks whether they fit
+
+
+@dataclass(slots=True)
+class Given:
+    """What the kernel has had of a snapshot in one directory: the first `count` entries, when it had dropped `dropped`
+    items."""
+
+    snapshot: ReferenceType[Snapshot]
+    dropped: int
+    count: int = 0
 
 
 class Listings:
-    """The entries of a snapshot as the kernel takes them are made once and kept as long as the snapshot is cached."""
+    """State: the entries of a snapshot as the kernel takes them, made once and kept as long as the snapshot is cached;
+    and by directory what the kernel has had."""
 
     def __init__(self, context: Context, inodes: Inodes, answers: Answers) -> None:
         self._context = context
         self._inodes = inodes
         self._answers = answers
-        self._items: WeakKeyDictionary[Snapshot, list[tuple[bytes, pyfuse3.EntryAttributes] | None]] = (
-            WeakKeyDictionary()
-        )
+        self._packed: WeakKeyDictionary[Snapshot, Packed] = WeakKeyDictionary()
+        self._given: WeakKeyDictionary[Directory, Given] = WeakKeyDictionary()
+        self._dropped = 0
 
     def reply(self, opened: OpenDirectory, start: int, token: pyfuse3.ReaddirToken) -> None:
         """Entries of the snapshot from number `start` on, as many as the kernel has room for."""
-        snapshot = opened.snapshot
+        snapshot, directory = opened.snapshot, opened.directory
         assert snapshot is not None
-        entries, drafts = snapshot.entries, self._context.drafts
-        keep = not snapshot.stale()
-        made = self._items.setdefault(snapshot, [None] * len(entries))
-        for number in range(start, len(entries)):
+        entries, keep = snapshot.entries, not snapshot.stale()
+        given = self._had(directory, snapshot) if keep else Given(ref(snapshot), 0)
+        number, used = start, 0
+        while number < len(entries):
             entry = entries[number]
             if isinstance(entry.node, ItemNode):
-                ready = made[number]
-                if not keep or entry.attr.changing or drafts.get(entry.node.item) is not None:
-                    answer = self._answers.entry(self._attr_now(entry), keep=keep, keep_name=is_certain(entry.name))
-                    ready = (_bytes(entry.name), answer)
-                elif ready is None:
-                    answer = self._answers.entry(entry.attr, keep_name=is_certain(entry.name))
-                    ready = made[number] = (_bytes(entry.name), answer)
-                if not pyfuse3.readdir_reply(token, pyfuse3.FileNameT(ready[0]), ready[1], number + 1):
-                    return
-            elif not self._reply_other(opened.directory, entry, number, token, keep=keep):
-                return
+                taken = self._reply_item(entry, number, token, keep=keep)
+            else:
+                taken = self._reply_other(directory, entry, number, token, keep=keep)
+            if not taken:
+                break
+            number += 1
+            used += size_of(_bytes(entry.name))
+            if keep and (room := Room.of(token, used)) is not None:
+                before = room.left
+                number = self._fill(room, snapshot, number, known=given.count >= len(entries))
+                used += before - room.left
+        if start <= given.count < number:
+            given.count = number
 
-    def _attr_now(self, entry: Entry) -> Attr:
-        assert isinstance(entry.node, ItemNode)
-        row = self._context.catalogue.item(entry.node.item)
-        return entry.attr if row is None else item_attr(self._context, row)
+    def dropped(self) -> None:
+        """The kernel has dropped nodes, wherever it was shown them."""
+        self._dropped += 1
+
+    def looked_up(self, directory: Directory) -> None:
+        """The kernel has asked for the name of an item: it does not hold all that it has had."""
+        self._given.pop(directory, None)
+
+    def _had(self, directory: Directory, snapshot: Snapshot) -> Given:
+        given = self._given.get(directory)
+        if given is None or given.snapshot() is not snapshot or given.dropped != self._dropped:
+            given = self._given[directory] = Given(ref(snapshot), self._dropped)
+        return given
+
+    def _fill(self, room: Room, snapshot: Snapshot, number: int, *, known: bool) -> int:
+        """Entries from `number` on, up to one that is no file; the number of the first that is not among them. Nothing
+        where somebody has gone ahead of what is packed (seekdir): to catch up would take long."""
+        packed = self._packed.get(snapshot)
+        if packed is None:
+            packed = self._packed[snapshot] = Packed()
+        while number <= len(packed) + AT_ONCE:
+            if number >= len(packed):
+                self._pack(packed, snapshot)
+            piece, end = packed.take(number, room.left, known=known)
+            if end == number:
+                return number
+            room.put(piece)
+            number = end
+        return number
+
+    def _pack(self, packed: Packed, snapshot: Snapshot) -> None:
+        """Some more."""
+        first = len(packed)
+        for number, (name, node, attr) in enumerate(snapshot.entries[first : first + AT_ONCE], first + 1):
+            if isinstance(node, ItemNode):
+                packed.add(self._answers.packed(_bytes(name), attr, number, keep_name=is_certain(name)))
+            else:
+                packed.skip()
+
+    def _reply_item(self, entry: Entry, number: int, token: pyfuse3.ReaddirToken, *, keep: bool) -> bool:
+        answer = self._answers.entry(entry.attr, keep=keep, keep_name=is_certain(entry.name))
+        return bool(pyfuse3.readdir_reply(token, pyfuse3.FileNameT(_bytes(entry.name)), answer, number + 1))
 
     def _reply_other(
         self, directory: Directory, entry: Entry, number: int, token: pyfuse3.ReaddirToken, *, keep: bool

@@ -104,12 +104,15 @@ class Operations(pyfuse3.Operations):
         if isinstance(directory, QueriesDirectory) and await _is_to_be_saved(directory, text, ctx.pid):
             raise OSError(errno.ENOENT, f"no query is saved as {text!r}")
         node = await directory.lookup(text)
+        if isinstance(node, ItemNode):
+            self._listings.looked_up(directory)
         return self._answer(node, keep_name=_keeps(directory, text, node))
 
     @silent
     def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
         for inode, count in inode_list:
             self.inodes.forget(inode, count)
+        self._listings.dropped()
 
     @guarded
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:

@@ -211,6 +211,25 @@ def test_readdir_while_tags_change(one: Mount, crowd: list[str]) -> None:
     assert one.names("tags/b") == crowd
 
 
+def test_listing_again(one: Mount, crowd: list[str]) -> None:
+    """The kernel is not given again what it has, in more than one answer."""
+
+    def seen(path: str) -> list[tuple[str, int, bool, int]]:
+        with os.scandir(one / path) as found:
+            return [(entry.name, entry.inode(), entry.is_file(), entry.stat().st_nlink) for entry in found]
+
+    first = seen("tags/b")
+    assert [name for name, *_ in first] == crowd
+    assert seen("tags/b") == first
+    assert [os.stat(one / f"tags/b/{name}").st_ino for name in crowd] == [number for _, number, *_ in first]
+    assert seen("tags/b/b") == first  # another directory, which knows none of them yet
+    os.setxattr(one / f"files/{crowd[0]}", "user.xdg.tags", b"b,c")
+    changed = seen("tags/b")
+    assert changed[1:] == first[1:]
+    assert changed[0] == (crowd[0], first[0][1], True, 3)
+    assert seen("tags/b") == changed
+
+
 def test_telldir_and_seekdir(one: Mount, crowd: list[str]) -> None:
     """Positions stay good while others tag, until a rewind."""
     directory = libc.opendir(os.fsencode(one / "tags/b"))

@@ -18,7 +18,7 @@ from tagfs.vfs.faults import Faults
 from tests.support.kernel import Kernel
 
 # They do nothing, so nothing can go wrong in them.
-EMPTY = {"flush", "fsyncdir", "access"}
+EMPTY = {"fsyncdir", "access"}
 OPERATIONS = sorted(
     name for name, value in vars(Operations).items() if inspect.iscoroutinefunction(value) and not name.startswith("_")
 )
