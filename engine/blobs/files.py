@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Final
@@ -27,6 +28,17 @@ def advance(path: str, digester: Digester, upto: int | None) -> int:
     finally:
         os.close(fd)
     return size
+
+
+def advance_all(files: Sequence[tuple[str, Digester]]) -> list[int | Exception]:
+    """Hash each to its end; its size, or what went wrong with it."""
+    found: list[int | Exception] = []
+    for path, digester in files:
+        try:
+            found.append(advance(path, digester, None))
+        except OSError as error:
+            found.append(error)
+    return found
 
 
 def link_into(path: str, target: str, temporary: str) -> None:

@@ -9,6 +9,8 @@ or one blob that no row names):
 
     staging ─▶ hash ─▶ compare ─▶ fsync(file) ─▶ rename ─▶ fsync(blobs/ab), fsync(blobs) if ab is new ─▶ caller's row
 
+Small files that come at the same time are hashed together, and placed together.
+
 State: the files. In memory only what need not survive: who holds which blob, how far growing files are hashed.
 """
 
@@ -30,6 +32,7 @@ from engine.blobs.files import (
     BLOB_MODE,
     SHA256,
     advance,
+    advance_all,
     link_into,
     list_blobs,
     regular_size,
@@ -40,6 +43,8 @@ from engine.blobs.files import (
 )
 from engine.blobs.hashing import Digester, Pass
 from engine.blobs.magic import Magic
+from engine.blobs.placing import Placing, place_all
+from engine.blobs.together import Together, outcome
 from engine.digests import check_digests
 from engine.disk import Disk, fsync_dir, full_is_store_full, kill_point
 from engine.errors import BadRequest, DigestMismatch, SourceFailed, StoreFull
@@ -47,6 +52,7 @@ from engine.ports import Content, Ingested, Witness
 
 QUARANTINE = "quarantine"  # below the root: what is not what it should be, and may be all that is left
 
+SMALL = 1 << 20  # bytes, of files whose hashing and syncing may wait for each other
 _STAGING_NAME = re.compile(r"[0-9a-z]+(\.[a-z]+)?")
 
 
@@ -68,6 +74,8 @@ class BlobStore:
                 os.makedirs(folder, mode=0o700)
                 fsync_dir(os.path.dirname(os.path.abspath(folder)))
         self._durable_folders: set[str] = set()  # of blobs/ab, those fsynced into blobs/ by this process
+        self._hash_together = Together(self.disk, advance_all)
+        self._place_together = Together(self.disk, self._place_all)
         self._ahead: dict[str, Digester] = {}  # staging name -> its hashed beginning
         self._doors: dict[str, trio.Lock] = {}  # sha256 -> held while that blob is being placed
         self._holds: Counter[str] = Counter()
@@ -197,7 +205,10 @@ class BlobStore:
         if digester is None or digester.algorithms != wanted:
             digester = Digester(wanted)
         path = self.staging_path(staging)
-        size = await self.disk.run(advance, path, digester, None)
+        if small := os.stat(path).st_size <= SMALL:
+            size = await self._hash_together((path, digester))
+        else:
+            size = await self.disk.run(advance, path, digester, None)
         found = digester.hexdigests()
         for algorithm, digest in expected.items():
             if found[algorithm] != digest:
@@ -207,7 +218,11 @@ class BlobStore:
         sha256 = found["sha256"]
         async with self._door(sha256):
             self.touch(sha256)  # before it is looked for: gc may not take it between this and the caller's row
-            mime = await self.disk.run(self._place, path, sha256, size, name)
+            placing = Placing(path, self.path(sha256), size, name)
+            if small:
+                mime = await self._place_together(placing)
+            else:
+                mime = outcome(await self.disk.run(self._place_all, [placing]))
         return Ingested(sha256, size, found, mime)
 
     def begin_pass(self, path: str, witness: Witness | None = None) -> Pass:
@@ -248,21 +263,9 @@ class BlobStore:
         self._make_durable([os.path.dirname(target)])
         return self._magic.look_at(target)
 
-    def _place(self, staging: str, sha256: str, size: int, name: str) -> str | None:
-        """In a disk thread, one at a time for each digest. Returns what its first bytes tell."""
-        target = self.path(sha256)
-        folder = os.path.dirname(target)
-        if regular_size(target) == size:  # the same content again; one of another size is damaged, and replaced
-            os.unlink(staging)
-        else:
-            seal(staging)
-            kill_point("ingest.fsynced")
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            os.rename(staging, target)
-            kill_point("ingest.renamed")
-        self._make_durable([folder])
-        kill_point("ingest.placed")
-        return self._magic.look_at(target, name)
+    def _place_all(self, files: Sequence[Placing]) -> list[str | Exception | None]:
+        """In a disk thread, one at a time for each digest."""
+        return place_all(files, self._make_durable, self._magic.look_at)
 
     async def put_many(self, contents: Sequence[Content]) -> list[StoreFull | OSError | None]:
         """See `ports.Blobs.put_many`."""

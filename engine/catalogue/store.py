@@ -1,6 +1,6 @@
 """The catalogue as the rest of the engine sees it: ports.Catalogue over SQLite. On the trio thread.
 
-    point read ──▶ own connection, at once          (points)
+    point read ──▶ own connection, at once          (points, recent)
     scan       ──▶ a reader thread                  (scans, verify, feed)
     write      ──▶ a job for the writer thread      (writes) ──▶ delivery ──▶ observers ──▶ the caller goes on
 
@@ -27,6 +27,7 @@ from engine.catalogue import dump, feed, journal, points, scans, snapshot, verif
 from engine.catalogue.database import open_reader, prepare, raw, translate
 from engine.catalogue.delivery import Delivery
 from engine.catalogue.readers import Readers
+from engine.catalogue.recent import Recent
 from engine.catalogue.reserve import Reserve
 from engine.catalogue.transaction import Transaction
 from engine.catalogue.writer import Job, Writer
@@ -101,6 +102,7 @@ class SqliteCatalogue:
         self._token = trio.lowlevel.current_trio_token()
         self._reserve = Reserve(path, reserve)
         self._writer = Writer(path, clock, self._hand_over, self._reserve)
+        self._recent = Recent(self._connection, lambda: self._writer.commits)
         self._pending: set[Job] = set()
         self._cause = Cause.MOUNT
         self._service = _Service()
@@ -182,22 +184,22 @@ class SqliteCatalogue:
 
     # -- point reads -----------------------------------------------------------------------------------------------
     def item(self, item: ItemId) -> Item | None:
-        return points.item(self._connection, item)
+        return self._recent.read(points.item, item)
 
     def named(self, name: str) -> Sequence[ItemId]:
-        return points.named(self._connection, name)
+        return self._recent.read(points.named, name)
 
     def names(self, prefix: str, limit: int) -> Sequence[str]:
         return points.names(self._connection, prefix, limit)
 
     def trashed(self, name: str) -> Sequence[ItemId]:
-        return points.trashed(self._connection, name)
+        return self._recent.read(points.trashed, name)
 
     def tags(self, item: ItemId) -> tuple[str, ...]:
-        return tuple(points.tags(self._connection, item))
+        return tuple(self._recent.read(points.tags, item))
 
     def facts(self, item: ItemId) -> Facts | None:
-        return points.facts(self._connection, item)
+        return self._recent.read(points.facts, item)
 
     def is_live(self, item: Item) -> bool:
         if item.trashed_ns is not None:

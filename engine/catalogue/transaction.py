@@ -59,8 +59,10 @@ class Transaction:
         yield before
         self.changes.append(Change(ItemId(number), before, self.facts(number)))
 
-    def made(self, number: int) -> None:
-        self.changes.append(Change(ItemId(number), None, self.facts(number)))
+    def made(self, number: int) -> Item:
+        row, after = self.both(number)
+        self.changes.append(Change(ItemId(number), None, after))
+        return row
 
     def forgotten(self, number: int, before: Facts) -> None:
         self.changes.append(Change(ItemId(number), before, None))

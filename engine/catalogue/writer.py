@@ -11,7 +11,8 @@ What finds no space is tried again with what is kept for that (`reserve`), after
 
 With 64 callers and 8 ms an fsync one commit a call makes 106 calls a second, groups make 1,901.
 
-State: the queue is the only thing that both threads touch. Between `submit` and `deliver` a job belongs to this thread.
+State: the queue is the only thing that both threads change, and readers look at the number of commits. Between `submit`
+and `deliver` a job belongs to this thread.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Writer:
         self._clock = clock
         self._deliver = deliver
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self.commits = 0  # that have become visible to readers
         self._next: Job | None = None  # taken from the queue, and to be alone in the next group
 
     def submit(self, job: Job) -> None:
@@ -125,6 +127,7 @@ class Writer:
             for job in jobs:
                 _perform(connection, job, self._clock)
             connection.execute("COMMIT")
+            self.commits += 1
         except (sqlite3.Error, DatabaseError) as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

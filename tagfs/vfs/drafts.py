@@ -407,6 +407,8 @@ class Drafts:
 
     def _keeps_old(self, draft: Draft) -> bool:
         """Whether the content that this one replaces goes to the trash. What was only appended to is still there."""
+        if not draft.over:
+            return False
         item = _item(draft)
         if self._catalogue.torrent_of(item) is not None or self._catalogue.is_torrent(item):
             return True  # the torrent goes on with it

@@ -117,7 +117,8 @@ def add_digests(transaction: Transaction, sha256: str, digests: Mapping[str, str
 
 def _note_digests(transaction: Transaction, blob: BlobId, digests: Mapping[str, str]) -> None:
     rows = [(blob, algorithm, digest) for algorithm, digest in digests.items() if algorithm != "sha256"]
-    transaction.connection.executemany(INSERT_DIGEST, rows)
+    if rows:
+        transaction.connection.executemany(INSERT_DIGEST, rows)
 
 
 def forget_blob(transaction: Transaction, sha256: str) -> bool:

@@ -20,8 +20,9 @@ from engine.ports import Replaced
 from engine.types import Item, ItemId, Kind, SourceKind, State
 
 INSERT_DRAFT: Final = "INSERT INTO draft (item, staging) VALUES (?, ?)"
-DRAFT: Final = "SELECT id, item FROM draft WHERE staging = ?"
-DOWNLOAD: Final = "SELECT item FROM download WHERE staging = ?"
+HOLDER: Final = (
+    "SELECT item, id FROM draft WHERE staging = ?1 UNION ALL SELECT item, 0 FROM download WHERE staging = ?1 LIMIT 1"
+)
 DROP_UPTO: Final = "DELETE FROM draft WHERE item = ? AND id <= ?"
 DROP: Final = "DELETE FROM draft WHERE staging = ?"
 SET_MTIME: Final = "UPDATE item SET mtime_ns = coalesce(?, mtime_ns) WHERE id = ?"
@@ -76,7 +77,8 @@ def seal(
         with transaction.changing(item):
             connection.execute(COMPLETE, (blob, size, mtime_ns, mtime_ns is not None, item))
             connection.execute(DROP_DOWNLOAD, (item,))
-    connection.execute(DROP_UPTO, (item, draft))
+    if draft:
+        connection.execute(DROP_UPTO, (item, draft))
     return transaction.item(item)
 
 
@@ -141,10 +143,8 @@ def is_settled(transaction: Transaction, item: Item) -> bool:
 
 def _holder(transaction: Transaction, staging: str) -> tuple[int, int]:
     """The item that a staged file belongs to, and the number of its draft, 0 for that of a new item."""
-    rows = transaction.connection.execute(DRAFT, (staging,)).fetchall()
-    if rows:
-        return rows[0][1], rows[0][0]
-    rows = transaction.connection.execute(DOWNLOAD, (staging,)).fetchall()
+    rows = transaction.connection.execute(HOLDER, (staging,)).fetchall()
     if not rows:
         raise NoSuchItem("the item that this was written for is gone")
-    return rows[0][0], 0
+    item, draft = rows[0]
+    return item, draft

@@ -52,15 +52,15 @@ def add(transaction: Transaction, new: NewItem) -> Item:
     if number > LAST_ITEM_ID:
         raise EngineError("the catalogue has given out all item numbers")
     tagging.tag(transaction, number, sorted(tags))
-    connection.executemany(INSERT_XATTR, [(number, *row) for row in xattrs])
+    if xattrs:
+        connection.executemany(INSERT_XATTR, [(number, *row) for row in xattrs])
     connection.executemany(INSERT_SOURCE, source_rows(number, new.sources))
     if new.download is not None:
         content.start_download(transaction, number, new.download, size)
     if new.parent is not None:
         check_name(transaction, new.parent, new.name, number)
         touch(transaction, new.parent)
-    transaction.made(number)
-    return transaction.item(number)
+    return transaction.made(number)
 
 
 def add_many(transaction: Transaction, new: Sequence[NewItem]) -> list[Item]:

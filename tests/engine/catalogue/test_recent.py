@@ -1,0 +1,70 @@
+"""What was read since the last commit is not read again, and what was read before it is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from engine.catalogue import SqliteCatalogue, open_catalogue, points, recent
+from engine.ports import Edit
+from tests.support.catalogue import whole
+
+
+@pytest.fixture
+async def catalogue(tmp_path: Path) -> AsyncIterator[SqliteCatalogue]:
+    async with open_catalogue(str(tmp_path / "catalogue.db")) as opened:
+        yield opened
+
+
+async def test_a_row_is_read_once_between_two_commits(
+    catalogue: SqliteCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = await catalogue.add(whole("x"))
+    statements: list[str] = []
+    catalogue._connection.set_trace_callback(statements.append)
+    for _ in range(3):
+        row, facts = catalogue.item(item.id), catalogue.facts(item.id)
+        assert row == item
+        assert facts is not None and not facts.tags
+        assert list(catalogue.named("x")) == [item.id]
+        assert list(catalogue.named("y")) == list(catalogue.trashed("x")) == []
+        assert catalogue.tags(item.id) == ()
+        assert catalogue.item(points.ItemId(1)) is None
+    assert len(statements) == 7
+    await catalogue.edit(item.id, Edit(name="y", add=["a"]))
+    row, facts = catalogue.item(item.id), catalogue.facts(item.id)
+    assert row is not None and (row.name, row.tag_count) == ("y", 1)
+    assert facts is not None and facts.tags == {"a"}
+    assert (list(catalogue.named("x")), list(catalogue.named("y"))) == ([], [item.id])
+    assert catalogue.tags(item.id) == ("a",)
+    await catalogue.trash(item.id)
+    assert list(catalogue.trashed("y")) == [item.id]
+    assert list(catalogue.named("y")) == []
+
+
+async def test_whoever_is_told_of_a_commit_reads_what_is_there_since(catalogue: SqliteCatalogue) -> None:
+    item = await catalogue.add(whole("x"))
+    seen: list[tuple[int, ...]] = []
+
+    class Reader:
+        def apply(self, changes: object, tags: object) -> None:
+            row = catalogue.by(catalogue._cause).item(item.id)
+            assert row is not None
+            seen.append((row.tag_count, len(catalogue.tags(item.id))))
+
+        def settle(self, changes: object, tags: object) -> None: ...
+
+    catalogue.observe(Reader())
+    for number in range(1, 4):
+        assert catalogue.item(item.id) is not None
+        await catalogue.edit(item.id, Edit(add=[f"t{number}"]))
+    assert seen == [(1, 1), (2, 2), (3, 3)]
+
+
+async def test_it_does_not_grow_without_bound(catalogue: SqliteCatalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "MOST", 10)
+    for number in range(100):
+        catalogue.named(f"n{number}")
+    assert len(catalogue._recent._found) <= 10
