@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from query.ast import Query
+from query.ast import End, Expr, Query
 from query.errors import QueryError
 from query.evaluate import leaves, matches
 from query.names import split_pair
 from query.parse import Complete, parse_path
+from query.relations import Relation, RelationKind, Relations
 from query.stated import stated
 
 OPERATORS = ("+", "-", "{", "}", "@", "@@")
@@ -39,6 +40,7 @@ class Thing:
     trashed: bool = False
     mode: int = 0o644
     kept: bool = False  # what it was before it was changed in place is in the trash already
+    target: str | None = None  # of a symlink, which leads out of the mount
 
     def values(self, key: str) -> tuple[str, ...]:
         """Of a built-in key, for `query.evaluate`."""
@@ -46,7 +48,7 @@ class Thing:
             return (self.name,)
         if key == "ext":
             stem, dot, ext = self.name.rpartition(".")
-            return (ext.lower(),) if dot and stem.strip(".") else ()
+            return (ext.lower(),) if dot and stem.strip(".") and self.target is None else ()
         raise AssertionError(key)
 
     @property
@@ -58,6 +60,8 @@ class Model:
     def __init__(self) -> None:
         self.tags: set[str] = set()
         self.things: list[Thing] = []  # oldest first
+        self.relations = Relations()
+        self.saved: dict[str, list[str]] = {}  # name below /queries: the steps of its path below /tags
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -82,12 +86,22 @@ class Model:
             return [thing for thing in self.things if not thing.trashed]
         if path == "trash":
             return [thing for thing in self.things if thing.trashed]
-        expr = self.query(path).expr
+        expr = self.saved_expr(path) if path.startswith("queries/") else self.meant(self.query(path))
         return [thing for thing in self.things if not thing.trashed and matches(expr, thing, now=0.0)]
+
+    def meant(self, query: Query) -> Expr:
+        return query.expr if query.end is End.LITERAL else self.relations.expand(query.expr)
+
+    def saved_expr(self, path: str) -> Expr:
+        """A tag that is gone is carried by nobody."""
+        steps = self.saved.get(path.removeprefix("queries/")) or fail(errno.ENOENT, path)
+        parsed = parse_path(tuple(steps))
+        assert isinstance(parsed, Complete), path
+        return self.meant(parsed.query)
 
     def is_step(self, path: str, name: str) -> bool:
         """Whether a name below `tags/...` means something else than an item."""
-        if not path.startswith("tags/") or path.endswith("/@"):
+        if not path.startswith("tags/") or path.endswith(("/@", "/@@")):
             return False
         return name in self.tags or name in OPERATORS or name == ".tags"
 
@@ -113,6 +127,11 @@ class Model:
                 return thing
         fail(errno.ENOENT, name)
 
+    def followed(self, path: str, name: str, *, tag: int = errno.EISDIR) -> Thing:
+        """What a name leads to through a symlink, all of which lead nowhere here."""
+        thing = self.find(path, name, tag=tag)
+        return fail(errno.ENOENT, name) if thing.target is not None else thing
+
     def maybe(self, path: str, name: str) -> Thing | None:
         try:
             return self.find(path, name)
@@ -128,8 +147,9 @@ class Model:
         return stated(self.query(path)) or fail(errno.EPERM, path)
 
     def own(self, thing: Thing, wanted: Sequence[str]) -> set[str]:
-        """The tags of a thing that `wanted` mean: `year:1999` is an own `year:1999.0`, too."""
-        return {tag for tag in thing.tags for one in wanted if tag == one or _same_pair(tag, one)}
+        """The tags of a thing that mean one of `wanted`: it itself, another spelling of its value, what implies it."""
+        leaves = [leaf for one in wanted for leaf in self.relations.implying(one)]
+        return {tag for tag in thing.tags if any(matches(leaf, Thing("", tags={tag}), now=0.0) for leaf in leaves)}
 
     # -- tags ------------------------------------------------------------------------------------------------------
 
@@ -149,6 +169,7 @@ class Model:
         if self._carried(tag):
             fail(errno.ENOTEMPTY, tag)
         self.tags.remove(tag)
+        self.relations = self.relations.removed(tag)
 
     def rename_tag(self, old: str, new: str) -> None:
         if old == new and self.leads_somewhere(old):
@@ -159,12 +180,54 @@ class Model:
             fail(errno.ENOTEMPTY, new)
         self.tags -= {old}
         self.tags |= {new}
+        self.relations = self.relations.removed(new).renamed(old, new)
+        for steps in self.saved.values():
+            steps[:] = [new if step == old else step for step in steps]
         for thing in self.things:
             if old in thing.tags:
                 thing.tags = thing.tags - {old} | {new}
 
     def _carried(self, tag: str) -> bool:
         return any(tag in thing.tags for thing in self.things)
+
+    # -- relations and saved queries -------------------------------------------------------------------------------
+
+    def relate(self, tag: str, kind: RelationKind, other: str) -> None:
+        if tag not in self.tags:
+            fail(errno.ENOENT, tag)
+        if self.relations.find(tag, kind, other) is not None:
+            fail(errno.EEXIST, other)
+        if other not in self.tags:
+            fail(errno.ENOENT, other)
+        if tag == other:
+            fail(errno.EINVAL, other)
+        self.relations = self.relations.added(Relation(tag, kind, other))
+
+    def unrelate(self, tag: str, kind: RelationKind, other: str) -> None:
+        found = self.relations.find(tag, kind, other)
+        if tag not in self.tags or found is None:
+            fail(errno.ENOENT, other)
+        self.relations = self.relations.without(found)
+
+    def save(self, name: str, steps: Sequence[str]) -> None:
+        if name in self.saved:
+            fail(errno.EEXIST, name)
+        self.query("/".join(("tags", *steps)))
+        self.saved[name] = list(steps)
+
+    def rename_saved(self, name: str, new: str) -> None:
+        if name not in self.saved:
+            fail(errno.ENOENT, name)
+        if name == new:
+            return
+        if new in self.saved:
+            fail(errno.EEXIST, new)
+        self.saved[new] = self.saved.pop(name)
+
+    def remove_saved(self, name: str) -> None:
+        if name not in self.saved:
+            fail(errno.ENOENT, name)
+        del self.saved[name]
 
     # -- items -----------------------------------------------------------------------------------------------------
 
@@ -178,6 +241,10 @@ class Model:
         self.things.append(made)
         return made
 
+    def symlink(self, path: str, name: str, target: str) -> None:
+        self.create(path, name, b"").target = target
+        self.things[-1].mode = 0o777
+
     def unlink(self, path: str, name: str) -> None:
         thing = self.find(path, name)
         if path == "files":
@@ -189,7 +256,7 @@ class Model:
 
     def write(self, path: str, name: str, change: Callable[[bytes], bytes]) -> None:
         """Open what is there, change it, close it. What a change loses goes to the trash, once."""
-        thing = self.find(path, name)
+        thing = self.followed(path, name)
         if thing.trashed:
             fail(errno.EPERM, "in the trash")
         old, thing.content = thing.content, change(thing.content)
@@ -284,7 +351,7 @@ class Model:
     # -- attributes ------------------------------------------------------------------------------------------------
 
     def set_tags(self, path: str, name: str, value: str) -> None:
-        thing = self.find(path, name, tag=errno.EPERM)
+        thing = self.followed(path, name, tag=errno.EPERM)
         if thing.trashed:
             fail(errno.EPERM, "in the trash")
         words = [word for word in value.split(",") if word]
@@ -300,7 +367,7 @@ class Model:
 
     def set_xattr(self, path: str, name: str, key: str, value: bytes | None) -> None:
         """None removes it."""
-        thing = self.find(path, name, tag=errno.ENODATA if value is None else errno.EPERM)
+        thing = self.followed(path, name, tag=errno.ENODATA if value is None else errno.EPERM)
         if value is None and key not in thing.xattrs:
             fail(errno.ENODATA, key)
         if thing.trashed:
@@ -311,22 +378,10 @@ class Model:
             thing.xattrs[key] = value
 
     def chmod(self, path: str, name: str, mode: int) -> None:
-        self.find(path, name, tag=errno.EPERM).mode = mode
+        self.followed(path, name, tag=errno.EPERM).mode = mode
 
 
 def numbered(thing: Thing) -> str:
     """`stem~ID.ext`."""
     stem, ext = os.path.splitext(thing.name)
     return f"{stem}~{thing.id}{ext}"
-
-
-def _same_pair(tag: str, other: str) -> bool:
-    mine, theirs = split_pair(tag), split_pair(other)
-    return mine is not None and theirs is not None and mine[0] == theirs[0] and _number(mine[1]) == _number(theirs[1])
-
-
-def _number(text: str) -> object:
-    try:
-        return float(text)
-    except ValueError:
-        return text
