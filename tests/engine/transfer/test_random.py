@@ -37,13 +37,15 @@ async def read_about(here, item, content, chance, reads):
         if reader is None:
             return
         offset, length = chance.randrange(SIZE + 1000), chance.randrange(1, 150_000)
+        is_stream = reader.size is None
         try:
             data = await reader.pread(offset, length, trio.current_time() + 30)
         except (NotReady, SourceFailed):
             await trio.sleep(0.002)
             reader = here.manager.reader(item.id)
         else:
-            assert data == content[offset : offset + length]
+            wanted = content[offset : offset + length]
+            assert data == wanted or (is_stream and data and wanted.startswith(data))
 
 
 async def pause_about(here, items, chance):
