@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.posix import Place, Places
 from tests.support.starter import Process
 
 START = 30.0
@@ -202,6 +204,23 @@ def mount(new_mount: Callable[..., Mount]) -> Mount:
     fresh = new_mount()
     fresh.start()
     return fresh
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    """Where calls are compared: tests/support/posix.py."""
+    mount = Mount(tmp_path_factory.mktemp("posix"), "umask=000")  # which hides nothing
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as native:  # a tmpfs, which /tmp need not be
+        try:
+            mount.start()
+            mount.sh("mkdir files/P tags/a tags/a/Q")
+            made = Places(Place(Path(native)), (Place(mount / "files/P"), Place(mount / "tags/a/Q")))
+            yield made
+            for place in (made.native, *made.mounted):
+                place.close()
+            assert "no faults" in mount.tagfs("verify", "--data")
+        finally:
+            mount.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.types import ItemId, Kind, SourceKind
+from tagfs.vfs import attr
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.items import entries, find, item_attr
@@ -75,8 +76,8 @@ class FolderDirectory(Directory):
 
     def attr(self) -> Attr:
         row = self._context.catalogue.item(self.item)
-        if row is None:
-            raise no_entry(f"folder {self.item}")
+        if row is None:  # for those who have it open, or stand in it
+            return attr.of_directory(self.item, self._context.started_ns, writable=True)._replace(nlink=0)
         return item_attr(self._context, row)
 
     async def lookup(self, name: str) -> Node:
