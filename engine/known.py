@@ -26,7 +26,9 @@ def recorded(catalogue: Catalogue, blobs: Blobs, digests: Mapping[str, str], siz
     for algorithm in STRONG:
         if algorithm in digests:
             blob = catalogue.blob_by_digest(algorithm, digests[algorithm])
-            if blob is not None and blobs.size(blob.sha256) == blob.size and size in (None, blob.size):
+            if blob is None or blobs.size(blob.sha256) != blob.size or size not in (None, blob.size):
+                continue
+            if not blobs.is_doubted(blob.sha256):
                 return blob
     return None
 
@@ -40,7 +42,7 @@ async def known(
     if found is not None or algorithm is None or size is None:
         return found
     for blob in catalogue.blobs_of_size(size)[:CANDIDATES]:
-        if blobs.size(blob.sha256) != size:
+        if not await blobs.is_sound(blob.sha256, size):
             continue
         try:
             fd = blobs.open(blob.sha256)

@@ -28,12 +28,14 @@ from engine.errors import EngineError
 from engine.history import Cause
 from engine.index import BitmapIndex
 from engine.soundness.rows import staging_in_use
+from engine.soundness.scrub import Scrubber
 from engine.suggest.rules import RuleText, check_keys, understand
 from engine.supervision import Supervisor
 from engine.torrents.manager import TorrentManager
 from engine.transfer.manager import TransferManager
 from engine.transfer.reader import WaitingRoom
 from tagfs import __version__, background
+from tagfs.amounts import seconds
 from tagfs.config.mount_options import MountOptions
 from tagfs.config.paths import CATALOGUE_NAME, socket_path
 from tagfs.config.settings import Config
@@ -120,10 +122,14 @@ async def _run(
             await nursery.start(streams.run)
             await nursery.start(torrents.run)
             await nursery.start(inbox.run)
-            for name, begin in background.services(settings, context, store, watched, rules).items():
+            scrubber = Scrubber(
+                catalogue, store, every=seconds(settings.scrub.every), rate=settings.scrub.rate, clock=context.clock
+            )
+            services = background.services(settings, context, store, scrubber=scrubber, folders=watched, rules=rules)
+            for name, begin in services.items():
                 await nursery.start(supervisor.keep, name, begin)
             commands = replace(context, catalogue=catalogue.by(Cause.COMMAND))
-            service = Service(commands, store, rules, end=nursery.cancel_scope.cancel)
+            service = Service(commands, store, scrubber=scrubber, rules_in_file=rules, end=nursery.cancel_scope.cancel)
             socket = socket_path(state, settings.paths.runtime)
             await nursery.start(lambda task_status: serve_control(socket, service, task_status=task_status))
             await session.serve(context, fuse_options(mount_options), umask=mount_options.umask, ready=ready)

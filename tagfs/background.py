@@ -15,6 +15,7 @@ from engine.blobs import BlobStore
 from engine.blobs.gc import Collector
 from engine.blobs.looking import look_at_old_blobs
 from engine.ports import Catalogue
+from engine.soundness.scrub import Scrubber
 from engine.suggest.looking import Looker
 from engine.suggest.rules import Rule
 from engine.supervision import Run
@@ -25,7 +26,13 @@ from tagfs.vfs.context import Context
 
 
 def services(
-    settings: Config, context: Context, store: BlobStore, folders: Sequence[Folder], rules: Sequence[Rule]
+    settings: Config,
+    context: Context,
+    store: BlobStore,
+    *,
+    scrubber: Scrubber,
+    folders: Sequence[Folder],
+    rules: Sequence[Rule],
 ) -> Mapping[str, Callable[[], Run]]:
     """By the name that people read; each call makes a fresh one."""
     catalogue, index = context.catalogue, context.index
@@ -46,6 +53,7 @@ def services(
         "the look at names and contents": lambda: (
             Looker(catalogue, index, store, rules, path=store.path, clock=context.clock).run
         ),
+        "the reading of all contents": lambda: scrubber.run,
         "the look at old content": lambda: partial(_look_at_old_blobs, catalogue, store),
     }
 

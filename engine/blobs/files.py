@@ -41,6 +41,19 @@ def advance_all(files: Sequence[tuple[str, Digester]]) -> list[int | Exception]:
     return found
 
 
+def is_right(path: str, sha256: str, *, since: float) -> bool:
+    """Whether a blob may be relied on: written after `since` (seconds since the epoch), or read and found to be right.
+    One that cannot be read may not."""
+    try:
+        if os.lstat(path).st_mtime >= since:
+            return True
+        digester = Digester({"sha256"})
+        advance(path, digester, None)
+    except OSError:
+        return False
+    return digester.hexdigests()["sha256"] == sha256
+
+
 def link_into(path: str, target: str, temporary: str) -> None:
     """`path` under a second name, which is replaced where it is there; a copy where the file system has no links left
     to give. All three are on one file system, and `path` is sealed."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.blobs.files import regular_size, seal
+from engine.blobs.files import seal
 from engine.disk import full_is_store_full, kill_point
 from engine.errors import StoreFull
 
@@ -24,19 +24,34 @@ class Placing:
     size: int
     name: str
 
-    def is_there(self) -> bool:
-        """The same content has come before; one of another size is damaged, and replaced."""
-        return regular_size(self.target) == self.size
-
 
 def place_all(
     files: Sequence[Placing],
+    is_stored: Callable[[str, int], bool],
     make_durable: Callable[[Collection[str]], None],
     look: Callable[[str, str], str | None],
 ) -> list[str | Exception | None]:
-    """What the first bytes of each tell (`look`), or what went wrong with it. No two of the same content at a time."""
+    """What the first bytes of each tell (`look`), or what went wrong with it. No two of the same content at a time.
+    `is_stored`: content (SHA-256, bytes) has come before and can be relied on; what is damaged is replaced."""
     failed: dict[Placing, Exception] = {}
-    files_there = _each(_rename, _each(_seal, files, failed), failed)
+    stored: set[Placing] = set()
+
+    def prepare(file: Placing) -> None:
+        if is_stored(os.path.basename(file.target), file.size):
+            stored.add(file)
+        else:
+            seal(file.staging)
+            kill_point("ingest.fsynced")
+
+    def rename(file: Placing) -> None:
+        if file in stored:
+            os.unlink(file.staging)
+        else:
+            os.makedirs(os.path.dirname(file.target), mode=0o700, exist_ok=True)
+            os.rename(file.staging, file.target)
+            kill_point("ingest.renamed")
+
+    files_there = _each(rename, _each(prepare, files, failed), failed)
     folders = {os.path.dirname(file.target) for file in files_there}
     try:
         with full_is_store_full():
@@ -51,21 +66,6 @@ def place_all(
 
     _each(tell, [file for file in files if file not in failed], failed)
     return [failed[file] if file in failed else told[file] for file in files]
-
-
-def _seal(file: Placing) -> None:
-    if not file.is_there():
-        seal(file.staging)
-        kill_point("ingest.fsynced")
-
-
-def _rename(file: Placing) -> None:
-    if file.is_there():
-        os.unlink(file.staging)
-    else:
-        os.makedirs(os.path.dirname(file.target), mode=0o700, exist_ok=True)
-        os.rename(file.staging, file.target)
-        kill_point("ingest.renamed")
 
 
 def _each(step: Callable[[Placing], None], files: Iterable[Placing], failed: dict[Placing, Exception]) -> list[Placing]:

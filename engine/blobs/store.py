@@ -16,6 +16,7 @@ State: the files. In memory only what need not survive: who holds which blob, ho
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -33,6 +34,7 @@ from engine.blobs.files import (
     SHA256,
     advance,
     advance_all,
+    is_right,
     link_into,
     list_blobs,
     regular_size,
@@ -50,9 +52,12 @@ from engine.disk import Disk, fsync_dir, full_is_store_full, kill_point
 from engine.errors import BadRequest, DigestMismatch, SourceFailed, StoreFull
 from engine.ports import Content, Ingested, Witness
 
+RELIED_ON = 30 * 86_400.0  # seconds after which content is read before somebody relies on it (R13)
 QUARANTINE = "quarantine"  # below the root: what is not what it should be, and may be all that is left
 
 SMALL = 1 << 20  # bytes, of files whose hashing and syncing may wait for each other
+log = logging.getLogger(__name__)
+
 _STAGING_NAME = re.compile(r"[0-9a-z]+(\.[a-z]+)?")
 
 
@@ -80,6 +85,7 @@ class BlobStore:
         self._doors: dict[str, trio.Lock] = {}  # sha256 -> held while that blob is being placed
         self._holds: Counter[str] = Counter()
         self.door_out = trio.Lock()  # held while a blob goes, and by who works through a list of them
+        self._doubted: set[str] = set()  # found to be damaged, and not stored again since
         self._touched: dict[str, float] = {}  # sha256 -> when it was last handed to somebody who will name it in a row
 
     # -- blobs -------------------------------------------------------------------------------------------------
@@ -104,6 +110,34 @@ class BlobStore:
         if not SHA256.fullmatch(sha256):
             return None
         return regular_size(self.path(sha256))
+
+    async def is_sound(self, sha256: str, size: int) -> bool:
+        """See `ports.Blobs.is_sound`."""
+        if self.size(sha256) != size or sha256 in self._doubted:
+            return False
+        if await self.disk.run(self._is_right, sha256):
+            return True
+        self.doubt(sha256)
+        return False
+
+    def is_doubted(self, sha256: str) -> bool:
+        return sha256 in self._doubted
+
+    def doubt(self, sha256: str) -> None:
+        """It was read and is not what it was."""
+        if sha256 not in self._doubted:
+            log.error("blob %s: it is damaged, and not relied on any more", sha256)
+            self._doubted.add(sha256)
+
+    def _is_right(self, sha256: str) -> bool:
+        """In a disk thread."""
+        if sha256 in self._doubted:
+            return False
+        return is_right(self.path(sha256), sha256, since=time.time() - RELIED_ON)
+
+    def _is_stored(self, sha256: str, size: int) -> bool:
+        """In a disk thread: it is here, and can be relied on."""
+        return regular_size(self.path(sha256)) == size and self._is_right(sha256)
 
     def hold(self, sha256: str) -> None:
         self._holds[sha256] += 1
@@ -223,6 +257,7 @@ class BlobStore:
                 mime = await self._place_together(placing)
             else:
                 mime = outcome(await self.disk.run(self._place_all, [placing]))
+            self._doubted.discard(sha256)
         return Ingested(sha256, size, found, mime)
 
     def begin_pass(self, path: str, witness: Witness | None = None) -> Pass:
@@ -241,6 +276,7 @@ class BlobStore:
         async with self._door(sha256):
             self.touch(sha256)  # as in ingest
             mime = await self.disk.run(partial(self._adopt, heal=heal), begun.path, sha256, size)
+            self._doubted.discard(sha256)
         return Ingested(sha256, size, {"sha256": sha256}, mime)
 
     async def lend(self, sha256: str, path: str) -> None:
@@ -251,8 +287,9 @@ class BlobStore:
         """In a disk thread, one at a time for each digest. Returns what its first bytes tell."""
         target = self.path(sha256)
         temporary = self.staging_path(secrets.token_hex(16))
-        if regular_size(target) == size and not heal:
-            if not os.path.samefile(target, path):
+        is_same = regular_size(target) == size and os.path.samefile(target, path)
+        if not heal and (is_same or self._is_stored(sha256, size)):
+            if not is_same:
                 link_into(target, path, temporary)
             self._make_durable([os.path.dirname(target)])
             return self._magic.look_at(target)
@@ -265,7 +302,7 @@ class BlobStore:
 
     def _place_all(self, files: Sequence[Placing]) -> list[str | Exception | None]:
         """In a disk thread, one at a time for each digest."""
-        return place_all(files, self._make_durable, self._magic.look_at)
+        return place_all(files, self._is_stored, self._make_durable, self._magic.look_at)
 
     async def put_many(self, contents: Sequence[Content]) -> list[StoreFull | OSError | None]:
         """See `ports.Blobs.put_many`."""
@@ -274,7 +311,10 @@ class BlobStore:
         async with AsyncExitStack() as doors:
             for sha256 in sorted({content.sha256 for content in contents}):  # in order: no two wait for each other
                 await doors.enter_async_context(self._door(sha256))
-            return await self.disk.run(self._put_all, list(contents))
+            errors = await self.disk.run(self._put_all, list(contents))
+        stored = (content.sha256 for content, error in zip(contents, errors, strict=True) if error is None)
+        self._doubted.difference_update(stored)
+        return errors
 
     def _put_all(self, contents: list[Content]) -> list[StoreFull | OSError | None]:
         """In a disk thread. Where a group fails each is tried alone, so that one failure costs no other."""
@@ -293,7 +333,7 @@ class BlobStore:
         folders = {os.path.dirname(self.path(sha256)) for sha256 in contents}
         try:
             for sha256, data in contents.items():
-                if regular_size(self.path(sha256)) != len(data):
+                if not self._is_stored(sha256, len(data)):
                     path = self.staging_path(secrets.token_hex(16))
                     staged[sha256] = path, write_new(path, data)
             for _, fd in staged.values():

@@ -62,6 +62,13 @@ class Blobs(Protocol):
     def size(self, sha256: str) -> int | None:
         """Bytes of the blob; None where there is none."""
 
+    async def is_sound(self, sha256: str, size: int) -> bool:
+        """Before somebody relies on content that is there (R13): it has its size, and is what it was. What has been
+        there for long is read for that; what is found to be damaged `is_doubted` from then on. OSError."""
+
+    def is_doubted(self, sha256: str) -> bool:
+        """It was found to be damaged: who can have the content from elsewhere stores it again, which heals it."""
+
     def create_staging(self, name: str | None = None) -> tuple[str, int]:
         """(name, fd) of a new empty file below staging, or of the existing one of that `name`; mode 0600."""
 

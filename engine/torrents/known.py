@@ -59,10 +59,10 @@ async def use_known(works: Works, job: Job, files: Files, have: bytearray) -> No
 async def _look(works: Works, files: Files, file: File) -> Blob | None:
     if file.root is not None:
         blob = works.catalogue.blob_by_digest(ROOT, file.root)
-        if blob is not None and works.blobs.size(blob.sha256) == file.size == blob.size:
+        if blob is not None and file.size == blob.size and await works.blobs.is_sound(blob.sha256, blob.size):
             return blob
     for blob in works.catalogue.blobs_of_size(file.size)[:CANDIDATES]:
-        if works.blobs.size(blob.sha256) != blob.size:
+        if not await works.blobs.is_sound(blob.sha256, blob.size):
             continue
         if file.root is not None:
             root = await works.disk.run(_root_of, works.blobs.path(blob.sha256))

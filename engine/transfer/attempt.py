@@ -98,8 +98,7 @@ class Attempt:
     async def run(self) -> Outcome:
         """Until the item is complete, or the attempt is over. NoSuchItem when the item has gone."""
         known = self._record.known_content(self._record.row.digests, None)
-        if known is not None:
-            await self._record.adopt(known)
+        if known is not None and await self._record.adopt(known):
             return Done()
         self._began_with = self._arrival.open().ranges.total
         while True:
@@ -110,8 +109,8 @@ class Attempt:
                     if outcome is not None:
                         return outcome
                 case Blob() as blob:
-                    await self._record.adopt(blob)
-                    return Done()
+                    if await self._record.adopt(blob):
+                        return Done()
                 case Changed(why):
                     await self._begin_anew(why)
                     if self._resets > MAX_RESETS:

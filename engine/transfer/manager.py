@@ -34,7 +34,7 @@ from engine.transfer.reader import ArrivingReader, WaitingRoom
 from engine.transfer.record import new_staging_name
 from engine.transfer.roster import PAUSED, Roster
 from engine.transfer.runner import Runner
-from engine.types import Download, Item, ItemId, State
+from engine.types import Blob, Download, Item, ItemId, State
 
 
 class TransferManager:
@@ -91,7 +91,7 @@ class TransferManager:
         name = request.name or name_of(urls[0])
         new = NewItem(name=name, tags=request.tags, sources=[source_of(url) for url in urls], parent=request.folder)
         known = self._catalogue.blob(digests["sha256"]) if "sha256" in digests else None
-        if known is not None and self._blobs.size(known.sha256) == known.size:
+        if known is not None and await self._is_sound(known):
             self._blobs.hold(known.sha256)
             try:
                 return await self._catalogue.by(request.cause).add(replace(new, sha256=known.sha256, size=known.size))
@@ -104,6 +104,13 @@ class TransferManager:
         if row is not None:  # somebody may have been quick to remove it
             self._roster.enlist(item, row)
         return item
+
+    async def _is_sound(self, blob: Blob) -> bool:
+        self._blobs.hold(blob.sha256)
+        try:
+            return await self._blobs.is_sound(blob.sha256, blob.size)
+        finally:
+            self._blobs.release(blob.sha256)
 
     def owns(self, item: ItemId) -> bool:
         """Whether it is arriving here."""

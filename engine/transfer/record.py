@@ -128,13 +128,17 @@ class Record:
         """The blob that has one of the digests promised, if need be after hashing those of this size. OSError."""
         return await known(self._catalogue, self._blobs, disk, self.row.digests, size)
 
-    async def adopt(self, blob: Blob) -> None:
-        """The content is in the store already."""
+    async def adopt(self, blob: Blob) -> bool:
+        """The content is in the store already. False, and nothing is done, where it is not what it was (R13): then it
+        is fetched, which heals it. OSError."""
         self._blobs.hold(blob.sha256)
         try:
+            if not await self._blobs.is_sound(blob.sha256, blob.size):
+                return False
             self._discard(self.row.staging)
             with trio.CancelScope(shield=True):
                 await self._complete(blob.sha256, blob.size, {}, None)
+            return True
         finally:
             self._blobs.release(blob.sha256)
 

@@ -7,7 +7,7 @@ import sys
 
 from tagfs.cli import exits
 from tagfs.cli.common import declare_items, declare_json
-from tagfs.cli.display import columns, duration, percent, rate, size
+from tagfs.cli.display import columns, duration, instant, percent, rate, size
 from tagfs.cli.output import json_value, say
 from tagfs.cli.refs import resolve
 from tagfs.cli.session import Session
@@ -69,7 +69,7 @@ def _follow(client: Client, params: dict[str, object], *, as_json: bool) -> Stat
 
 def report(status: StatusView) -> list[str]:
     """The lines of a status: the daemon, then a line a download."""
-    lines = [summary(status), *(f"degraded: {tame(sentence)}" for sentence in status.degraded)]
+    lines = [summary(status), *(f"degraded: {tame(sentence)}" for sentence in status.degraded), *scrubbed(status)]
     lines += columns(map(_row, status.downloads), right=[2, 3, 4, 5])
     if status.more:
         lines.append(f"... and {status.more} more; --limit shows them")
@@ -88,6 +88,18 @@ def summary(status: StatusView) -> str:
             f", {rate(status.speed)}" if status.speed else "",
         )
     )
+
+
+def scrubbed(status: StatusView) -> list[str]:
+    """`contents read again: 45% of 12.0 GiB since 2026-11-20 10:00, none damaged`; nothing where that never was."""
+    if status.scrub is None:
+        return []
+    scrub = status.scrub
+    damaged = f"{scrub.damaged} damaged: see tagfs verify --data" if scrub.damaged else "none damaged"
+    if scrub.ended is not None:
+        return [f"contents read again: all {size(scrub.total)} on {instant(scrub.ended)}, {damaged}"]
+    part = f"{percent(scrub.read, scrub.total)} of {size(scrub.total)}"
+    return [f"contents read again: {part} since {instant(scrub.began)}, {damaged}"]
 
 
 def tail(download: DownloadView) -> str:

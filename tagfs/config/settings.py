@@ -134,6 +134,14 @@ class Trash:
 
 
 @dataclass(frozen=True, slots=True)
+class Scrub:
+    """[scrub]. Reading all contents again in the background, to know what a disk has changed."""
+
+    every: str = age("30d", "so often a pass over all contents begins, such as 30d; empty: never")
+    rate: int = integer(8 << 20, "bytes/second", "how fast it reads; 0: as fast as it can")
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """[log]."""
 
@@ -152,6 +160,7 @@ class Config:
     watch: Watch = field(default_factory=Watch)
     history: History = field(default_factory=History)
     trash: Trash = field(default_factory=Trash)
+    scrub: Scrub = field(default_factory=Scrub)
     log: Log = field(default_factory=Log)
     rules: tuple[Rule, ...] = ()
     file: str = ""  # where they stand
@@ -167,5 +176,6 @@ SECTIONS: Mapping[str, type] = {
     "watch": Watch,
     "history": History,
     "trash": Trash,
+    "scrub": Scrub,
     "log": Log,
 }

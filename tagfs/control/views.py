@@ -10,7 +10,7 @@ half a millisecond to make.
 """
 
 from tagfs.control.views_added import AddedView
-from tagfs.control.views_downloads import DownloadView, StatusView, VersionView
+from tagfs.control.views_downloads import DownloadView, ScrubView, StatusView, VersionView
 from tagfs.control.views_events import EventView
 from tagfs.control.views_history import (
     ChangePage,
@@ -67,6 +67,7 @@ __all__ = [
     "RuleView",
     "RulesView",
     "SavedQueryView",
+    "ScrubView",
     "SkippedView",
     "StatusView",
     "SuggestionPage",

@@ -24,6 +24,17 @@ class DownloadView:
 
 
 @dataclass(frozen=True, slots=True)
+class ScrubView:
+    """How far the reading of all contents is that goes on in the background."""
+
+    began: str
+    ended: str | None  # None while it goes on
+    read: int
+    total: int
+    damaged: int  # contents
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
     """The daemon and its downloads. Those that run come first, then queued, paused and failed ones, oldest first."""
 
@@ -41,6 +52,7 @@ class StatusView:
     total: int | None  # None while the size of one of them is unknown
     speed: float
     degraded: tuple[str, ...] = ()  # a sentence for each service that does not work now
+    scrub: ScrubView | None = None  # None: contents were never read again
 
 
 @dataclass(frozen=True, slots=True)

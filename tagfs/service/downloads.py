@@ -13,11 +13,12 @@ import trio
 
 from engine.history import Cause
 from engine.ports import AddRequest
-from engine.types import Item, ItemId, State
+from engine.soundness.scrub import Scrubber
+from engine.types import Item, ItemId, State, timestamp
 from tagfs import __version__
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.verbs import Ref, Report
-from tagfs.control.views import AddedView, DownloadView, ItemView, StatusView
+from tagfs.control.views import AddedView, DownloadView, ItemView, ScrubView, StatusView
 from tagfs.intake.take import add_all, read_file, requests
 from tagfs.service.base import Part, verb
 from tagfs.service.show import download_view, item_view
@@ -31,6 +32,7 @@ MIN_INTERVAL = 0.1
 @dataclass(frozen=True)
 class Downloads(Part):
     started: float = field(default_factory=time.monotonic)
+    scrubber: Scrubber | None = None
 
     @verb
     async def add(
@@ -161,7 +163,15 @@ class Downloads(Part):
             total=_total(views),
             speed=sum(view.speed for view in views),
             degraded=tuple(self.context.degraded()),
+            scrub=self._scrubbed(),
         )
+
+    def _scrubbed(self) -> ScrubView | None:
+        last = None if self.scrubber is None else self.scrubber.now
+        if last is None:
+            return None
+        ended = None if last.ended is None else timestamp(int(last.ended * 10**9))
+        return ScrubView(timestamp(int(last.began * 10**9)), ended, last.read, last.total, len(last.damaged))
 
     def _by_state(self) -> dict[str, int]:
         return dict(Counter({value.name: value.items for value in self.index.values("state")}))

@@ -49,6 +49,13 @@ class ObjectBlobs:
     def size(self, sha256: str) -> int | None:
         return len(self.objects[sha256]) if sha256 in self.objects else None
 
+    async def is_sound(self, sha256: str, size: int) -> bool:
+        await trio.lowlevel.checkpoint()
+        return self.size(sha256) == size and not self.is_doubted(sha256)
+
+    def is_doubted(self, sha256: str) -> bool:
+        return sha256 in self.objects and hashlib.sha256(self.objects[sha256]).hexdigest() != sha256
+
     def create_staging(self, name: str | None = None) -> tuple[str, int]:
         name = name or secrets.token_hex(16)
         return name, os.open(self.staging_path(name), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
