@@ -116,7 +116,7 @@ def _plain(value: str | None) -> str | None:
     if "=?" in value:
         try:
             return str(email.header.make_header(email.header.decode_header(value)))
-        except (binascii.Error, email.errors.HeaderParseError, LookupError, ValueError):
+        except (binascii.Error, email.errors.MessageError, LookupError, ValueError):
             pass  # not an encoded word after all
     raw = _latin1(value)
     if _PERCENT.search(value) and len(_PERCENT.findall(value)) == value.count("%"):

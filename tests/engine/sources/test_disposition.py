@@ -46,6 +46,7 @@ def raw(text: str) -> str:
         ('attachment; filename="100%.iso"', "100%.iso"),
         ('attachment; filename="=?UTF-8?B?4oKsLnR4dA==?="', "€.txt"),
         ('attachment; filename="=?broken?="', "=?broken?="),
+        ('attachment; filename="=?utf-\xff?b?YQ==?="', "=?utf-\udcff?b?YQ==?="),  # a charset that is no text
         ('attachment; filename="../../etc/passwd"', "passwd"),
         ('attachment; filename="C:\\dir\\file.txt"', "file.txt"),
         ('attachment; filename="/"', None),
