@@ -81,6 +81,13 @@ class Undone:
     missing: int
 
 
+def recontents(records: Iterable[Record]) -> BitMap:
+    """What may have another content when these are undone: also what kept the old one, in the trash."""
+    return _members(
+        record for record in records if "content" in record.what or {"made", "trashed"} <= record.what.keys()
+    )
+
+
 # Keys that say of an item that it was not there before, or is not afterwards.
 ABSENT = frozenset({"made", "ended", "dropped", "given"})
 

@@ -257,13 +257,15 @@ class TagChange:
     follow the tag, and so do relations; before a tag is REMOVED its relations are UNRELATED.
 
     SAVED, FORGOTTEN: `name` is not a tag's, but that of a saved query, which is there with another text from now on, or
-    is there no more.
+    is there no more; `new_name` of one that was renamed, which is SAVED by that.
 
     RETAGGED stands for as many `Change`s as there are items in `gained` and `lost`, which a million would be too many
     of. It names items whatever folder holds them and whether they are in the trash or not, each of them exactly when
     its own tags have changed. `bare` and `clothed` are the items that have lost their last tag or got their first one
     by the transaction; they stand in its last RETAGGED alone. `number` is the id of the row that carries the tag from
     now on, where that may be another one (after a merge the larger tag keeps its taggings).
+
+    `heir` of a REMOVED: the tag that it was merged into.
     """
 
     event: TagEvent
@@ -275,3 +277,4 @@ class TagChange:
     bare: BitMap = field(default_factory=BitMap)
     clothed: BitMap = field(default_factory=BitMap)
     number: int | None = None
+    heir: str | None = None

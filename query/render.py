@@ -117,12 +117,13 @@ def _step(step: Expr) -> tuple[str, ...]:
         case Or(operands):
             return ("{", *chain.from_iterable(map(_step, operands)), "}")
         case Tag() | Compare() | Range():
-            return _term(step)
+            return leaf_components(step)
         case And():
             raise AssertionError("a step is no And: _product takes them apart")
 
 
-def _term(leaf: Leaf) -> tuple[str, ...]:
+def leaf_components(leaf: Leaf) -> tuple[str, ...]:
+    """How a path spells a single term; QueryError for the few that it cannot."""
     match leaf:
         case Tag(name):
             components: tuple[str, ...] = (name,)

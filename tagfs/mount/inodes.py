@@ -7,20 +7,23 @@ folder item is never its node id: the kernel may have known it as a file, before
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator
+from itertools import takewhile
 from typing import TypeAlias
 
 from engine.types import Blob
 from query.errors import QueryError
+from query.renaming import renamed_path
 from tagfs.vfs import numbers
+from tagfs.vfs.along import Along, Path
 from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.folder import FolderDirectory
-from tagfs.vfs.nodes.queries import QueriesDirectory
+from tagfs.vfs.nodes.narrowing import NarrowingDirectory
+from tagfs.vfs.nodes.queries import NamedDirectory, QueriesDirectory
 from tagfs.vfs.nodes.query import QueryDirectory
 from tagfs.vfs.nodes.tags import TagsRoot
 from tagfs.vfs.nodes.unfinished import UnfinishedDirectory
 from tagfs.vfs.tree import BlobNode, Directory, DropNode, FolderNode, ItemNode, LinkNode, Node, TextNode
-from tagfs.vfs.views import Path
 
 Remembered: TypeAlias = Directory | LinkNode
 
@@ -38,6 +41,7 @@ class Inodes:
         self._blobs: dict[int, tuple[Blob, int]] = {}
         self._fixed = {node.location: number for number, node in context.nodes.items() if isinstance(node, Directory)}
         self._next_alias = numbers.ALIAS_BASE
+        context.views.connect_places(self)
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -97,33 +101,108 @@ class Inodes:
             del self._counts[number]
             self._unname(node, number)
 
-    def moved(self, *moves: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
-        """The directory at the first location of each is at the second now: a tag or a saved query that was renamed, or
-        a folder item. The kernel keeps the node ids, the directories below move along. Two at once are an exchange."""
-        moved = [
-            (number, directory, (*new, *directory.location[len(old) :]))
-            for old, new in moves
-            if old != new
-            for number, directory in self._directories()
-            if directory.location[: len(old)] == old
-        ]
-        for number, directory, _ in moved:
-            self._unname(directory, number)
-        for number, directory, location in moved:
-            again = self._again(directory, location)
-            self._nodes[number] = again if again is not None else directory
-            self._ids[_key(self._nodes[number])] = number
-            self._attach(self._nodes[number], number)
+    def tag_renamed(self, directories: Collection[int], old: str, new: str, *, replace: bool) -> list[Along]:
+        """See `tagfs.vfs.along.Places`."""
+        goers: dict[int, Directory] = {}
+        for number in directories:
+            node = self._nodes[number]
+            again = self._renamed(node, old, new) if isinstance(node, Directory) else None
+            if again is not None and type(again) is type(node):
+                goers[number] = again
+        return self._go(goers, replace=replace)
 
-    def _again(self, directory: Directory, location: tuple[str, ...]) -> Directory | None:
-        if isinstance(directory, FolderDirectory):
-            return FolderDirectory(self._context, location, directory.item)
+    def query_renamed(self, old: str, new: str) -> list[Along]:
+        """See `tagfs.vfs.along.Places`."""
+        number = self._ids.get(("queries", old))
         try:
-            if location[0] == "queries":
-                return self._queries.directory(location[1])
+            again = self._queries.directory(new)
+        except QueryError:  # written by another program
+            again = None
+        return self._go({} if number is None or again is None else {number: again}, replace=True)
+
+    def _renamed(self, node: Directory, old: str, new: str) -> Directory | None:
+        try:
+            if isinstance(node, NamedDirectory):
+                return self._queries.renamed(node, old, new)
+            path = renamed_path(node.location[1:], old, new)
+            return None if path is None or path == node.location[1:] else self._tags.directory(path)
+        except QueryError:  # too long with the new name
+            return None
+
+    def _go(self, goers: dict[int, Directory], *, replace: bool) -> list[Along]:
+        """Let each number stand for that directory from now on, and so with all that is below. A path leads to one
+        directory; another one of that path is not led to any more, nor is anything in it, but shows the same."""
+        if not goers:
+            return []
+        before = {number: self._nodes[number] for number in goers}
+        goers |= self._below(goers)
+        for number in goers:
+            self._lose(number)
+        targets = {again.location for again in goers.values()}
+        taken = targets.intersection(self._ids) if replace else set()
+        for number, node in list(self._directories()) if taken else ():
+            if number not in goers and any(node.location[:length] in taken for length in range(len(node.location) + 1)):
+                self._lose(number)
+        for number, again in sorted(goers.items(), key=lambda goer: len(goer[1].location)):
+            goer = self._nodes[number]
+            assert isinstance(goer, Directory)
+            goer.become(again)
+            if self._is_led_to(number, goer):
+                self._ids.setdefault(goer.location, number)
+        return [
+            Along(number, goer.location[-1], goer.named, goer.location in taken)
+            for number, goer in before.items()
+            if isinstance(goer, QueryDirectory | UnfinishedDirectory)
+        ]
+
+    def _below(self, goers: dict[int, Directory]) -> dict[int, Directory]:
+        """Folder items and narrowing tags in them, and where they go."""
+        leads = {node.location: goers[number].location for number, node in self._directories() if number in goers}
+        found: dict[int, Directory] = {}
+        for number, node in self._directories():
+            above = _query_above(node)
+            if above in leads:
+                location = (*leads[above], *node.location[len(above) :])
+                again = FolderDirectory(self._context, location, node.item) if node.item else self._narrowing(location)
+                if again is not None:
+                    found[number] = again
+        return found
+
+    def _narrowing(self, location: tuple[str, ...]) -> Directory | None:
+        try:
             return self._tags.directory(location[1:])
         except QueryError:  # too long with the new name
             return None
+
+    def _lose(self, number: int) -> None:
+        node = self._nodes[number]
+        if self._ids.get(_key(node)) == number:
+            del self._ids[_key(node)]
+
+    def _is_led_to(self, number: int, node: Directory) -> bool:
+        """Whether the path of the directory that it is in leads there."""
+        path, above = self._context.views.path(number), node.location[:-1]
+        return path is None or path.parent in (self._fixed.get(above), self._ids.get(above))
+
+    def leads_to(self, number: int) -> bool:
+        """Whether the path of a directory leads to it, and not to another one that has got it since."""
+        node = self._nodes.get(number)
+        return node is None or self._ids.get(_key(node)) == number
+
+    def moved(self, *moves: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
+        """The folder item at the first location of each is at the second now, in the kernel as well. It keeps the node
+        ids, the folders below move along. Two at once are an exchange."""
+        moved = [
+            (number, folder, (*new, *folder.location[len(old) :]))
+            for old, new in moves
+            if old != new
+            for number, folder in self._nodes.items()
+            if isinstance(folder, FolderDirectory) and folder.location[: len(old)] == old
+        ]
+        for number, folder, location in moved:
+            self._lose(number)
+            folder.become(FolderDirectory(self._context, location, folder.item))
+        self._ids.update((location, number) for number, _, location in moved)
 
     def _directories(self) -> Iterator[tuple[int, Directory]]:
         for number, node in self._nodes.items():
@@ -139,6 +218,10 @@ class Inodes:
             self._counts[number] = 0
             self._nodes[number] = node
             self._attach(node, number)
+        elif isinstance(node, QueryDirectory | UnfinishedDirectory):
+            path, known = self._path(node), self._context.views.path(number)
+            if known is not None and known.parent != path.parent != 0:  # another one that its path leads to since
+                self._context.views.relocate(number, path)
         self._counts[number] += 1
         return number
 
@@ -175,6 +258,15 @@ class Inodes:
             self._context.views.detach_unfinished(number)
         elif isinstance(node, FolderDirectory):
             self._context.views.detach_folder(node.item, number)
+
+
+def _query_above(node: Directory) -> tuple[str, ...]:
+    """Of a folder item or the narrowing tags: the location of the query that lists it. Nothing for others."""
+    if isinstance(node, NarrowingDirectory):
+        return node.location[:-1]
+    if isinstance(node, FolderDirectory):
+        return tuple(takewhile(lambda name: not name.startswith("/"), node.location))
+    return ()
 
 
 def _key(node: Remembered) -> Hashable:

@@ -106,7 +106,8 @@ class Operations(pyfuse3.Operations):
         node = await directory.lookup(text)
         if isinstance(node, ItemNode):
             self._listings.looked_up(directory)
-        return self._answer(node, keep_name=_keeps(directory, text, node))
+        kept = _keeps(directory, text, node) and (item_of(node) is not None or self.inodes.leads_to(parent_inode))
+        return self._answer(node, keep_name=kept)
 
     @silent
     def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
@@ -254,12 +255,8 @@ class Operations(pyfuse3.Operations):
         with self._kernel.holding(*{parent_inode_old, parent_inode_new, *victims}):
             if flags == pyfuse3.RENAME_EXCHANGE:
                 await self._exchange((parent_inode_old, source, old), (parent_inode_new, target, new))
-            elif isinstance(source, TagsRoot) and isinstance(target, TagsRoot):
-                await source.rename(old, new)
-                self.inodes.moved((("tags", old), ("tags", new)))
-            elif isinstance(source, QueriesDirectory) and isinstance(target, QueriesDirectory):
-                await source.rename(old, new)
-                self.inodes.moved((("queries", old), ("queries", new)))
+            elif isinstance(source, TagsRoot | QueriesDirectory) and source is target:
+                await self._rename_query(source, old, new)
             elif isinstance(source.place, Inbox) or isinstance(target.place, Inbox):
                 await edits.rename_drop(self._context, source, old, target, new)
             else:
@@ -482,6 +479,17 @@ class Operations(pyfuse3.Operations):
     async def _answer_new(self, parent: int, name: str, item: ItemId) -> EntryAttributes:
         keep_name = await self._leads_to(self._directory(parent), name, item)
         return self._answer(ItemNode(item), keep_name=keep_name)
+
+    async def _rename_query(self, parent: TagsRoot | QueriesDirectory, old: str, new: str) -> None:
+        """A tag or a saved query. Its directory goes along with the commit; then the kernel moves the name that it has
+        of it, and is right as long as nobody has been quick to rename it again."""
+        number = self.inodes.number_at((*parent.location, old))
+        await parent.rename(old, new)
+        self._kernel.keep(parent.number, old)
+        if number is not None and self.inodes.number_at((*parent.location, new)) == number:
+            self._kernel.keep(parent.number, new)
+        else:
+            await self._kernel.forget([(parent.number, new)], [])
 
     async def _exchange(self, one: tuple[int, Directory, str], other: tuple[int, Directory, str]) -> None:
         (first, source, old), (second, target, new) = one, other

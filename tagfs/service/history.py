@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from engine.errors import EngineError
-from engine.history import Record, comes_back, goes_away
+from engine.history import Record, comes_back, goes_away, recontents
 from engine.types import Item, ItemId, timestamp
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.verbs import Ref
@@ -51,7 +51,8 @@ class History(Part):
         away = await self.catalogue.items(list(goes_away(records) & self.index.live))
         stopped = [one for item in away for one in await edits.stop(self.context, item)]
         try:
-            undone = await self.catalogue.undo(number)
+            with self.context.drafts.changing(map(ItemId, recontents(records))):
+                undone = await self.catalogue.undo(number)
         except EngineError:
             await edits.go_on(self.context, stopped)
             raise

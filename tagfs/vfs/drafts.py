@@ -15,8 +15,8 @@ State lives here and only here: `_chains` by item, from create or open until the
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Final
 
@@ -344,6 +344,19 @@ class Drafts:
         self.aliases.replaced(source, target)
         self.pages.sealed(target)
         return replaced
+
+    @contextmanager
+    def changing(self, items: Iterable[ItemId]) -> Iterator[None]:
+        """While their rows come to name other contents without a draft: by an undo."""
+        concerned = list(items)
+        for item in concerned:
+            self.pages.changing(item)
+        try:
+            yield
+        finally:
+            for item in concerned:
+                if not self._chain(item):  # else the end of that says so
+                    self.pages.sealed(item)
 
     def _move(self, chain: list[Draft], item: ItemId | None) -> None:
         if chain and item is not None:

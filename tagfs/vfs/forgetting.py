@@ -20,6 +20,9 @@ from query.ast import Expr, Leaf, Tag
 from query.builtin import BUILTIN_KEYS
 from query.evaluate import leaves, matches
 from query.names import split_pair
+from query.normalise import normalise_expr
+from query.renaming import renamed_expr
+from query.terms import text_of
 from tagfs.vfs.names import tilde_ids, tilde_name
 
 BARE: Final = Facts("", Kind.FILE, State.COMPLETE, None, None, 0, trashed=False)  # an item with nothing to it
@@ -135,6 +138,15 @@ def key_of(tag: str) -> str | None:
     """`year` of `year:2000`, None of a plain tag."""
     pair = split_pair(tag)
     return None if pair is None else pair[0]
+
+
+def follows(before: Expr, after: Expr, old: str, new: str) -> bool:
+    """Whether a query that has become another one when tag `old` was renamed to `new` matches the items that it did: it
+    looked at `old` by its name alone, and at `new` in no way."""
+    tagged = [replace(BARE, tags=frozenset((tag,))) for tag in (old, new)]
+    others = (leaf for leaf in leaves(before) if text_of(leaf) != old)
+    alone = not any(matches(leaf, facts, now=0.0) for leaf in others for facts in tagged)
+    return alone and normalise_expr(renamed_expr(before, old, new)) == after
 
 
 def is_moved(expr: Expr, old: str, new: str) -> bool:

@@ -145,6 +145,10 @@ class Directory(ABC):
     kept: bool = True
     item: ItemId | None = None
 
+    def become(self, other: Directory) -> None:
+        """Be what `other` is, of the same kind: what led here has another name, and whoever holds this goes along."""
+        vars(self).update(vars(other))
+
     @abstractmethod
     def attr(self) -> Attr: ...
 

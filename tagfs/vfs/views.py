@@ -11,7 +11,8 @@ tags and keys in their query, so that a change looks only at those that it can c
 returns) has the kernel forget the names that are. Which these are is decided in `forgetting.py`.
 
 Where relations between tags change, or the text of a saved query, a directory means another query from then on: it goes
-over to another view at commit, and stays with the old one as well until the kernel has forgotten the names of that.
+over to another view at commit, and stays with the old one as well until the kernel has forgotten the names of that. So
+it does where a tag that its path names is renamed: it is found by the new name from then on (`along.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import trio
 from pyroaring import BitMap
@@ -28,13 +29,17 @@ from pyroaring import BitMap
 from engine.ports import Catalogue, Index
 from engine.types import COMING_OR_GOING, SAVING, Change, ItemId, TagChange, TagEvent
 from query.ages import is_relative
-from query.ast import Expr, Leaf, Or
+from query.ast import Expr, Or
 from query.builtin import BUILTIN_KEYS
 from query.evaluate import leaves, matches
+from query.renaming import renamed_expr
+from query.terms import exact
 from tagfs.vfs import numbers
+from tagfs.vfs.along import Along, Move, Path, Places, Renaming
 from tagfs.vfs.forgetting import (
     BARE,
     folders_of,
+    follows,
     is_listed_in,
     is_live,
     is_moved,
@@ -108,23 +113,6 @@ class Follower(Protocol):
         """That is what it shows from now on."""
 
 
-class Move(NamedTuple):
-    """A directory whose query means something else since a commit."""
-
-    directory: int
-    old: View
-    new: View
-
-
-class Path(NamedTuple):
-    """How the kernel came to a directory: by `name` in the directory with node id `parent`. `named` are the tags and
-    terms of the whole path as it was typed, of which the normalised query may have lost some."""
-
-    parent: int
-    name: str
-    named: tuple[Leaf, ...]
-
-
 class Views:
     """Also an `engine.ports.Observer`, which must come after the index."""
 
@@ -138,6 +126,8 @@ class Views:
         self._open_ended: set[View] = set()
         self._listings = Listings(self._retire)
         self._followers: dict[int, Follower] = {}  # by directory
+        self._places: Places | None = None
+        self._renamings: list[Renaming] = []
         self._moves: list[Move] = []  # of which the kernel may still hold names
         self._told: list[Move] = []  # those among them of which it was told
         self._unsettled = 0  # commits that were applied and not settled yet
@@ -156,6 +146,9 @@ class Views:
 
     def connect(self, kernel: Kernel) -> None:
         self._kernel = kernel
+
+    def connect_places(self, places: Places) -> None:
+        self._places = places
 
     # -- which views there are ---------------------------------------------------------------------------------
 
@@ -224,6 +217,15 @@ class Views:
         """Grows with each change of what is directly in the folder."""
         return self._versions[folder] + self._retaggings
 
+    def path(self, directory: int) -> Path | None:
+        """How the kernel came to a query directory, finished or not."""
+        return self._paths.get(directory)
+
+    def relocate(self, directory: int, path: Path) -> None:
+        """The way to it is another one since something was renamed."""
+        self._unfollow(directory)
+        self._follow(directory, path)
+
     def _follow(self, directory: int, path: Path) -> None:
         self._paths[directory] = path
         for leaf in path.named:
@@ -259,11 +261,11 @@ class Views:
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         self._unsettled += 1
         now = time.time_ns()
-        touched = set(self._concerned(changes)) | self._retagged(tags)
+        turned = self._turn(tags)
+        touched = set(self._concerned(changes)) | self._retagged(tags) | turned
         for change_of_tag in tags:
             if change_of_tag.event in COMING_OR_GOING:
                 touched |= self._naming(change_of_tag)
-        touched |= self._turn(tags)
         for view in touched:
             view.changed_ns = now
         items = retagged_items(tags)
@@ -298,6 +300,7 @@ class Views:
 
         What a relation alters in a query names one of its tags already, see `query.relations`."""
         candidates: set[int] = set()
+        renamings = [(change.name, self._rename(change, candidates)) for change in tags if _is_rename(change)]
         again: set[int] = set()  # what they state may be another matter though what they match is the same
         for change in tags:
             if change.event in SAVING:
@@ -316,9 +319,39 @@ class Views:
                 new = self._join(self.view(meaning), directory)
                 new.inner |= old.inner
                 follower.follow(new)
-                self._moves.append(Move(directory, old, new))
+                self._moves.append(_move(directory, old, new, renamings))
                 turned |= {old, new}
+        self._renamings += [renaming for _, renaming in renamings]
         return turned
+
+    def _rename(self, change: TagChange, along: set[int]) -> Renaming:
+        """Take `along` the directories whose path names the tag or saved query. What a merge does to items is told of
+        by itself."""
+        old, new = change.name, change.new_name or change.heir
+        assert new is not None
+        if change.event in SAVING:
+            renaming = Renaming(None, [], set())
+            self._go_along([] if self._places is None else self._places.query_renamed(old, new), renaming, along)
+            return renaming
+        for earlier in self._renamings:
+            earlier.tag = new if earlier.tag == old else earlier.tag
+        for move in self._moves:
+            move.was = renamed_expr(move.was, old, new)
+        is_merge = change.new_name is None
+        views = () if is_merge else [view for view in self._naming(change) if is_moved(view.expr, old, new)]
+        renaming = Renaming(new, [], {directory for view in views for directory in view.directories})
+        named = self._named.get(old, set()) | self._named.get(f"{key_of(old)}:", set())
+        went = [] if self._places is None else self._places.tag_renamed(named, old, new, replace=not is_merge)
+        self._go_along(went, renaming, along)
+        return renaming
+
+    def _go_along(self, went: Iterable[Along], renaming: Renaming, along: set[int]) -> None:
+        for directory, name, terms, replaces in went:
+            parent, before, _ = self._paths[directory]
+            self.relocate(directory, Path(parent, name, terms))
+            renaming.names += [(parent, before)] if name != before else []
+            renaming.names += [(parent, name)] if replaces else []
+            along.add(directory)
 
     def _concerned(self, changes: Sequence[Change]) -> dict[View, BitMap]:
         """Views whose membership the changes may alter, and for each which items that a folder holds may come or go
@@ -424,11 +457,17 @@ class Views:
         if items:
             folders = map(ItemId, items & BitMap(self._folders))
             inodes.update(dict.fromkeys(directory for folder in folders for directory in self._folders[folder]))
-            async for stale in self._stale_retagged(items, tags):
+            concerned = {directory for view in self._retagged(tags) for directory in view.directories}
+            async for stale in self._stale_of_many(items, concerned):
                 names[stale] = None
         for view in self._retagged(tags):
             inodes.update(dict.fromkeys(view.directories))
         moves = [move for move in self._moves if move not in self._told] if tags else []
+        renamings = list(self._renamings) if tags else []
+        for renaming in renamings:
+            names.update(dict.fromkeys(renaming.names))
+            async for stale in self._stale_renamed(renaming):
+                names[stale] = None
         for change_of_tag in tags:
             if change_of_tag.event in SAVING:
                 inodes[numbers.QUERIES] = None
@@ -436,7 +475,7 @@ class Views:
                 names[numbers.QUERIES, change_of_tag.name] = None
             if change_of_tag.event not in COMING_OR_GOING:
                 continue
-            names.update(dict.fromkeys(self._stale_directories(change_of_tag, {move.directory for move in moves})))
+            names.update(dict.fromkeys(self._stale_directories(change_of_tag)))
             names.update(dict.fromkeys(self._hidden_items(change_of_tag, tags)))
             inodes.update(dict.fromkeys((numbers.TAGS, *self._unfinished)))
             inodes.update(dict.fromkeys(d for view in self._naming(change_of_tag) for d in view.directories))
@@ -445,6 +484,7 @@ class Views:
             names.update(dict.fromkeys(await self._stale_in_move(move)))
         await kernel.forget(list(names), list(inodes), items)
         self._told += moves
+        self._renamings = [renaming for renaming in self._renamings if renaming not in renamings]
 
     async def _stale_in_move(self, move: Move) -> list[tuple[int, str]]:
         """Names in a directory of what it showed and shows no more, and of what may have taken over a name there. All
@@ -452,9 +492,10 @@ class Views:
         path = self._paths.get(move.directory)
         if path is None or move.old is move.new:
             return []
-        await self._index.prepare(Or((move.old.expr, move.new.expr)))
+        was, is_ = move.was, move.new.expr
+        await self._index.prepare(Or((was, is_)))
         now = time.time()
-        old, new = (self._index.topmost(self._index.evaluate(view.expr, now=now)) for view in (move.old, move.new))
+        old, new = (self._index.topmost(self._index.evaluate(expr, now=now)) for expr in (was, is_))
         reached = ((old | move.old.inner) - new) | (new - old)
         stale = [(path.parent, path.name)] if len(reached) > MANY else []
         for item in map(ItemId, self._to_be_named(reached)):
@@ -515,42 +556,52 @@ class Views:
 
     def _stale_inner(self, view: View, items: BitMap, changes: Sequence[Change]) -> Iterator[tuple[int, str]]:
         """Names in a prepared view of `items`, which folders hold: of those that are shown there no more, and of those
-        that are shown now and may have taken over a name. Where they are very many, the directory is forgotten."""
+        that are shown now and may have taken over a name. Where they are very many, the directory is forgotten, and by
+        name what is in use in it."""
         shown = self._index.topmost(self._index.evaluate(view.expr, now=time.time()))
         gone, come = (view.inner & items) - shown, (shown & items) - view.inner
         view.inner -= gone
-        if len(gone) + len(come) > MANY:
+        reached = gone | come
+        if len(reached) > MANY:
             yield from ((self._paths[d].parent, self._paths[d].name) for d in view.directories)
-            return
         old = {change.item: change.before.name for change in changes if change.before is not None}
         names: list[str] = []
-        for item in map(ItemId, gone):
+        for item in map(ItemId, self._to_be_named(reached)):
             name = old.get(item) or self._name(item)
-            names += (name, tilde_name(name, item))
-        for item in map(ItemId, come):
-            name = self._name(item)
-            names += [name] if self._is_shared(name) or any(True for _ in tilde_ids(name)) else []
+            if item not in come:
+                names += (name, tilde_name(name, item))
+            elif self._is_shared(name) or any(True for _ in tilde_ids(name)):
+                names.append(name)
         yield from ((directory, name) for name in names for directory in view.directories)
 
-    async def _stale_retagged(self, items: BitMap, tags: Sequence[TagChange]) -> AsyncIterator[tuple[int, str]]:
-        """Names in the views that a bulk change of `items` concerns. Where those are many, the directories are
-        forgotten, and what is in use in them by name: the kernel keeps that when it forgets a directory."""
+    async def _stale_renamed(self, renaming: Renaming) -> AsyncIterator[tuple[int, str]]:
+        """Names in the directories that saw what carries the tag come or go when it was renamed."""
+        if renaming.tag is not None and renaming.directories:
+            leaf = exact(renaming.tag)
+            await self._index.prepare(leaf)
+            items = self._index.evaluate(leaf, now=time.time()).copy()
+            async for stale in self._stale_of_many(items, renaming.directories):
+                yield stale
+
+    async def _stale_of_many(self, items: BitMap, directories: Collection[int]) -> AsyncIterator[tuple[int, str]]:
+        """Names in `directories` of `items`, and of what they hold, that may have come or gone there. Where those are
+        many, the directories are forgotten, and what is in use in them by name: the kernel keeps that when it forgets
+        a directory."""
         reached = items | self._index.under(items)
         by_name: list[tuple[ItemId, str]] | None = None
-        for view in self._retagged(tags):
-            if not view.directories:
-                continue
+        for view in {self._followers[directory].view for directory in directories if directory in self._followers}:
             await self._index.prepare(view.expr)
             shown = self._index.topmost(self._index.evaluate(view.expr, now=time.time()))
             view.inner -= (view.inner & reached) - shown
+            concerned = view.directories.intersection(directories)
             if len(reached) > MANY:
-                for directory in view.directories:
+                for directory in concerned:
                     yield self._paths[directory].parent, self._paths[directory].name
             if by_name is None:
                 by_name = [(item, self._name(item)) for item in map(ItemId, self._to_be_named(reached))]
             for item, name in by_name:
                 if item not in shown or self._is_shared(name) or any(True for _ in tilde_ids(name)):
-                    for directory in view.directories:
+                    for directory in concerned:
                         yield directory, name
                         yield directory, tilde_name(name, item)
 
@@ -575,9 +626,8 @@ class Views:
         """The same among what a folder holds, whose oldest item of a name shows it plainly."""
         return self._catalogue.child(folder, name) != item or self._catalogue.has_namesake(folder, name, item)
 
-    def _stale_directories(self, change: TagChange, moved: Collection[int]) -> Iterator[tuple[int, str]]:
-        """Directories whose path names a tag or key that is no more; and, where a tag was renamed, those that may have
-        had other members before. Not so for those that `moved` with the tag and do not name it themselves."""
+    def _stale_directories(self, change: TagChange) -> Iterator[tuple[int, str]]:
+        """Directories whose path names a tag or key that is no more."""
         if change.event is TagEvent.CREATED:
             return
         key = key_of(change.name)
@@ -585,14 +635,6 @@ class Views:
             path = self._paths[directory]
             if any(self._index.unknown(leaf) is not None for leaf in path.named):
                 yield path.parent, path.name
-        for view in self._naming(change):
-            if change.new_name is not None and is_moved(view.expr, change.name, change.new_name):
-                for directory in view.directories:
-                    path = self._paths[directory]
-                    if directory not in moved or any(
-                        is_moved(leaf, change.name, change.new_name) for leaf in path.named
-                    ):
-                        yield path.parent, path.name
 
     def _hidden_items(self, change: TagChange, tags: Sequence[TagChange]) -> Iterator[tuple[int, str]]:
         """Items of the name of a tag that is new are hidden by it from now on."""
@@ -607,6 +649,21 @@ class Views:
             facts = filter(None, map(self._catalogue.facts, top))
             if view.inner.intersect(inner) or any(matches(view.expr, one, now=time.time()) for one in facts):
                 yield from ((directory, tag) for directory in view.directories)
+
+
+def _is_rename(change: TagChange) -> bool:
+    return change.new_name is not None or change.heir is not None
+
+
+def _move(directory: int, old: View, new: View, renamings: Iterable[tuple[str, Renaming]]) -> Move:
+    """Where a rename is all there is to it, it shows what it did."""
+    was = old.expr
+    for name, renaming in renamings:
+        if renaming.tag is not None:
+            if follows(was, new.expr, name, renaming.tag):
+                renaming.directories.discard(directory)
+            was = renamed_expr(was, name, renaming.tag)
+    return Move(directory, old, new, was)
 
 
 def _drop(index: defaultdict[K, set[V]], key: K, view: V) -> None:

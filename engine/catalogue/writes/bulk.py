@@ -96,7 +96,7 @@ def merge_tag(transaction: Transaction, old: str, new: str, *, report: Report) -
     transaction.tags += [
         TagChange(TagEvent.RETAGGED, new, gained=carried[old] - carried[new], number=kept_row),
         TagChange(TagEvent.RETAGGED, old, lost=carried[old]),
-        TagChange(TagEvent.REMOVED, old),
+        TagChange(TagEvent.REMOVED, old, heir=new),
     ]
     for tag, kind, other in stated:
         first, second = (new if name == old else name for name in (tag, other))

@@ -45,7 +45,7 @@ def rename(transaction: Transaction, old: str, new: str) -> None:
     if points.saved_query(transaction.connection, new) is not None:
         raise NameTaken(f"a query called {show(new)} is saved already")
     transaction.connection.execute(RENAME, (data, query.id))
-    transaction.tags += (TagChange(TagEvent.FORGOTTEN, old), TagChange(TagEvent.SAVED, new))
+    transaction.tags += (TagChange(TagEvent.FORGOTTEN, old, new), TagChange(TagEvent.SAVED, new))
     transaction.entries.append(Entry({"query": ["renamed", old, new]}))
 
 

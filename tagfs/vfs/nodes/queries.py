@@ -13,7 +13,9 @@ import errno
 
 from query.ast import Expr, Query
 from query.errors import QueryError
+from query.names import NAME_BYTES
 from query.parse import parse_expression
+from query.renaming import renamed
 from query.render import render_expression
 from tagfs.vfs import attr, numbers
 from tagfs.vfs.attr import Attr
@@ -80,6 +82,15 @@ class QueriesDirectory(Directory):
         if saved is None and self._context.index.unknown(query.expr) is not None:
             return None
         return NamedDirectory(self._context, name, query, saved)
+
+    def renamed(self, directory: NamedDirectory, old: str, new: str) -> NamedDirectory | None:
+        """What an expression is with another name for one of its tags; None where no name in here says that."""
+        if not directory.named:
+            return None
+        name = render_expression(renamed(directory.query, old, new))
+        if name == directory.location[-1] or "/" in name or len(name.encode()) > NAME_BYTES or self.is_saved(name):
+            return None
+        return self.directory(name)
 
     async def snapshot(self) -> Snapshot:
         entries: list[Entry] = []

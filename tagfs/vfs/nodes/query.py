@@ -66,6 +66,12 @@ class QueryDirectory(Directory):
         self.view = view
         self.keeps = not view.relative
 
+    def become(self, other: Directory) -> None:
+        """It goes over to the view of that by `follow`."""
+        view = self.view
+        super().become(other)
+        self.follow(view)
+
     @property
     def expr(self) -> Expr:
         """Normalised, as the relations are now."""

@@ -152,7 +152,6 @@ async def play(folder: str, played: list[tuple[object, ...]]) -> None:
                     in_use = {tag.name for tag in world.index.tag_list() if tag.items}
                     if new not in in_use:
                         await world.catalogue.rename_tag(old, new)
-                        inodes.moved((("tags", old), ("tags", new)))
                         for number in given:
                             moved = inodes.node(number)
                             assert isinstance(moved, Directory)

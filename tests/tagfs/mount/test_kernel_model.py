@@ -390,6 +390,11 @@ def test_nothing_that_the_kernel_holds_is_ever_stale(played: list[Step]) -> None
 @settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps | bulk_steps, max_size=6), st.sampled_from([0, 1000]))
 @example([("open", "tags/b", "g.txt"), ("retag many", frozenset({2}), "a", "b")], 0)
+@example(
+    [("name", 5, "h"), ("retag", 5, frozenset({"k:1"})), ("open", "tags/k:1", "h"), ("retag", 4, frozenset({"k:1"}))], 0
+)
+@example([("mkdir", "z"), ("open", "tags/k:1..2", "g.txt"), ("rename tag", "k:1", "z")], 0)
+@example([("merge tag", "b", "a"), ("mv tag", "a", "f"), ("rename tag", "f", "b")], 1000)
 def test_nothing_is_stale_after_bulk_changes(played: list[Step], many: int) -> None:
     """As if each change of tags were one of very many items; `many` decides whether directories are forgotten whole."""
     with pytest.MonkeyPatch.context() as patch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,11 +10,14 @@ import pytest
 from engine.errors import BadRequest
 from engine.history import Cause
 from engine.ports import AddRequest
+from engine.types import Change, TagChange
 from tagfs.control.errors import Code
 from tagfs.control.views import ChangeView
 from tagfs.intake.take import add_all
 from tagfs.service.verbs import Service
 from tagfs.vfs import edits
+from tagfs.vfs.draft import Version
+from tagfs.vfs.pages import Use
 from tests.support.world import World
 from tests.tagfs.service.test_items import refused
 
@@ -77,6 +81,30 @@ async def test_undo_and_redo_are_seen_on_every_path(world: World, service: Servi
         await service.undo(999)
     with refused(Code.NOT_FOUND, "nothing to redo"):
         await service.undo(redo=True)
+
+
+async def test_pages_of_the_old_content_are_not_kept_by_who_opens_between_commit_and_word_of_it(
+    world: World, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row names the other content before the observers hear of it."""
+    item, other = await world.item("f", content=b"one"), await world.item("g", content=b"two")
+    await world.drafts.replace(item.id, other.id)
+    pages = world.drafts.pages
+    uses: list[Use] = []
+
+    def apply(changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
+        now = world.catalogue.item(item.id)
+        assert now is not None and now.sha256 == item.sha256
+        uses.append(pages.open(item.id, Version(now.sha256)))
+
+    pages.open(item.id, Version(other.sha256))
+    pages.close(item.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.views, "apply", apply)
+        await service.undo()
+    pages.close(item.id)
+    assert uses == [Use(direct_io=False, keep_cache=False)]
+    assert pages.open(item.id, Version(item.sha256)) == Use(direct_io=False, keep_cache=True)
 
 
 async def test_an_added_download_is_taken_back_and_given_again(world: World, service: Service) -> None:
