@@ -98,11 +98,14 @@ class ArrivingFile(OpenFile):
 
     async def prepare(self) -> None:
         """Wait a while for the size: who opens a link that was made a moment ago and looks for its end (`unzip`,
-        players) would take it for empty. Nobody waits to see what a listing shows."""
+        players) would take it for empty. Nobody waits to see what a listing shows.
+
+        The kernel keeps no pages all the same, since it may not have heard of the size: where several open the file at
+        once, a thread of theirs that wakes up late brings it an older answer, with a size of 0, and makes it drop the
+        one that it has just asked for. A read would find the end at once."""
         if self._reader is not None and self._reader.size is None and self._wait and self._fetch:
             patience = min(self._context.read_patience, SIZE_PATIENCE)
             await self._reader.wait_size(trio.current_time() + patience)
-            self.direct_io = self._reader.size is None
 
     async def read(self, offset: int, size: int) -> bytes:
         if self._whole is None:

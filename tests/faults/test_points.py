@@ -17,6 +17,7 @@ import pytest
 from engine.catalogue import open_catalogue
 from tests.support.odd_mount import OddMount
 from tests.support.opening import DATABASE, opened_until
+from tests.support.promises_kept import Known, Memory
 from tests.support.rounds import Rounds, rounds_on
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,7 @@ AT_WORK = (
 )  # fmt: skip
 ELSEWHERE = ("backup.copied",)  # an error in its place, in tests/faults/test_backup.py
 LIFE = 1.5  # seconds of work before a stop
+SLOW = 20_000_000  # bytes; some seven seconds
 
 
 def points() -> Iterator[str]:
@@ -48,6 +50,7 @@ def test_there_is_a_test_of_each_point() -> None:
 @pytest.mark.parametrize("point", AT_WORK + AT_THE_STOP)
 def test_killed_at(odd: OddMount, tmp_path: Path, point: str) -> None:
     with rounds_on(odd, tmp_path, point) as rounds:
+        rounds.memories["d2"] = Memory("d2", rounds.random)  # of downloads that no hand looks after
         rounds.start()
         work(rounds, LIFE)  # so that there is something to change
         odd.kill_at = point
@@ -55,6 +58,7 @@ def test_killed_at(odd: OddMount, tmp_path: Path, point: str) -> None:
         hands, emptied = rounds.work(emptying=point.startswith("gc."))
         assert odd.process is not None
         if point in AT_THE_STOP:
+            add_slow(rounds)
             rounds.live(LIFE)
             odd.process.terminate()
         try:
@@ -68,6 +72,15 @@ def test_killed_at(odd: OddMount, tmp_path: Path, point: str) -> None:
         rounds.join(hands, 1)
         rounds.check(1, emptied=emptied)
         rounds.finish()
+
+
+def add_slow(rounds: Rounds) -> None:
+    """A download that does not end before the stop."""
+    content = rounds.random.randbytes(SLOW)
+    (rounds.place.served / "slow").write_bytes(content)
+    with rounds.mount.connect() as client:
+        client.call("add", {"urls": (rounds.place.url("slow"),)})
+    rounds.memories["d2"].known["slow"] = Known(content, arriving=True)
 
 
 def work(rounds: Rounds, seconds: float) -> None:

@@ -10,6 +10,7 @@ Needs root, a loop device and mkfs.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -46,8 +47,19 @@ class LoopDisk:
             os.close(fd)
 
     def restore(self) -> None:
-        self.unmount()
-        self.mount()
+        """A mount namespace of somebody who makes one just then keeps what was shut down alive for as long as it is
+        there."""
+        for _ in range(600):
+            self.unmount()
+            self.mount()
+            try:
+                (self.path / "probe").touch()
+            except OSError as error:
+                assert error.errno == errno.EIO
+                threading.Event().wait(0.1)
+            else:
+                return
+        raise AssertionError(f"{self.path} is kept by some mount namespace")
 
     def unmount(self) -> None:
         """Whoever was killed may need a moment to let go."""

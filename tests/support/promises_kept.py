@@ -26,7 +26,9 @@ from tagfs.control.views_items import ItemPage, ItemView
 from tagfs.vfs.sealing import CUT_SHORT, GONE
 
 DEAD = frozenset({errno.ENOTCONN, errno.ECONNABORTED})
+GOING = frozenset({errno.ENOENT, errno.ESTALE, errno.EIO, errno.EAGAIN, errno.EISDIR})
 TAGS = tuple(f"t{number}" for number in range(6))
+AT_ONCE = 4  # downloads of a hand
 CROWD = 25  # items of a hand, beyond which it rather removes than makes
 
 
@@ -107,6 +109,7 @@ class Place:
     connect: Callable[[], Client]
     url: Callable[[str], str]  # of a file in `served`
     seed: Callable[[Path], str]  # a folder, which becomes a torrent; its magnet link
+    over: threading.Event = field(default_factory=threading.Event)  # whoever works comes to an end
     power: bool = False  # whether it is the power that fails: then only fsync promises content
     cut: threading.Event = field(default_factory=threading.Event)  # it has failed, so that everything may fail
 
@@ -125,7 +128,7 @@ class Hand(threading.Thread):
     def run(self) -> None:
         try:
             with self.place.connect() as self.client:
-                while True:
+                while not self.place.over.is_set():
                     self.work()
                     self.memory.done += 1
         except NoDaemon:
@@ -363,7 +366,9 @@ class Fetcher(Hand):
     def work(self) -> None:
         known = self.memory.known
         whole = [name for name, one in known.items() if not one.arriving]
-        if len(known) - len(whole) < 4:
+        if len(known) - len(whole) >= AT_ONCE:
+            self.look([name for name, one in known.items() if one.arriving])
+        if len(known) - len(whole) < AT_ONCE:
             name = self.new_name()
             content = self.random.randbytes(self.random.choice((20_000, 200_000, 2_000_000)))
             (self.place.served / name).write_bytes(content)
@@ -374,6 +379,13 @@ class Fetcher(Hand):
                 self.client.call("rm", {"items": (whole[0],), "forever": True})
         else:
             self.rest()
+
+    def look(self, names: Sequence[str]) -> None:
+        """What is whole once somebody has seen it so is whole for good."""
+        for item in self.client.call("show", {"items": tuple(names)}, tuple[ItemView, ...]):
+            known = self.memory.known[item.name]
+            if item.state == "complete" and item.sha256 == known.sha256:
+                self.memory.known[item.name] = replace(known, arriving=False)
 
 
 class Leecher(Hand):
@@ -396,6 +408,23 @@ class Leecher(Hand):
                 self.client.call("add", {"urls": (link,)})
         else:
             self.rest()
+
+
+class Looker(Hand):
+    """Looks at what is there and reads it, also what is arriving; others take it away meanwhile."""
+
+    def work(self) -> None:
+        names = os.listdir(self.place.top / "files")
+        for name in self.random.sample(names, min(5, len(names))):
+            path = self.place.top / "files" / name
+            try:
+                os.listxattr(path)
+                with open(path, "rb") as file:
+                    file.seek(self.random.randrange(100_000))
+                    file.read(self.random.randrange(1, 500_000))
+            except OSError as error:
+                if error.errno not in GOING:
+                    raise
 
 
 class Emptier(Hand):

@@ -144,19 +144,21 @@ class Rounds:
                 memory.known[name] = replace(known, arriving=False)
 
     def finish(self) -> None:
-        """All that was added arrives."""
-        memories = [self.memories[name] for name, kind in self.kinds.items() if kind in (Fetcher, Leecher)]
+        self.arrive()
+        assert self.mount.stop() == 0
+
+    def arrive(self) -> None:
+        """All that was added does."""
 
         def have_arrived() -> bool:
             with self.mount.connect() as client:
                 found = Found.ask(client)
-            for memory in memories:
+            for memory in self.memories.values():
                 self._arrived(memory, found)
-            return not any(known.arriving for memory in memories for known in memory.known.values())
+            return not any(known.arriving for memory in self.memories.values() for known in memory.known.values())
 
         self.mount.wait_for(have_arrived, 120)
         self.check(-1, emptied=False)
-        assert self.mount.stop() == 0
 
     def say(self, count: int) -> None:
         """For whoever runs it for long."""
