@@ -97,6 +97,7 @@ async def _run(
         views = Views(catalogue, index)
         catalogue.observe(views)
         drafts = Drafts(catalogue, store, transfers)
+        drafts.overwritten = views.overwritten
         catalogue.observe(drafts.pages)
         faults, supervisor = Faults(), Supervisor()
         inbox = Inbox(DropStore(state), catalogue, transfers, faults, first=numbers.DROP_BASE, live=lambda: index.live)

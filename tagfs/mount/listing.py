@@ -6,8 +6,12 @@ something has overtaken is still shown to its reader, but the kernel is told to 
     snapshot ─┬─ overtaken ──▶ one by one
               └─ up to date ─▶ the first one by pyfuse3, which makes the buffer ─▶ as many as fit, as bytes (`Packed`)
 
-What the kernel has had of a snapshot, and has not dropped as far as it says, it is shown the next time without linking
-it again (half of the kernel's time). Where that is wrong it asks, and is given all of it the next time.
+What the kernel has had of a snapshot, and has not dropped as far as it says, it is shown the next time without
+linking it again (half of the kernel's time). Where that is wrong it asks, and is given all of it the next time.
+
+Even of an answer that it may not keep, the kernel takes the size, and with O_APPEND it writes there. So where a size
+may have changed since the snapshot, it is that of the moment of the answer: in what was overtaken (also by a first
+write, `Views.overwritten`), and of what was changing already.
 """
 
 from __future__ import annotations
@@ -22,9 +26,11 @@ from tagfs.mount.answers import Answers
 from tagfs.mount.inodes import Inodes
 from tagfs.mount.packed import Packed, size_of
 from tagfs.mount.token import Room
+from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
 from tagfs.vfs.names import is_certain
 from tagfs.vfs.nodes.folder import FolderDirectory, way_to
+from tagfs.vfs.nodes.items import item_attr
 from tagfs.vfs.tree import Directory, Entry, FolderNode, ItemNode, Snapshot
 
 AT_ONCE: Final = 256  # entries that are packed before somebody looks whether they fit
@@ -107,17 +113,23 @@ class Listings:
         return number
 
     def _pack(self, packed: Packed, snapshot: Snapshot) -> None:
-        """Some more."""
+        """Some more; what is changing is left out."""
         first = len(packed)
         for number, (name, node, attr) in enumerate(snapshot.entries[first : first + AT_ONCE], first + 1):
-            if isinstance(node, ItemNode):
+            if isinstance(node, ItemNode) and not attr.changing:
                 packed.add(self._answers.packed(_bytes(name), attr, number, keep_name=is_certain(name)))
             else:
                 packed.skip()
 
     def _reply_item(self, entry: Entry, number: int, token: pyfuse3.ReaddirToken, *, keep: bool) -> bool:
-        answer = self._answers.entry(entry.attr, keep=keep, keep_name=is_certain(entry.name))
+        attr = entry.attr if keep and not entry.attr.changing else self._attr_now(entry)
+        answer = self._answers.entry(attr, keep=keep, keep_name=is_certain(entry.name))
         return bool(pyfuse3.readdir_reply(token, pyfuse3.FileNameT(_bytes(entry.name)), answer, number + 1))
+
+    def _attr_now(self, entry: Entry) -> Attr:
+        assert isinstance(entry.node, ItemNode)
+        row = self._context.catalogue.item(entry.node.item)
+        return entry.attr if row is None else item_attr(self._context, row)
 
     def _reply_other(
         self, directory: Directory, entry: Entry, number: int, token: pyfuse3.ReaddirToken, *, keep: bool

@@ -15,7 +15,7 @@ State lives here and only here: `_chains` by item, from create or open until the
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Final
@@ -50,6 +50,7 @@ class Drafts:
         self._doors: dict[ItemId, trio.Lock] = {}  # held while a draft is begun
         self._keeping = Keeping()
         self._recovery = Recovery(catalogue, self._sealer)
+        self.overwritten: Callable[[ItemId], None] = lambda _item: None  # hears of each first write over old content
         self.aliases = Aliases()
         self.pages = Pages(self._sha256_of, self.aliases.nodes)
         self._sealing = trio.Semaphore(SEALING_AT_ONCE)
@@ -178,6 +179,7 @@ class Drafts:
             kill_point("draft.started")
             draft.base_fd, draft.fd, draft.staging = draft.fd, fd, staging
             self._staged[staging] = draft
+            self.overwritten(draft.item)
 
     @staticmethod
     def _is_started(draft: Draft) -> bool:

@@ -295,6 +295,15 @@ class Views:
 
         self._listings.overtake(changed)
 
+    def overwritten(self, item: ItemId) -> None:
+        """Somebody begins to write over its content: from now on size and date change without a commit, so listings
+        that show what they were are not to be shown again."""
+        self.version += 1
+        row = self._catalogue.item(item)
+        if row is not None and row.parent is not None:
+            self._versions[row.parent] += 1
+        self._listings.overtake(lambda listing: item in listing.members)
+
     def _turn(self, tags: Sequence[TagChange]) -> set[View]:
         """Bring directories to the view that their query means now; returns the views that they have left and joined.
 

@@ -111,6 +111,7 @@ async def open_world(folder: Path, *, facets: bool = False) -> AsyncIterator[Wor
         views = Views(catalogue, index)
         catalogue.observe(views)
         drafts = Drafts(catalogue, store, transfers)
+        drafts.overwritten = views.overwritten
         catalogue.observe(drafts.pages)
         faults = Faults()
         inbox = Inbox(
