@@ -55,6 +55,7 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
     command -v sqlite3 >/dev/null || packages+=(sqlite3)
     command -v mkfs.ext4 >/dev/null || packages+=(e2fsprogs)
     command -v mkfs.xfs >/dev/null || packages+=(xfsprogs)
+    command -v strace >/dev/null || packages+=(strace)
     command -v vim >/dev/null || packages+=(vim)
     printf '%s\n' "${packages[@]}"
 }

@@ -35,6 +35,8 @@ from tagfs.vfs.sealing import Sealer, Superseded
 
 # For what is being sealed when the daemon is to end. What takes longer is done at the next start.
 LAST_WORDS: Final = 3.0  # seconds
+SPACE_CHECK: Final = 2.0  # seconds between two looks for space, where something waits for it
+ROOM: Final = 4 << 20  # bytes; sealing needs next to nothing, but a folder and a row
 SEALING_AT_ONCE: Final = 16  # as many as there are disk threads; more would only hold more files open
 
 
@@ -65,7 +67,7 @@ class Drafts:
             try:
                 await self._recovery.run()
                 task_status.started()
-                await trio.sleep_forever()
+                await self._watch_space()
             finally:
                 self._ending.set()
                 scope.deadline = trio.current_time() + LAST_WORDS
@@ -387,15 +389,24 @@ class Drafts:
                 if other.superseded:  # the files of this one went when it was sealed
                     self._sealer.drop(other.staging)
                 self._finish(other)
-        elif draft.over and draft.broken is None and self._sealer.kept(draft.staging) is not None:
+        elif self._stays(draft):
             draft.failed = True  # it goes on to be what readers get
         else:
             self._finish(draft)
+
+    def _stays(self, draft: Draft) -> bool:
+        """It could not be stored, is there to be read, and no row says so: the item has other content, or there was no
+        space for that either."""
+        if draft.broken is not None or self._sealer.kept(draft.staging) is None:
+            return False
+        row = self._catalogue.item(_item(draft))
+        return draft.over or (row is not None and row.state is State.WRITING)
 
     async def _seal_one(self, draft: Draft) -> Item | None:
         assert draft.item is not None
         row = self._catalogue.item(draft.item)
         if draft.broken is not None:
+            await self._sealer.renew(draft.staging)
             if draft.over and row is not None:
                 await self._sealer.strand(row, draft.staging, draft.broken)
             else:
@@ -451,6 +462,20 @@ class Drafts:
             await self._seal(failed)
             return True
         return await self._recovery.retry(item)
+
+    async def _watch_space(self) -> None:
+        """For ever: what found no space is stored once there is some."""
+        while True:
+            await trio.sleep(SPACE_CHECK)
+            starved = self._sealer.starved
+            if starved and self._free() >= ROOM:
+                item = self._catalogue.item(starved.pop())
+                if item is not None:
+                    await self.retry(item)
+
+    def _free(self) -> int:
+        status = os.statvfs(os.path.dirname(self._blobs.staging_path("0")))
+        return status.f_bavail * status.f_frsize
 
     # -- in between --------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from engine.disk import fsync_dir, kill_point
 from engine.errors import CatalogueFailed, EngineError, NoSuchItem, StoreFull
 from engine.ports import Blobs, Catalogue, Edit, Ingested
 from engine.types import Item, ItemId, State
+from tagfs.vfs.renewing import renew
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Sealer:
     def __init__(self, catalogue: Catalogue, blobs: Blobs) -> None:
         self._catalogue = catalogue
         self._blobs = blobs
+        self.starved: set[ItemId] = set()  # whose content found no space
         self._closed_now = f".closed{_boot()}"
         self._flushed_now = f".flushed{_boot()}"
 
@@ -131,6 +133,10 @@ class Sealer:
             if is_superseded():  # and what was staged may be gone with that
                 raise Superseded from error
             why = error.strerror if isinstance(error, OSError) else None
+            if isinstance(error, OSError) and error.errno == errno.EIO:
+                await self.renew(staging)
+            if isinstance(error, StoreFull):
+                self.starved.add(item())
             await self.fail(item(), staging, why or str(error))
         else:
             kill_point("draft.sealed")
@@ -140,6 +146,8 @@ class Sealer:
 
     async def _ingest(self, item: Callable[[], ItemId], staging: str, is_superseded: Callable[[], bool]) -> Ingested:
         """With patience where files that others have open are all that is in the way."""
+        found = self._path(staging)  # a marker, where it was renamed into the store already, but no row names it
+        staging = staging if found is None else os.path.basename(found)
         for pause in (*PAUSES, None):
             try:
                 size = os.stat(self._blobs.staging_path(staging)).st_size
@@ -157,6 +165,18 @@ class Sealer:
                 await trio.sleep(pause)
         raise AssertionError
 
+    async def renew(self, staging: str) -> None:
+        """The disk has failed to write it: from now on it is another file, which was never synced (R9)."""
+        path = self._path(staging)
+        if path is None:
+            return
+        stem = staging.partition(".")[0]
+        others = [found for name in self._markers(stem) if (found := self._blobs.staging_path(name)) != path]
+        try:
+            await trio.to_thread.run_sync(renew, path, self._blobs.staging_path(f"{stem}.again"), others)
+        except OSError as error:
+            log.error("the staged file %s cannot be written anew: %s", staging, error)
+
     async def fail(self, item: ItemId, staging: str, why: str) -> None:
         """The bytes stay in staging, to be read there (`kept`) and tried again. An item that has content keeps it, and
         says what is wrong."""
@@ -172,8 +192,9 @@ class Sealer:
             await self._catalogue.edit(item, edit)
         except NoSuchItem:
             self.drop(staging)
-        except StoreFull as error:  # the bytes are staged: the next start stores them
-            log.error("item %d: nor can that be noted, the next start tries again: %s", item, error)
+        except StoreFull as error:  # the bytes are staged: they are stored when there is space, or at the next start
+            self.starved.add(item)
+            log.error("item %d: nor can that be noted, it is tried again when there is space: %s", item, error)
 
     # -- the next start ----------------------------------------------------------------------------------------
 

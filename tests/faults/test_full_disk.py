@@ -125,3 +125,17 @@ def test_without_any_reserve_left_each_change_is_refused_and_the_daemon_goes_on(
     disk.empty()
     os.setxattr(file, "user.tags", b"+again")
     assert small.tagfs("verify", "--data").endswith("no faults\n")
+
+
+@pytest.mark.long
+def test_what_was_closed_on_a_full_disk_is_stored_once_there_is_space(small: Mount, disk: SmallDisk) -> None:
+    with (small / "files/f").open("wb", buffering=0) as file:
+        file.write(b"content")
+        disk.fill()
+        (small.state / "catalogue.sqlite.reserve").unlink()
+        disk.fill()
+    small.wait_for(lambda: "what was written cannot be stored" in small.log.read_text())
+    assert (small / "files/f").read_bytes() == b"content"
+    disk.empty()
+    small.settle(small / "files/f")
+    assert small.tagfs("verify", "--data").endswith("no faults\n")

@@ -433,7 +433,7 @@ async def test_without_space_for_the_catalogue_either_the_next_start_stores_it(
             patch.setattr(world.store, "ingest", fail)
             patch.setattr(SqliteCatalogue, "edit", fail)
             item = await written(world, b"precious")
-        assert "the next start tries again" in caplog.text
+        assert "it is tried again when there is space" in caplog.text
         assert (await written(world, b"others", "g")).state is State.COMPLETE
     async with open_world(tmp_path) as world:
         again = row(world, item.id)
