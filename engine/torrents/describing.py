@@ -13,12 +13,15 @@ from engine.ports import FolderFile, TorrentFiles
 from engine.sources.torrent.metadata import Metainfo, read_metainfo, torrent_of_info
 from engine.sources.torrent.params import Start
 from engine.torrents.job import Job
-from engine.torrents.opening import with_swarm
+from engine.torrents.opening import join_late, with_swarm
 from engine.torrents.selecting import SELECT, unwanted
 from engine.torrents.swarm import Swarm
 from engine.torrents.works import Works
 from engine.types import State, Torrent
 
+# Bytes a second while there is no metadata. libtorrent asks a peer that lies about its size again at once, for ever:
+# without a limit, some 1,500 times a second.
+METADATA_RATE = 1 << 20
 GIVEN = "shown-as"  # the name that a magnet link was shown under: the user has not chosen it, and it may change
 
 
@@ -27,7 +30,9 @@ async def fetch_metadata(works: Works, job: Job, row: Torrent, swarm: Swarm) -> 
     us: libtorrent would begin to write under names of its own at once."""
     await works.disk.run(works.folders.create, job.folder)
     start = Start(folder=works.folders.path(job.folder), v1=row.v1, v2=row.v2)
-    await swarm.begin(with_swarm(start, job, row, None))
+    start = with_swarm(start, job, row, None)
+    await swarm.begin(replace(start, download_rate=min(start.download_rate or METADATA_RATE, METADATA_RATE)))
+    await join_late(works, row)
     info = await swarm.described()
     await swarm.end()
     return torrent_of_info(info)

@@ -178,3 +178,13 @@ def with_swarm(start: Start, job: Job, row: Torrent, meta: Metainfo | None) -> S
         upload_rate=int(job.options.get("max-upload", 0)),
         connections=int(job.options.get("connections", 0)),
     )
+
+
+async def join_late(works: Works, row: Torrent) -> None:
+    """Trackers and peers of links that were added after `row` was read and before the torrent was in the session."""
+    later = await works.catalogue.torrent(row.item)
+    if later is None or later.magnet == row.magnet:
+        return
+    known, link = parse_magnet(row.magnet), parse_magnet(later.magnet)
+    works.session.add_trackers(row.item, [url for url in link.trackers if url not in known.trackers])
+    works.session.connect(row.item, [peer for peer in link.peers if peer not in known.peers])

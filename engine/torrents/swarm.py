@@ -56,7 +56,7 @@ class Swarm:
         self.item = item
         self.session = session
         self.status = Status(0, 0, 0, 0, 0)
-        self.trouble: str | None = None  # of a tracker or web seed, the last one
+        self.trouble: str | None = None  # of a tracker, web seed or peer, the last one
         self.bell = Bell()
         self.layout: Layout | None = None
         self.safe = bytearray()

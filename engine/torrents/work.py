@@ -20,7 +20,7 @@ from engine.torrents.adopting import Adopter, DamagedFile
 from engine.torrents.folders import copy_private
 from engine.torrents.job import Files, Job
 from engine.torrents.keeping import Keeper
-from engine.torrents.opening import Opened, open_torrent
+from engine.torrents.opening import Opened, join_late, open_torrent
 from engine.torrents.swarm import NO_ROOM, FileLost, NoRoomLeft, Swarm, SwarmFailed
 from engine.torrents.works import Works
 from engine.transfer.bell import Bell
@@ -53,7 +53,7 @@ class Work:
         for checks in range(MAX_CHECKS + 1):
             opened = await open_torrent(works, job, row, meta, believe=checks == 0)
             try:
-                if await self._exchange(opened):
+                if await self._exchange(row, opened):
                     return
             finally:
                 opened.live.close()
@@ -63,14 +63,18 @@ class Work:
     async def _fetch_metadata(self, row: Torrent) -> bytes:
         swarm = self._job.swarm = Swarm(self._works.session, self._job.item)
         try:
-            return await describing.fetch_metadata(self._works, self._job, row, swarm)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._keep_saying_trouble, swarm)
+                data = await describing.fetch_metadata(self._works, self._job, row, swarm)
+                nursery.cancel_scope.cancel()
+            return data
         finally:
             with trio.move_on_after(self._works.config.stop_deadline) as scope:
                 scope.shield = True
                 await swarm.end()
             self._job.swarm = None
 
-    async def _exchange(self, opened: Opened) -> bool:
+    async def _exchange(self, row: Torrent, opened: Opened) -> bool:
         """True at the goal, False when a file turned out not to hold what it should. Then the torrent leaves the
         session, for one that libtorrent checks again while it is there does not go back to its seeds."""
         job, files = self._job, opened.files
@@ -97,6 +101,7 @@ class Work:
             raise NoRoomLeft(NO_ROOM)
         try:
             await swarm.begin(opened.start)
+            await join_late(self._works, row)
             job.wake_all()  # readers could ask for nothing yet
             if opened.start.hold:
                 await swarm.checked()
@@ -144,9 +149,17 @@ class Work:
                 await self._say_trouble(swarm)
             await bell.wait()
 
+    async def _keep_saying_trouble(self, swarm: Swarm) -> None:
+        """For ever."""
+        while True:
+            bell = swarm.bell.next
+            await self._say_trouble(swarm)
+            await bell.wait()
+
     async def _say_trouble(self, swarm: Swarm) -> None:
-        """Why nothing comes, while nobody is there: what the trackers say. It is no failure, they are asked again."""
-        trouble = swarm.trouble if swarm.status.peers == 0 else None
+        """Why nothing comes, while nobody is there: what the trackers say, or that who was there lied. Before the
+        metadata has come, whoever is there. It is no failure, they are asked again."""
+        trouble = swarm.trouble if swarm.layout is None or swarm.status.peers == 0 else None
         item = self._works.catalogue.item(self._job.item)
         if item is not None and item.error != trouble and not item.state.whole:
             await self._works.catalogue.edit(item.id, Edit(state=item.state, error=trouble))

@@ -38,6 +38,7 @@ class Tracker:
     port: int
     seen: list[Announce] = field(default_factory=list)
     failure: str = ""  # told to whoever asks, instead of peers
+    raw: bytes | None = None  # answered instead, whatever it is
     announced: bool = True  # False: nobody is told of those who announce themselves, only of those who were introduced
     _introduced: set[tuple[str, int]] = field(default_factory=set)
     _swarms: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
@@ -53,6 +54,8 @@ class Tracker:
 
     def answer(self, announce: Announce) -> bytes:
         self.seen.append(announce)
+        if self.raw is not None:
+            return self.raw
         if self.failure:
             return bencode({"failure reason": os.fsencode(self.failure)})
         swarm = self._swarms.setdefault(announce.info_hash, set())

@@ -35,6 +35,10 @@ def translate(alert: lt.alert) -> Event | None:
         case lt.tracker_error_alert():
             reason = _said(alert.error_message) or alert.error.message()
             return Warned(f"A tracker does not help: {reason}.")
+        case lt.hash_failed_alert():
+            return Warned("What peers sent is wrong; who sent it is left, and it is fetched again.")
+        case lt.metadata_failed_alert():
+            return Warned("What a peer sent is not the description of this torrent.")
         case lt.url_seed_alert():
             return Warned(f"A web seed does not help: {alert.error.message()}.")
     return None

@@ -81,7 +81,7 @@ class NoRoom:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """A tracker or web seed failed. It is tried again. `why` is a sentence."""
+    """A tracker, web seed or peer failed or lied. Others are asked, or it is again. `why` is a sentence."""
 
     why: str
 

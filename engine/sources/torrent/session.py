@@ -22,6 +22,7 @@ import trio
 from engine.disk import Disk
 from engine.errors import EngineError, first_of
 from engine.sources.torrent import alerts
+from engine.sources.torrent.bans import Bans
 from engine.sources.torrent.config import TorrentConfig
 from engine.sources.torrent.events import Added, Checked, Described, Ended, Event, Failed, Gone
 from engine.sources.torrent.params import WANTED, Start, build, with_address
@@ -56,6 +57,7 @@ class TorrentSession(Generic[Key]):
         self._leaving: dict[str, Key] = {}  # by infohash: those that are about to be gone
         self._looks: set[Key] = set()  # whose pieces were asked for
         self._on_demand: set[Key] = set()  # who fetch only what is read
+        self._bans = Bans()
         self.lost: str | None = None  # why there is none and may be none for a while: a sentence
         self._usable = trio.Event()
         self._usable.set()
@@ -191,6 +193,7 @@ class TorrentSession(Generic[Key]):
         async with self._opening:
             if self._session is None:
                 self._session = await self._disk.run(_begin, self._config)
+                self._session.set_ip_filter(self._bans.filter())
                 self._session.set_alert_fd(self._theirs.fileno())
                 self._opened.set()
             return self._session
@@ -237,10 +240,17 @@ class TorrentSession(Generic[Key]):
                     self._deliver(gone, Gone())
             case lt.listen_failed_alert():
                 _log.info("torrents: %s", alert.message())
+            case lt.peer_ban_alert():
+                self._ban(alert.endpoint[0])
             case lt.torrent_alert():
                 self._of_torrent(alert)
             case _ if alert.what() == "session_error":  # the binding has no class for it
                 raise SessionLost(alert.message())
+
+    def _ban(self, address: str) -> None:
+        if self._bans.note(address) and self._session is not None:
+            _log.info("peers at %s lie, so that it is not spoken to any more", address)
+            self._session.set_ip_filter(self._bans.filter())
 
     def _added(self, alert: lt.add_torrent_alert) -> None:
         key = self._adding.pop(_name(alert.params.info_hashes), None)

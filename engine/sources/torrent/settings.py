@@ -16,6 +16,7 @@ ALERTS: Final = (
     | lt.alert_category.storage
     | lt.alert_category.piece_progress
     | lt.alert_category.tracker
+    | lt.alert_category.peer
 )
 QUEUE: Final = 100_000  # alerts; each is some 100 bytes
 
@@ -65,6 +66,7 @@ def settings_pack(config: TorrentConfig) -> dict[str, Any]:
         "max_piece_count": config.max_pieces,
         "tick_interval": 100,  # a first peer is connected to at the next tick
         "stop_tracker_timeout": 1,
+        "apply_ip_filter_to_trackers": False,  # it holds peers that lied
         "min_reconnect_time": 5,  # peers that restart, and all of them after a check; those that fail wait longer
         "close_redundant_connections": False,  # a torrent on demand keeps its seeds from one read to the next
         "no_atime_storage": True,

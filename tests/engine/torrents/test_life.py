@@ -254,7 +254,7 @@ async def test_peers_that_lie_are_left(tmp_path: Path, seeds: Peer, announces, f
     (liar_folder / "extra").mkdir(parents=True)
     for path in ("film.mkv", "extra/cover.jpg", "extra/notes.txt"):
         (liar_folder / path).write_bytes(os.urandom((film / path).stat().st_size))
-    with peer(host="127.0.0.3") as liar:
+    with peer(host="127.0.0.3", disable_hash_checks=True) as liar:
         liar.seed(torrent, liar_folder.parent)
         announces.introduce(liar.address)
         seeds.seed(torrent, film.parent, limit=200_000)
