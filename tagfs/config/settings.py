@@ -147,6 +147,8 @@ class Log:
 
     level: str = choice("info", ("debug", "info", "warning", "error"), "what is worth a line in the log")
     file: str | None = path("log file of a daemon in the background", shown="`daemon.log` in the state directory")
+    max_size: str = amount("16M", "a log file that is larger is moved to `.1`, and that to `.2`; empty: never")
+    keep: int = integer(3, "files", "how many of those there are", low=1, high=1000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tagfs import __version__
+from tagfs.amounts import size
 from tagfs.config.errors import ConfigError
 from tagfs.config.load import Loaded, load
 from tagfs.config.mount_options import MountOptions, parse_mount_options
@@ -115,9 +116,10 @@ def _open_log(loaded: Loaded, *, background: bool) -> None:
     if not background:
         logs.to_stderr(level)
         return
-    path = loaded.config.log.file or os.path.join(loaded.config.paths.state, LOG_NAME)
+    settings = loaded.config.log
+    path = settings.file or os.path.join(loaded.config.paths.state, LOG_NAME)
     try:
-        logs.to_file(path, level)
+        logs.to_file(path, level, max_size=size(settings.max_size), keep=settings.keep)
     except OSError as error:
         raise StartError(f"The log file {path} cannot be opened: {error.strerror}.") from error
 

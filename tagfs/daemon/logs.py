@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
 
 from tagfs.escape import tame
@@ -26,16 +28,46 @@ def to_stderr(level: str) -> None:
     _install(handler, level)
 
 
-def to_file(path: str, level: str) -> None:
-    """Append to `path` (mode 0600), opened again when it was moved away; standard output and error go there too, for
-    the libraries that print. OSError when it cannot be opened."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    handler = WatchedFileHandler(path, encoding="utf-8", errors="backslashreplace")
+def to_file(path: str, level: str, *, max_size: int | None = None, keep: int = 1) -> None:
+    """Append to `path`, see LogFile; standard output and error go there too, for the libraries that print. OSError
+    when it cannot be opened."""
+    handler = LogFile(path, max_size, keep)
     handler.setFormatter(OneLine(FORMAT))
     _install(handler, level)
-    for standard in (1, 2):
-        os.dup2(descriptor, standard)
-    os.close(descriptor)
+
+
+class LogFile(WatchedFileHandler):
+    """A file of mode 0600, opened again when it was moved away. Once it has `max_size` bytes it moves itself away, to
+    `path`.1, and that to `path`.2, up to `path`.`keep`. Called under the lock of logging, in any thread."""
+
+    def __init__(self, path: str, max_size: int | None, keep: int) -> None:
+        self._max_size = max_size
+        self._keep = keep
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            if self._max_size is not None and os.stat(self.baseFilename).st_size >= self._max_size:
+                self._rotate()
+        except FileNotFoundError:
+            pass  # somebody moved it away, and it is opened again
+        except OSError:
+            self._max_size = None  # said once, on standard error, which is this file
+            self.handleError(record)
+        super().emit(record)
+
+    def _rotate(self) -> None:
+        for number in range(self._keep - 1, 0, -1):
+            with suppress(FileNotFoundError):
+                os.replace(f"{self.baseFilename}.{number}", f"{self.baseFilename}.{number + 1}")
+        os.replace(self.baseFilename, f"{self.baseFilename}.1")
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        stream = os.fdopen(descriptor, "a", encoding=self.encoding, errors=self.errors)
+        for standard in (1, 2):
+            os.dup2(descriptor, standard)
+        return stream
 
 
 class OneLine(logging.Formatter):

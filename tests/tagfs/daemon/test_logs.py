@@ -59,6 +59,44 @@ logging.getLogger("a").info("two")
     assert (tmp_path / "daemon.log.1").stat().st_mode & 0o077 == 0
 
 
+def test_a_log_file_moves_itself_away_before_it_is_large(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.log"
+    code = f"""
+import logging, os
+from tagfs.daemon import logs
+logs.to_file({str(path)!r}, "info", max_size=500, keep=2)
+os.write(2, b"x" * 501 + b"\\n")
+for number in range(50):
+    logging.getLogger("a").info("line %d", number)
+    os.write(2, b"printed %d\\n" % number)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["daemon.log", "daemon.log.1", "daemon.log.2"]
+    kept = [(tmp_path / name).read_text() for name in ("daemon.log.2", "daemon.log.1", "daemon.log")]
+    assert all(len(text) < 600 for text in kept)
+    numbers = [int(line.rpartition(" ")[2]) for line in "".join(kept).splitlines()]
+    written = [number for number in range(50) for _ in ("logged", "printed")]
+    assert len(numbers) > 20 and numbers == written[-len(numbers) :]
+    assert all((file.stat().st_mode & 0o777) == 0o600 for file in tmp_path.iterdir())
+
+
+def test_a_log_file_that_cannot_be_moved_away_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.log"
+    (tmp_path / "daemon.log.1").mkdir()
+    (tmp_path / "daemon.log.1" / "in the way").touch()
+    code = f"""
+import logging
+from tagfs.daemon import logs
+logs.to_file({str(path)!r}, "info", max_size=10)
+for number in range(5):
+    logging.getLogger("a").info("line %d", number)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    text = path.read_text()
+    assert [f"line {number}\n" in text for number in range(5)] == [True] * 5
+    assert text.count("--- Logging error ---") == 1
+
+
 def test_standard_error_knows_the_journal(tmp_path: Path) -> None:
     code = "import logging; from tagfs.daemon import logs; logs.to_stderr('debug'); logging.getLogger('a').warning('x')"
     with open(tmp_path / "out", "wb") as stream:
