@@ -78,7 +78,7 @@ async def back_up(
     catalogue does not name any more. BadRequest for a folder that holds something else, Busy while another backup
     writes there, StoreFull, OSError."""
     with await store.disk.run(_own, target):
-        async with store.door_out:  # what the copy names must not go before it is copied
+        async with store.keep_all():  # what the copy names must not go before it is copied
             return await _fill(catalogue, store, target, told, now_ns=now_ns, copies=copies, prune=prune)
 
 

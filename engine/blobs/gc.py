@@ -88,7 +88,7 @@ class Collector:
 
     async def _remove(self, sha256: str) -> bool:
         async with self._store.door_out:
-            return await self._remove_one(sha256)
+            return not self._store.keeps_all and await self._remove_one(sha256)
 
     async def _remove_one(self, sha256: str) -> bool:
         if self._store.in_use(sha256, self._grace) or not await self._catalogue.forget_blob(sha256):

@@ -84,7 +84,8 @@ class BlobStore:
         self._ahead: dict[str, Digester] = {}  # staging name -> its hashed beginning
         self._doors: dict[str, trio.Lock] = {}  # sha256 -> held while that blob is being placed
         self._holds: Counter[str] = Counter()
-        self.door_out = trio.Lock()  # held while a blob goes, and by who works through a list of them
+        self.door_out = trio.Lock()  # held while a blob goes
+        self._keepers = 0  # how many want all blobs to stay
         self._doubted: set[str] = set()  # found to be damaged, and not stored again since
         self._touched: dict[str, float] = {}  # sha256 -> when it was last handed to somebody who will name it in a row
 
@@ -150,6 +151,21 @@ class BlobStore:
     def touch(self, sha256: str) -> None:
         """Somebody is about to commit a row that names this blob: gc leaves it for its grace."""
         self._touched[sha256] = self._clock()
+
+    @asynccontextmanager
+    async def keep_all(self) -> AsyncIterator[None]:
+        """While this lasts no blob goes: somebody works through a list of them."""
+        self._keepers += 1
+        try:
+            async with self.door_out:  # one that is on its way out goes first
+                pass
+            yield
+        finally:
+            self._keepers -= 1
+
+    @property
+    def keeps_all(self) -> bool:
+        return self._keepers > 0
 
     def in_use(self, sha256: str, grace: float) -> bool:
         """Whether it is held open, or was touched in the last `grace` seconds."""

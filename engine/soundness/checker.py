@@ -74,17 +74,20 @@ class Checker:
         told(Step())
         faults = await self.check_database()
         faults += [Fault(FaultKind.INDEX, sentence) for sentence in await self._index.check()]
-        inventory = await self._store.disk.run(take, self._store.root)
-        rows = await read_rows(self._catalogue)
-        known = {blob.sha256: blob.size for blob in rows.blobs}
-        staging = frozenset(await staging_in_use(self._catalogue))
-        wrong = set()
-        for number, fault in enumerate(compare(rows, inventory, old=lambda changed: self._clock() - changed > GRACE)):
-            if number % AT_ONCE == AT_ONCE - 1:
-                await trio.lowlevel.checkpoint()
-            if self._is_still_so(fault, staging):
-                faults.append(fault)
-                wrong.add(fault.sha256)
+        async with self._store.keep_all():  # a row goes before its file: in between it would look like an orphan
+            inventory = await self._store.disk.run(take, self._store.root)
+            rows = await read_rows(self._catalogue)
+            known = {blob.sha256: blob.size for blob in rows.blobs}
+            staging = frozenset(await staging_in_use(self._catalogue))
+            wrong = set()
+            for number, fault in enumerate(
+                compare(rows, inventory, old=lambda changed: self._clock() - changed > GRACE)
+            ):
+                if number % AT_ONCE == AT_ONCE - 1:
+                    await trio.lowlevel.checkpoint()
+                if self.is_still_so(fault, staging):
+                    faults.append(fault)
+                    wrong.add(fault.sha256)
         read = 0
         if data:
             there = [sha256 for sha256 in known if sha256 in inventory.blobs and sha256 not in wrong]
@@ -95,7 +98,8 @@ class Checker:
     async def check_database(self) -> list[Fault]:
         return [Fault(FaultKind.CATALOGUE, sentence) for sentence in await self._catalogue.check()]
 
-    def _is_still_so(self, fault: Fault, staging: frozenset[str]) -> bool:
+    def is_still_so(self, fault: Fault, staging: frozenset[str]) -> bool:
+        """`staging`: the names that are in use now."""
         sha256 = fault.sha256 or ""
         match fault.kind:
             case FaultKind.MISSING:  # else it was collected since

@@ -21,6 +21,7 @@ from engine.errors import CatalogueFailed, EngineError
 from engine.ports import Catalogue, Index, NewItem
 from engine.soundness.checker import Checker
 from engine.soundness.faults import Fault, FaultKind
+from engine.soundness.rows import staging_in_use
 from engine.types import Item, Source, SourceKind
 
 RECOVERED: Final = "recovered"
@@ -39,18 +40,20 @@ class Mender:
 
     async def mend(self, faults: Sequence[Fault]) -> list[Fault]:
         """The same faults, each with what was done about it. What cannot be mended now stays as it is."""
-        mended = []
-        kinds = {fault.kind for fault in faults}
-        still = await self._still_wrong(kinds)
-        for fault in faults:
-            if fault.kind in (FaultKind.CATALOGUE, FaultKind.INDEX):
-                done = None if fault.sentence in still else "set right by what it follows from"
-            else:
-                done = await self._try(fault)
-            if done is not None:
-                _log.info("mended: %s: %s: %s", fault.sha256 or fault.path or fault.kind.value, fault.sentence, done)
-            mended.append(replace(fault, mended=done))
-        return mended
+        still = await self._still_wrong({fault.kind for fault in faults})
+        async with self._store.keep_all():
+            return [await self._mend_one(fault, still) for fault in faults]
+
+    async def _mend_one(self, fault: Fault, still: set[str]) -> Fault:
+        if fault.kind in (FaultKind.CATALOGUE, FaultKind.INDEX):
+            done = None if fault.sentence in still else "set right by what it follows from"
+        elif not self._checker.is_still_so(fault, frozenset(await staging_in_use(self._catalogue))):
+            done = "it is not so any more"
+        else:
+            done = await self._try(fault)
+        if done is not None:
+            _log.info("mended: %s: %s: %s", fault.sha256 or fault.path or fault.kind.value, fault.sentence, done)
+        return replace(fault, mended=done)
 
     async def _still_wrong(self, kinds: set[FaultKind]) -> set[str]:
         """What of the database and the index cannot be set right."""

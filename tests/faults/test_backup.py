@@ -185,9 +185,9 @@ async def test_one_backup_at_a_time(world: World, tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(type(world.catalogue), "snapshot", snapshot)
         with pytest.raises(VerbError, match="Another backup"):
             await backup(world, tmp_path / "backup")
-        assert world.store.door_out.locked()
+        assert world.store.keeps_all
         nursery.cancel_scope.cancel()
-    assert not world.store.door_out.locked()
+    assert not world.store.keeps_all
     assert (await backup(world, tmp_path / "backup")).copied == 1
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from engine.blobs import verify as blobs_verify
-from engine.ports import NewDownload, NewItem
+from engine.blobs.gc import Collector
+from engine.ports import Edit, NewDownload, NewItem
 from engine.soundness.checker import Checker
 from engine.types import Item, Source, SourceKind, State
 from tagfs.control.errors import VerbError
@@ -321,3 +323,59 @@ async def test_damage_that_two_items_share_concerns_both(store: Store) -> None:
     mended = await store.verify(data=True, repair=True)
     assert [fault.kind for fault in mended.faults] == ["damaged"]
     assert {store.now(item).state for item in (store.item, twin, trashed)} == {State.MISSING}
+
+
+async def test_nothing_is_found_while_everything_changes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writers, renames of tags, the trash and gc go on: what is on its way is no fault."""
+    world = store.world
+    gc = Collector(world.catalogue, world.store, grace=0.0)
+    monkeypatch.setattr(world.store, "forget_touches", lambda grace: None)  # those of the others hold for an hour
+    stop = trio.Event()
+    made: list[int] = []
+
+    async def write(worker: int) -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            item = await world.item(f"w{worker}-{number}", f"t{number % 3}", content=os.urandom(200))
+            await world.catalogue.edit(item.id, Edit(add=["made"], remove=[f"t{number % 3}"]))
+            made.append(item.id)
+
+    async def draft() -> None:
+        while not stop.is_set():
+            open_one = await world.drafts.create("draft", ("made",), 0o644)
+            await world.drafts.write(open_one, 0, os.urandom(300))
+            world.drafts.leave(open_one, writing=True)
+            await open_one.sealed.wait()
+
+    async def end() -> None:
+        while not stop.is_set():
+            item = await world.item("gone", "t0", content=os.urandom(200))
+            await world.catalogue.trash(item.id)
+            await world.catalogue.purge([item.id])
+            world.store._touched.pop(item.sha256 or "", None)
+            await gc.collect()
+
+    async def rename() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            await world.catalogue.create_tag(f"name{number}")
+            await world.catalogue.edit(store.other.id, Edit(add=[f"name{number}"]))
+            await world.catalogue.rename_tag(f"name{number}", f"other{number}")
+            await world.catalogue.edit(store.other.id, Edit(remove=[f"other{number}"]))
+            await world.catalogue.remove_tag(f"other{number}")
+
+    await world.catalogue.create_tag("made")
+    await world.names("tags/made")  # so that the index has some bitmaps
+    async with trio.open_nursery() as nursery:
+        for worker in range(2):
+            nursery.start_soon(write, worker)
+        for task in (draft, end, rename):
+            nursery.start_soon(task)
+        for _ in range(3):
+            await world.names("tags/made")
+            assert (await store.verify(data=True)).faults == ()
+        stop.set()
+    assert made
+    assert (await store.verify(data=True, repair=True)).faults == ()
