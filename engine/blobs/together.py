@@ -26,9 +26,10 @@ MOST: Final = 64  # calls in a group: bounds what the first one waits for the ot
 
 @dataclass(slots=True, eq=False)
 class _Call(Generic[T, R]):
-    """`turn` comes when it is done, or when it is to take the next group."""
+    """`turn` comes when it is done, or when it is to see to `group`, in which it is."""
 
     one: T
+    group: list[_Call[T, R]] = field(default_factory=list)
     turn: trio.Event = field(default_factory=trio.Event)
     results: list[R | Exception] = field(default_factory=list)  # one, when done
 
@@ -42,7 +43,7 @@ class Together(Generic[T, R]):
         self._disk = disk
         self._function = function
         self._waiting: list[_Call[T, R]] = []
-        self._under_way = 0
+        self._under_way = 0  # while it is below LANES nobody waits
 
     async def __call__(self, one: T) -> R:
         call = _Call[T, R](one)
@@ -50,15 +51,20 @@ class Together(Generic[T, R]):
         with trio.CancelScope(shield=True):
             if self._under_way < LANES:
                 self._under_way += 1
+                call.group = self._next()
             else:
                 await call.turn.wait()
-            if not call.results:
-                await self._take()
+            if call.group:
+                await self._see_to(call.group)
         return outcome(call.results)
 
-    async def _take(self) -> None:
-        """Whoever takes a group is in it, and has a lane, which the first of those who wait then gets."""
+    def _next(self) -> list[_Call[T, R]]:
         group, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+        return group
+
+    async def _see_to(self, group: list[_Call[T, R]]) -> None:
+        """And give the lane on to the first of those who wait, with its group: another lane may be given on at the same
+        moment."""
         try:
             results = await self._disk.run(self._function, [call.one for call in group])
         except Exception as error:
@@ -67,7 +73,9 @@ class Together(Generic[T, R]):
             call.results.append(result)
             call.turn.set()
         if self._waiting:
-            self._waiting[0].turn.set()
+            first, *others = self._next()
+            first.group = [first, *others]
+            first.turn.set()
         else:
             self._under_way -= 1
 

@@ -101,6 +101,32 @@ async def test_who_is_cancelled_waits_and_the_others_go_on() -> None:
     assert sorted(ended) == list(range(6))
 
 
+async def test_no_lane_is_lost_when_several_groups_end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their ends come in one turn of the loop, before any of those who wait has had one."""
+    ends: list[trio.Event] = []
+
+    async def run_until_told(function: object, group: Sequence[int]) -> list[int]:
+        ends.append(trio.Event())
+        await ends[-1].wait()
+        return list(group)
+
+    disk = Disk()
+    monkeypatch.setattr(disk, "run", run_until_told)
+    together: Together[int, int] = Together(disk, list)
+    for _ in range(3):
+        async with trio.open_nursery() as nursery:
+            for number in range(LANES + 2):
+                nursery.start_soon(together, number)
+                await trio.testing.wait_all_tasks_blocked()
+            assert len(ends) == LANES  # are under way
+            for end in ends:
+                end.set()
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(ends) == LANES + 1  # those that waited
+            ends[-1].set()
+        ends.clear()
+
+
 async def test_a_file_that_cannot_be_synced_costs_no_other_and_is_not_synced_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
