@@ -23,7 +23,7 @@ leaves = st.builds(
 
 def made(pairs: list[tuple[int, int]]) -> OrderedIds:
     return OrderedIds(
-        array("q", [value for value, _ in pairs]), array("I", [item for _, item in pairs]), chunk=3, stride=2
+        array("q", [value for value, _ in pairs]), array("I", [item for _, item in pairs]), chunk=3, part=1, stride=2
     )
 
 
