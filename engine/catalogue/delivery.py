@@ -58,7 +58,7 @@ class Delivery:
             for job in group:
                 self._apply(job)
             for job in group:
-                self._settle(job)
+                job.context.run(self._settle, job)
         except Exception as error:
             self._failure = error
             self._ended.set()

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -53,6 +54,7 @@ class Job:
     changes: Sequence[Change] = ()
     tags: Sequence[TagChange] = ()
     done: trio.Event = field(default_factory=trio.Event)
+    context: Context = field(default_factory=copy_context)  # of who asked: observers settle in it
 
 
 class Writer:

@@ -19,4 +19,5 @@ class Observer(Protocol):
 
     def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> Awaitable[None] | None:
         """Make the change visible outside (kernel caches). What has to wait for somebody, which few changes have to, is
-        left to what comes back. Bounded by a deadline of its own."""
+        left to what comes back. Bounded by a deadline of its own. Called in the context (contextvars) of the caller
+        whose change it is."""

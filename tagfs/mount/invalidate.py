@@ -3,8 +3,9 @@
 Forgetting an attribute takes no lock and happens on the loop. Forgetting a name takes the lock of its directory in the
 kernel, which a running operation there holds until we answer it, so it happens in threads, and:
 
-- a directory that an operation of ours holds right now is not waited for: the kernel drops or moves the name itself,
-  and the message follows as soon as the operation has ended;
+- a directory that the operation holds which made the change is not waited for: the kernel drops or moves the name
+  itself, and the message follows as soon as the operation has ended. Observers settle in the context of who asked for
+  the change, by which we know;
 - everything else is waited for, so that the change is visible everywhere when the call that made it returns, but not
   longer than PATIENCE without progress. The one case known to need it: `rm a/f` has locked `a` and waits in the kernel
   for f, which a setxattr that waits for us has locked. We cannot see the rm yet; giving way lets both go on.
@@ -18,6 +19,8 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
@@ -32,6 +35,17 @@ log = logging.getLogger(__name__)
 PATIENCE: Final = 0.1  # seconds without progress
 THREADS: Final = 16
 AT_ONCE: Final = 1000  # attributes that are forgotten before other tasks get a turn: some 5 ms
+
+
+@dataclass(slots=True)
+class Holding:
+    """The directories of one operation. Tasks that it has started inherit it, and outlive it."""
+
+    directories: frozenset[int]
+    ended: bool = False
+
+
+_own: ContextVar[Holding | None] = ContextVar("own", default=None)
 
 
 class Batch:
@@ -94,11 +108,16 @@ class Invalidator:
 
     @contextmanager
     def holding(self, *directories: int) -> Iterator[None]:
-        """While an operation runs for which the kernel has locked `directories`."""
+        """While an operation runs, in this task, for which the kernel has locked `directories`."""
         self._held.update(directories)
+        outer = _own.get()
+        holding = Holding(frozenset(directories) | (outer.directories if outer else frozenset()))
+        token = _own.set(holding)
         try:
             yield
         finally:
+            _own.reset(token)
+            holding.ended = True
             self._held.subtract(directories)
             for directory in directories:
                 if self._held[directory] <= 0:
@@ -116,8 +135,9 @@ class Invalidator:
                 await trio.lowlevel.checkpoint()
             _forget_attributes(inode)
         waited: list[tuple[int, str]] = []
+        own = _own.get()
         for parent, name in names:
-            if parent in self._held:
+            if own is not None and not own.ended and parent in own.directories:
                 self._deferred.setdefault(parent, {})[name] = None
             else:
                 waited.append((parent, name))

@@ -112,6 +112,45 @@ async def test_what_an_operation_holds_is_forgotten_after_it(invalidator: Invali
     assert sorted(kernel.told) == [(1, b"f"), (1, b"i"), (2, b"g"), (3, b"h")]
 
 
+async def test_what_another_operation_holds_is_waited_for(
+    invalidator: Invalidator, kernel: Kernel, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else who has changed something would still see it as it was, as long as that one runs."""
+    monkeypatch.setattr(invalidate, "PATIENCE", 30)
+    kernel.locked[1] = threading.Event()
+    told = trio.Event()
+
+    async def change() -> None:
+        await invalidator.forget([(1, "f")], [])
+        told.set()
+
+    nursery.start_soon(change)  # a call of the socket
+    with invalidator.holding(1):
+        await trio.to_thread.run_sync(kernel.waiting.acquire)
+        assert not told.is_set()
+    kernel.locked[1].set()
+    await told.wait()
+    assert kernel.told == [(1, b"f")]
+
+
+async def test_what_an_operation_has_started_outlives_it(
+    invalidator: Invalidator, kernel: Kernel, nursery: trio.Nursery
+) -> None:
+    go_on, done = trio.Event(), trio.Event()
+
+    async def work() -> None:
+        await go_on.wait()
+        await invalidator.forget([(1, "f")], [])
+        done.set()
+
+    with invalidator.holding(1):
+        nursery.start_soon(work)
+    with invalidator.holding(1):  # another one there
+        go_on.set()
+        await done.wait()
+        assert kernel.told == [(1, b"f")]
+
+
 async def test_an_operation_that_fails_lets_go(invalidator: Invalidator, kernel: Kernel) -> None:
     holding: AbstractContextManager[None] = invalidator.holding(1)
     with pytest.raises(OSError, match="refused"), holding:
