@@ -5,6 +5,10 @@ is the one that stat(2) makes. Below /queries every expression leads somewhere, 
 own text, were it not for what the kernel says of the waiting thread: /proc/TID/syscall names the call that it is in. It
 says so to who may trace the thread, which is not everywhere (Yama's ptrace_scope, another user). Where it does not, the
 name of the program decides, which covers mkdir(1).
+
+A walk through an expression, as in `mkdir '/queries/a and b/c'`, looks the same but for the path that the call was
+given: its last component is the name that is to be made. It is read where the kernel lets us, which is where it tells
+the call.
 """
 
 from __future__ import annotations
@@ -15,29 +19,33 @@ from typing import Final
 
 import trio
 
-# asm/unistd.h: mkdir mkdirat symlink symlinkat
+# asm/unistd.h: mkdir mkdirat symlink symlinkat, and which of their arguments is the path that is made.
+_GENERIC: Final = {34: 1, 36: 2}
 _MAKING: Final = {
-    "x86_64": frozenset({83, 258, 88, 266}),
-    "aarch64": frozenset({34, 36}),
-    "riscv64": frozenset({34, 36}),
-    "loongarch64": frozenset({34, 36}),
+    "x86_64": {83: 0, 258: 1, 88: 1, 266: 2},
+    "aarch64": _GENERIC,
+    "riscv64": _GENERIC,
+    "loongarch64": _GENERIC,
 }
+_PATH_MAX: Final = 4096
+_PAGE: Final = 4096
 
 # Right after it has sent its request a thread is still shown as running, until it sleeps: some microseconds.
 _LOOKS: Final = 40
 _PAUSE: Final = 0.0005
 
 
-async def is_making(thread: int) -> bool:
-    """Whether `thread` is in mkdir(2) or symlink(2), as far as one may know."""
-    calls = _MAKING.get(platform.machine())
+async def is_making(thread: int, name: str) -> bool:
+    """Whether `thread` is in mkdir(2) or symlink(2) to make that name, as far as one may know."""
+    calls = _MAKING.get(platform.machine(), {})
     for _ in range(_LOOKS if calls else 0):
         text = _read(thread, "syscall")
         if text is None:
             break
-        number = text.split(maxsplit=1)[0]
+        number, *arguments = text.split()
         if number != "running":
-            return number.isdecimal() and int(number) in (calls or ())
+            which = calls.get(int(number)) if number.isdecimal() else None
+            return which is not None and _ends_with(_path(thread, arguments[which : which + 1]), name)
         await trio.sleep(_PAUSE)
     return _read(thread, "comm") == "mkdir"
 
@@ -46,6 +54,29 @@ def is_naming(thread: int) -> bool:
     """Whether a program asks that makes and moves names by trade: it is to hear of a name that cannot be that it is
     absent, since it may be about to come."""
     return _read(thread, "comm") in ("mkdir", "ln", "mv")
+
+
+def _ends_with(path: bytes | None, name: str) -> bool:
+    """Also where nobody may know the path."""
+    return path is None or os.path.basename(path.rstrip(b"/")) == os.fsencode(name)
+
+
+def _path(thread: int, address: list[str]) -> bytes | None:
+    """The text at that address of the thread's memory, read page by page: the next one may not be there."""
+    found = b""
+    try:
+        at = int(address[0], 16)
+        with open(f"/proc/{thread}/mem", "rb", buffering=0) as memory:
+            while len(found) < _PATH_MAX:
+                piece = os.pread(memory.fileno(), _PAGE - at % _PAGE, at)
+                text, end, _ = piece.partition(b"\0")
+                found += text
+                if end:
+                    return found
+                at += len(piece)
+    except (OSError, ValueError, IndexError, OverflowError):
+        pass
+    return None
 
 
 def _read(thread: int, what: str) -> str | None:

@@ -619,7 +619,7 @@ async def _is_to_be_saved(queries: QueriesDirectory, name: str, thread: int) -> 
     """Whether a name that an expression has, or that is none, must be absent for somebody to save a query by it."""
     if queries.is_saved(name):
         return False
-    return await is_making(thread) or (not queries.is_expression(name) and is_naming(thread))
+    return await is_making(thread, name) or (not queries.is_expression(name) and is_naming(thread))
 
 
 def _keeps(directory: Directory, name: str, node: Node) -> bool:

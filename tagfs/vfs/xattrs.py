@@ -242,8 +242,11 @@ def inherited(catalogue: Catalogue, item: Item) -> tuple[str, ...]:
 
 
 def tags_edit(text: str) -> Edit:
-    """`a,b` replaces the own tags; `+a,-b` adds and removes. One kind only: a mixture is EINVAL."""
-    words = [word for word in (part.strip() for part in text.split(",")) if word]
+    """`a,b` replaces the own tags; `+a,-b` adds and removes. One kind only: a mixture is EINVAL. So is a comma with
+    nothing on one side of it: an empty list, which takes all tags off, has none."""
+    words = [part.strip() for part in text.split(",")] if text.strip() else []
+    if "" in words:
+        raise OSError(errno.EINVAL, "a list has a tag on each side of its commas")
     signed = [word for word in words if word[0] in "+-"]
     if not signed:
         return Edit(tags=[_tag(word) for word in words])

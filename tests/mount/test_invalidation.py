@@ -25,7 +25,7 @@ from tagfs.control.client import Client
 from tests.mount.conftest import Mount
 from tests.support.nginx import Nginx, nginx
 
-STEPS = int(os.environ.get("TAGFS_STEPS", "12"))
+STEPS = int(os.environ.get("TAGFS_STEPS", "8"))
 SEED = random.randrange(2**32) if "TAGFS_STEPS" in os.environ else 4
 WORKERS = 4
 REMEMBERED = 12  # names of which each is looked for everywhere, though most are no more
@@ -82,7 +82,7 @@ class Worker:
         self.serial = 0
         self.steps = (
             *[self.set_tags] * 3, self.call_tag, self.call_tag, self.call_where, self.link, self.unlink, self.move,
-            self.rename, self.rename_tag, self.rename_tag, self.merge_tag, self.relate, self.save_over,
+            self.rename, self.rename_tag, self.rename_tag, self.merge_tag, self.relate, self.append, self.save_over,
             self.trash, self.download, self.command,
         )  # fmt: skip
 

@@ -50,6 +50,15 @@ def test_a_path_is_saved_by_a_symlink_to_it(films: Mount) -> None:
     assert films.sh("ls -d queries/to-watch/*.mkv").split() == ["queries/to-watch/new.mkv"]
 
 
+def test_mkdir_in_an_expression_is_refused_and_not_absent(films: Mount) -> None:
+    for path in ("queries/movie and not watched/new", "queries/movie or watched/new/"):
+        with pytest.raises(PermissionError):
+            os.mkdir(films / path)
+        with pytest.raises(PermissionError):
+            os.symlink("x", films / path.rstrip("/"))
+    assert films.names("queries") == []
+
+
 def test_mkdir_saves_an_expression_under_its_own_text(films: Mount) -> None:
     films.sh("mkdir 'queries/movie and not watched'")
     assert films.names("queries") == ["movie and not watched"]

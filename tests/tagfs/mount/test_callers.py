@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import threading
@@ -19,7 +20,7 @@ async def test_a_thread_that_waits_otherwise_makes_nothing() -> None:
     thread.start()
     try:
         assert thread.native_id is not None
-        assert not await is_making(thread.native_id)
+        assert not await is_making(thread.native_id, "f")
     finally:
         os.close(write)
         await trio.to_thread.run_sync(thread.join)
@@ -29,8 +30,8 @@ async def test_a_thread_that_waits_otherwise_makes_nothing() -> None:
 async def test_nobody_knows_of_a_thread_that_is_gone() -> None:
     with subprocess.Popen(["true"]) as done:
         pass
-    assert not await is_making(done.pid)
-    assert not await is_making(0)
+    assert not await is_making(done.pid, "f")
+    assert not await is_making(0, "f")
 
 
 @pytest.mark.parametrize(
@@ -52,4 +53,16 @@ async def test_the_call_decides_and_where_it_is_not_told_the_program(
 ) -> None:
     monkeypatch.setattr(callers, "_read", lambda _thread, what: {"syscall": syscall, "comm": comm}[what])
     monkeypatch.setattr(callers.platform, "machine", lambda: "x86_64")
-    assert await is_making(1) is making
+    monkeypatch.setattr(callers, "_path", lambda _thread, _address: None)
+    assert await is_making(1, "f") is making
+
+
+@pytest.mark.parametrize(
+    ("path", "making"), [(b"f", True), (b"/q/f", True), (b"f/", True), (b"f/g", False), (b"/f/g/", False), (b"", False)]
+)
+async def test_only_the_last_of_the_path_is_made(monkeypatch: pytest.MonkeyPatch, path: bytes, making: bool) -> None:
+    memory = ctypes.create_string_buffer(path)
+    text = f"83 {ctypes.addressof(memory):#x} 0x1ff"
+    monkeypatch.setattr(callers, "_read", lambda _thread, what: {"syscall": text, "comm": "x"}[what])
+    monkeypatch.setattr(callers.platform, "machine", lambda: "x86_64")
+    assert await is_making(os.getpid(), "f") is making
