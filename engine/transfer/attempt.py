@@ -17,7 +17,7 @@ from typing import Final
 
 import trio
 
-from engine.disk import Disk
+from engine.disk import Disk, full_is_store_full
 from engine.errors import DigestMismatch, StoreFull
 from engine.ports import Blobs
 from engine.sources.stream import Fault, StreamSource
@@ -96,7 +96,14 @@ class Attempt:
         return self._shared.meter.speed(trio.current_time())
 
     async def run(self) -> Outcome:
-        """Until the item is complete, or the attempt is over. NoSuchItem when the item has gone."""
+        """Until the item is complete, or the attempt is over. NoSuchItem when the item has gone, StoreFull."""
+        try:
+            with disk_failures(), full_is_store_full():
+                return await self._run()
+        except StagingLost as error:  # where it could not even be opened
+            return Again(str(error))
+
+    async def _run(self) -> Outcome:
         known = self._record.known_content(self._record.row.digests, None)
         if known is not None and await self._record.adopt(known):
             return Done()

@@ -82,17 +82,24 @@ class Sealer:
         (os.fdatasync if data_only else os.fsync)(fd)
         kill_point("draft.synced")
         if first:
-            self._mark(staging, _SYNCED)
+            self._link(staging, _SYNCED)
             fsync_dir(os.path.dirname(self._blobs.staging_path(staging)))
 
     def _mark(self, staging: str, word: str) -> None:
+        try:
+            self._link(staging, word)
+        except OSError as error:  # without a marker a crash would only be reported too gloomily
+            log.warning("the staged file %s cannot be marked as%s: %s", staging, word.replace(".", " "), error)
+
+    def _link(self, staging: str, word: str) -> None:
+        """OSError where the disk refuses; where there are no links there are no markers."""
         try:
             os.link(self._blobs.staging_path(staging), self._blobs.staging_path(staging + word))
         except FileExistsError:
             return
         except OSError as error:
-            if error.errno not in _NO_LINKS:  # without a marker a crash would only be reported too gloomily
-                log.warning("the staged file %s cannot be marked as%s: %s", staging, word.replace(".", " "), error)
+            if error.errno not in _NO_LINKS:
+                raise
 
     # -- sealing -----------------------------------------------------------------------------------------------
 

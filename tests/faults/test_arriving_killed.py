@@ -33,11 +33,12 @@ def server(tmp_path: Path) -> Iterator[Nginx]:
 
 
 class Reader(threading.Thread):
-    """Until the daemon is gone."""
+    """Until the daemon is gone. `over`: it is, and who was slow to begin need not."""
 
-    def __init__(self, path: Path, content: bytes, random: Random, *, direct: bool) -> None:
+    def __init__(self, path: Path, content: bytes, random: Random, over: threading.Event, *, direct: bool) -> None:
         super().__init__(daemon=True)
         self.path, self.content, self.random, self.direct = path, content, random, direct
+        self.over = over
         self.reads = 0
         self.failure: BaseException | None = None
         self.start()
@@ -45,11 +46,11 @@ class Reader(threading.Thread):
     def run(self) -> None:
         try:
             fd = os.open(self.path, os.O_RDONLY | (os.O_DIRECT if self.direct else 0))
-            while True:
+            while not self.over.is_set():
                 self.read(fd)
                 self.reads += 1
         except OSError as error:
-            if error.errno not in DEAD:
+            if error.errno not in DEAD and not self.over.is_set():
                 self.failure = error
         except BaseException as error:
             self.failure = error
@@ -81,8 +82,9 @@ def read_while_killed(odd: OddMount, served: Path, server: Nginx, count: int, *,
         with odd.connect() as client:
             client.call("add", {"urls": (server.url(name),)})
         for _ in range(3):
+            over = threading.Event()
             readers = [
-                Reader(odd / "files" / name, content, Random(random.random()), direct=direct)
+                Reader(odd / "files" / name, content, Random(random.random()), over, direct=direct)
                 for direct in (False, True)
                 for _ in range(READERS)
             ]
@@ -90,6 +92,7 @@ def read_while_killed(odd: OddMount, served: Path, server: Nginx, count: int, *,
             threading.Event().wait(random.uniform(*LIFE))
             assert odd.process.poll() is None, odd.log.read_text()
             odd.crash()
+            over.set()
             kills += 1
             odd.start()
             for reader in readers:

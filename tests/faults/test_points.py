@@ -68,8 +68,7 @@ def test_killed_at(odd: OddMount, tmp_path: Path, point: str) -> None:
             ended = -signal.SIGKILL
         assert ended == -signal.SIGKILL, odd.log.read_text()
         odd.kill_at = ""
-        odd.start()
-        rounds.join(hands, 1)
+        rounds.start_again(hands, 1)
         rounds.check(1, emptied=emptied)
         rounds.finish()
 
@@ -87,8 +86,7 @@ def work(rounds: Rounds, seconds: float) -> None:
     hands, emptied = rounds.work(emptying=0)
     rounds.live(seconds)
     rounds.mount.crash()
-    rounds.mount.start()
-    rounds.join(hands, 0)
+    rounds.start_again(hands, 0)
     rounds.check(0, emptied=emptied)
     assert rounds.mount.stop() == 0
 

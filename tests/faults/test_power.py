@@ -8,6 +8,7 @@ TAGFS_POWER_ROUNDS and TAGFS_SEED choose how many rounds and which; the seed is 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -52,12 +53,18 @@ def world(
 
 
 def cut(rounds: Rounds, disk: LoopDisk, number: int) -> None:
+    """Where the catalogue is on the disk too, the daemon goes on without it for a moment, and must promise nothing. A
+    catalogue elsewhere would take down what is wrong with the disk, so there nothing goes on."""
     hands, emptied = rounds.work()
     rounds.live(rounds.random.uniform(*LIFE))
     rounds.place.cut.set()
+    if not rounds.mount.state.is_relative_to(disk.path):
+        assert rounds.mount.process is not None
+        rounds.mount.process.send_signal(signal.SIGSTOP)
     disk.cut()
     rounds.mount.abort()
     rounds.mount.crash()
+    rounds.place.over.set()
     rounds.join(hands, number)
     disk.restore()
     rounds.place.cut.clear()

@@ -56,8 +56,7 @@ def soak(rounds: Rounds, seconds: float) -> None:
         late, open_files = memory(mount.process.pid), descriptors(mount.process.pid)
         assert late <= warm * GROWTH + SLACK, f"round {number}: from {warm >> 20} to {late >> 20} MiB"
         mount.crash()
-        mount.start()
-        rounds.join(hands, number)
+        rounds.start_again(hands, number)
         rounds.check(number, emptied=emptied)
         number += 1
         rounds.say(number)
@@ -66,6 +65,7 @@ def soak(rounds: Rounds, seconds: float) -> None:
     rounds.live(WARM)
     rounds.place.over.set()
     rounds.join(hands, number)
+    rounds.check(number, emptied=True)
     rounds.arrive()
     assert descriptors(mount.process.pid) <= few + SEEDED
     assert mount.stop() == 0

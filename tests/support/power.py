@@ -26,7 +26,7 @@ import pytest
 
 SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN of linux/fs.h (XFS_IOC_GOINGDOWN)
 NO_LOG_FLUSH = 2
-SIZES = {"ext4": 256 << 20, "xfs": 320 << 20}  # bytes of the images; mkfs.xfs wants no less
+SIZE = 4 << 30  # bytes of the images, of which most are holes
 MKFS = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
 SBIN = ":/usr/sbin:/sbin"
 
@@ -63,7 +63,7 @@ class LoopDisk:
 
     def unmount(self) -> None:
         """Whoever was killed may need a moment to let go."""
-        for _ in range(200):
+        for _ in range(1200):
             done = subprocess.run(["umount", self.path], check=False, capture_output=True, text=True)
             if done.returncode == 0:
                 return
@@ -80,7 +80,7 @@ def loop_disk(folder: Path, kind: str) -> Iterator[LoopDisk]:
     disk = LoopDisk(folder / f"{kind}.image", folder / kind)
     disk.path.mkdir()
     with disk.image.open("wb") as file:
-        file.truncate(SIZES[kind])
+        file.truncate(SIZE)
     subprocess.run([program, *MKFS[kind][1:], disk.image], check=True)
     disk.mount()
     try:

@@ -109,7 +109,7 @@ class Place:
     connect: Callable[[], Client]
     url: Callable[[str], str]  # of a file in `served`
     seed: Callable[[Path], str]  # a folder, which becomes a torrent; its magnet link
-    over: threading.Event = field(default_factory=threading.Event)  # whoever works comes to an end
+    over: threading.Event = field(default_factory=threading.Event)  # who works comes to an end
     power: bool = False  # whether it is the power that fails: then only fsync promises content
     cut: threading.Event = field(default_factory=threading.Event)  # it has failed, so that everything may fail
 
@@ -122,19 +122,20 @@ class Hand(threading.Thread):
         self.memory = memory
         self.random = memory.random
         self.place = place
+        self.over = place.over
         self.failure: BaseException | None = None
         self.start()
 
     def run(self) -> None:
         try:
             with self.place.connect() as self.client:
-                while not self.place.over.is_set():
+                while not self.over.is_set():
                     self.work()
                     self.memory.done += 1
         except NoDaemon:
             pass
         except OSError as error:
-            if error.errno not in DEAD and not self.place.cut.is_set():
+            if error.errno not in DEAD and not self.place.cut.is_set() and not self.over.is_set():
                 self.failure = error
         except BaseException as error:
             if not self.place.cut.is_set():

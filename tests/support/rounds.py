@@ -76,6 +76,7 @@ class Rounds:
 
     def work(self, *, emptying: float = 0.25) -> tuple[list[Hand], bool]:
         """All hands, and whether the trash is emptied all the time, which is so likely."""
+        self.place.over = threading.Event()
         emptied = "e" in self.kinds and self.random.random() < emptying
         kinds = {name: kind for name, kind in self.kinds.items() if kind is not Emptier or emptied}
         return [kind(self.memories[name], self.place) for name, kind in kinds.items()], emptied
@@ -89,9 +90,14 @@ class Rounds:
             self.mount.begin()
             self.live(self.random.uniform(0, LIFE))
             self.mount.crash()
+        self.start_again(hands, number)
+        self.check(number, emptied=emptied)
+
+    def start_again(self, hands: list[Hand], number: int) -> None:
+        """After the end of a daemon. No hand that was slow to begin works with the next one."""
+        self.place.over.set()
         self.mount.start()
         self.join(hands, number)
-        self.check(number, emptied=emptied)
 
     @staticmethod
     def join(hands: list[Hand], number: int) -> None:

@@ -459,6 +459,24 @@ async def test_a_sync_that_fails_is_never_tried_again_on_that_file(server, tmp_p
     assert server.ranges("/x") == [None, None]
 
 
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EROFS])
+async def test_a_staging_file_that_cannot_be_made_is_tried_again(server, tmp_path, monkeypatch, code):
+    really, refused = os.open, []
+
+    def broken(path, *more, **named):
+        if "/staging/" in str(path) and len(refused) < 3:
+            refused.append(path)
+            raise OSError(code, os.strerror(code), path)
+        return really(path, *more, **named)
+
+    async with rig(tmp_path) as here:
+        monkeypatch.setattr(os, "open", broken)
+        item = await here.add(server.add("/x", Resource(CONTENT)))
+        assert here.content(await here.until(item, State.COMPLETE)) == CONTENT
+        assert here.item(item).error is None
+    assert len(refused) == 3
+
+
 async def test_a_write_that_fails_makes_a_new_file(server, tmp_path, monkeypatch):
     pwrite, failed = os.pwrite, []
 

@@ -291,6 +291,22 @@ async def test_what_programs_have_closed_is_marked_before_the_kernel_says_that_n
     assert (staged(tmp_path), content(world, row(world, item.id))) == ([], b"new, by a copy of the descriptor")
 
 
+async def test_an_fsync_whose_promise_cannot_be_written_down_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut nobody would know that these bytes are to be the item's."""
+    file = await edit(world, await written(world, OLD))
+    await file.write(0, b"THE")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", full)
+        with pytest.raises(OSError, match="No space"):
+            await file.fsync(data_only=False)
+
+
 async def test_what_takes_the_place_of_a_file_is_marked_first_where_its_program_has_closed_it(
     world: World, tmp_path: Path
 ) -> None:
