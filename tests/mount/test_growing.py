@@ -1,11 +1,13 @@
-"""A download whose size nobody says: it grows, and who reads at its end waits for more, or for the end."""
+"""A download that comes from its begin only: who reads at its end waits for it. Where nobody says its size it grows."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,8 @@ FIRST, REST = b"a" * 70_000, b"b" * 30_000
 
 
 class Server(ThreadingHTTPServer):
-    """Sends the first part at once and the rest when it is told to; the end of the connection is the end."""
+    """Sends the first part at once and the rest when it is told to; the end of the connection is the end. It knows
+    nothing of ranges, and says how much comes of `/sized` only."""
 
     go_on: threading.Event
 
@@ -26,6 +29,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/octet-stream")
+        if self.path == "/sized":
+            self.send_header("Content-Length", str(len(FIRST + REST)))
         self.end_headers()
         self.wfile.write(FIRST)
         self.wfile.flush()
@@ -75,3 +80,20 @@ def test_it_grows_and_a_read_at_the_end_waits_for_more(mount: Mount, server: Ser
     mount.settle(file)
     assert file.stat().st_size == len(FIRST + REST)
     assert file.read_bytes() == FIRST + REST
+
+
+def test_tail_of_a_link_just_made_waits_where_the_server_has_no_ranges(mount: Mount, server: Server) -> None:
+    file = mount / "files/sized"
+    os.symlink(f"http://127.0.0.1:{server.server_port}/sized", file)
+    with subprocess.Popen(["tail", "-c", "20000", str(file)], stdout=subprocess.PIPE) as tail:
+        mount.wait_for(lambda: tail.poll() is not None or has_open(tail.pid, file))
+        assert tail.poll() is None
+        assert os.getxattr(file, "user.tagfs.state") == b"downloading"
+        server.go_on.set()
+        assert tail.communicate(timeout=30)[0] == (FIRST + REST)[-20_000:]
+    assert tail.returncode == 0
+
+
+def has_open(process: int, file: Path) -> bool:
+    folder = Path(f"/proc/{process}/fd")
+    return str(file) in {os.readlink(each) for each in folder.iterdir() if each.is_symlink()}
