@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import socket
 import ssl
 from contextlib import AsyncExitStack
 
@@ -279,6 +280,32 @@ async def test_a_chain_out_of_the_public_never_reaches_a_private_address(server,
     if target == "127.0.0.1":
         _, body = await fetch(server.url("/a"), HttpConfig(private_redirects=True))
         assert body == b"secret"
+
+
+async def test_a_name_whose_address_changes_between_two_looks_gets_no_request(server):
+    """DNS rebinding: what was looked at is public, and what is connected to is not."""
+
+    class Rebinding(trio.abc.HostnameResolver):
+        asked = 0
+
+        async def getaddrinfo(self, host, port, family=0, type=0, proto=0, flags=0):
+            self.asked += 1
+            address = "1.1.1.1" if self.asked == 1 else "127.0.0.1"
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, server.port))]
+
+        async def getnameinfo(self, sockaddr, flags):
+            raise NotImplementedError
+
+    server.add("/secret", Resource(b"secret"))
+    resolver = Rebinding()
+    before = trio.socket.set_custom_hostname_resolver(resolver)
+    try:
+        with pytest.raises(FetchFailed, match="private address"):
+            await fetch(f"http://rebound.example:{server.port}/secret", public_only=True)
+    finally:
+        trio.socket.set_custom_hostname_resolver(before)
+    assert resolver.asked == 2
+    assert server.requests == []
 
 
 async def test_among_private_addresses_redirects_are_fine(server):

@@ -10,6 +10,8 @@ import pytest
 import trio
 
 from engine.errors import BadRequest
+from engine.sources.torrent.params import Start
+from engine.torrents.swarm import Swarm
 from engine.types import Kind, State
 from tests.support.nginx import nginx
 from tests.support.swarm import Peer, peer
@@ -327,8 +329,9 @@ async def test_what_trackers_say_is_shown_until_somebody_is_there(
             assert (await here.until(item, State.SEEDING)).error is None
 
 
+@pytest.mark.parametrize("how", ["overwritten", "cut"])
 async def test_a_file_that_is_overwritten_while_it_arrives_is_fetched_again(
-    tmp_path: Path, seeds: Peer, announces
+    tmp_path: Path, seeds: Peer, announces, how: str
 ) -> None:
     path = tmp_path / "large"
     path.write_bytes(os.urandom(2_000_000))
@@ -340,7 +343,7 @@ async def test_a_file_that_is_overwritten_while_it_arrives_is_fetched_again(
         await here.manager._roster.jobs[item.id].swarm.flush()
         (folder,) = here.folders
         with (tmp_path / "state/torrents" / folder / "0").open("r+b") as file:
-            file.write(bytes(2_000_000))
+            file.truncate(0) if how == "cut" else file.write(bytes(2_000_000))
         done = await here.until(item, State.SEEDING)
         assert here.content(done) == path.read_bytes()
     assert seeds.uploaded(torrent) > 2_100_000
@@ -415,3 +418,34 @@ async def test_a_file_that_is_removed_under_a_seed_comes_back(
             fresh.leech(torrent, tmp_path / "fresh", from_=[here.address])
             await trio.to_thread.run_sync(fresh.wait_complete, torrent)
         assert (tmp_path / "fresh/film.mkv").read_bytes() == (film / "film.mkv").read_bytes()
+
+
+async def test_a_bug_in_one_torrent_fails_that_item_alone(
+    tmp_path: Path, seeds: Peer, film: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = make_torrent(film / "film.mkv", piece_size=16384), make_torrent(film / "extra/notes.txt")
+    seeds.seed(one, film)
+    seeds.seed(other, film / "extra")
+    begin = Swarm.begin
+
+    async def broken(self: Swarm, start: Start) -> None:
+        await begin(self, start)
+        if self.item == bad.id:
+            raise ZeroDivisionError("surprise")
+
+    async with torrents(tmp_path / "state") as here:
+        bad = await here.add(one.data, paused=True)
+        good = await here.add(other.magnet(peers=[seeds.address]))
+        monkeypatch.setattr(Swarm, "begin", broken)
+        await here.manager.resume(bad.id)
+        failed = await here.until(bad, State.FAILED)
+        assert failed.error == "The torrent stopped because of an internal error, see the log."
+        await here.until(good, State.SEEDING)
+        assert not here.manager._session.has(bad.id)
+        monkeypatch.setattr(Swarm, "begin", begin)
+        await here.add(one.magnet(peers=[seeds.address]))
+        await here.manager.resume(bad.id)
+        assert here.content(await here.until(bad, State.SEEDING)) == (film / "film.mkv").read_bytes()
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert f"item {bad.id}" in record.getMessage() and record.exc_info
+    caplog.clear()
