@@ -8,6 +8,7 @@ Nothing is deleted: with `replace`, what belonged to the old catalogue is in `qu
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -35,7 +36,7 @@ class Restored:
     items: int
     blobs: int
     copied: int
-    missing: int  # contents that are neither in the backup nor in the state directory
+    missing: int  # contents that are neither in the backup, undamaged, nor in the state directory
 
 
 def restore(backup: str, state: str, report: Callable[[int, int], None], *, replace: bool = False) -> Restored:
@@ -92,7 +93,7 @@ def _read(backup: str) -> tuple[list[tuple[str, int]], int]:
 
 
 def _bring(backup: str, state: str, sha256: str, size: int) -> bool | None:
-    """True: it was copied; False: it was there; None: it is nowhere."""
+    """True: it was copied; False: it was there; None: it is nowhere, or what the backup has is damaged."""
     inside = os.path.join("blobs", sha256[:2], sha256)
     if _size(os.path.join(state, inside)) == size:
         return False
@@ -101,6 +102,10 @@ def _bring(backup: str, state: str, sha256: str, size: int) -> bool | None:
     os.makedirs(os.path.dirname(os.path.join(state, inside)), mode=0o700, exist_ok=True)
     beside = os.path.join(state, f"{inside}.part")
     _copy(os.path.join(backup, inside), beside, BLOB_MODE)
+    with open(beside, "rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:  # as good as missing
+            os.unlink(beside)
+            return None
     os.rename(beside, os.path.join(state, inside))
     _sync(os.path.dirname(beside))
     return True

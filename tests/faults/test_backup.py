@@ -233,12 +233,20 @@ async def test_a_catalogue_that_is_there_is_put_aside_only_when_asked(tmp_path: 
         assert await faults(world) == []
 
 
-async def test_a_backup_without_some_content_comes_back_with_all_names(tmp_path: Path, state: Path) -> None:
+@pytest.mark.parametrize("damaged", [False, True])
+async def test_a_backup_without_some_content_comes_back_with_all_names(
+    tmp_path: Path, state: Path, damaged: bool
+) -> None:
     async with open_world(state) as world:
-        item = await world.item("f", "a")
+        item = await world.item("f", "a", content=b"content")
         await backup(world, tmp_path / "backup", copies=True)
     assert item.sha256 is not None
-    (tmp_path / "backup/blobs" / item.sha256[:2] / item.sha256).unlink()
+    blob = tmp_path / "backup/blobs" / item.sha256[:2] / item.sha256
+    if damaged:
+        blob.chmod(0o600)
+        blob.write_bytes(b"cOntent")
+    else:
+        blob.unlink()
     restored = restore(str(tmp_path / "backup"), str(tmp_path / "again"), lambda done, total: None)
     assert (restored.items, restored.missing) == (1, 1)
     async with open_world(tmp_path / "again") as again:
