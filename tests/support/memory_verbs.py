@@ -113,8 +113,9 @@ class MemoryVerbs:
     ) -> ItemView:
         self.calls.append("add")
         self.seen_options, self.seen_digests = options or {}, digests or {}
-        if not urls[0].startswith(("http://", "https://")):
-            raise VerbError(Code.BAD_REQUEST, f"{urls[0]} is no http or https URL.")
+        for url in urls or [""]:
+            if not url.startswith(("http://", "https://")):
+                raise VerbError(Code.BAD_REQUEST, f"{url} is no http or https URL.")
         state = "paused" if paused else "queued"
         return self.put(name or urls[0].rpartition("/")[2], tags=tags, state=state, url=urls[0], done=0)
 
