@@ -593,6 +593,7 @@ class Operations(pyfuse3.Operations):
             reader,
             wait=not flags & os.O_NONBLOCK,
             fetch=not (looks or flags & os.O_NOATIME),
+            sized=item.size is not None,
             absent=errno.ENODATA if looks else errno.EAGAIN,  # on EAGAIN FFmpeg's thumbnailers try for ever
         )
 

@@ -73,7 +73,7 @@ class ArrivingFile(OpenFile):
     """What is here is served, the rest is waited for; once the item is whole, its blob serves.
 
     `wait`: False for O_NONBLOCK; `fetch`: False for O_NOATIME and for onlookers, who start nothing (`mount.onlookers`).
-    `absent` is what they hear of what is not here, instead of EAGAIN.
+    `absent` is what they hear of what is not here, instead of EAGAIN. `sized`: the item's row says how large it is.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class ArrivingFile(OpenFile):
         *,
         wait: bool,
         fetch: bool,
+        sized: bool,
         absent: int = errno.EAGAIN,
     ) -> None:
         self._context = context
@@ -94,15 +95,15 @@ class ArrivingFile(OpenFile):
         self._absent = absent
         self._whole: BlobFile | None = None
         self.version = Version(("arriving", item), settles=True)
-        self.direct_io = reader is None or reader.size is None
+        self.direct_io = reader is None or reader.size is None or not sized
 
     async def prepare(self) -> None:
         """Wait a while for the size: who opens a link that was made a moment ago and looks for its end (`unzip`,
         players) would take it for empty. Nobody waits to see what a listing shows.
 
-        The kernel keeps no pages all the same, since it may not have heard of the size: where several open the file at
-        once, a thread of theirs that wakes up late brings it an older answer, with a size of 0, and makes it drop the
-        one that it has just asked for. A read would find the end at once."""
+        Until the row has the size the kernel keeps no pages, since it may not have heard of it: where several open the
+        file at once, a thread of theirs that wakes up late brings it an older answer, with a size of 0, and makes it
+        drop the one that it has just asked for. A read would find the end at once."""
         if self._reader is not None and self._reader.size is None and self._wait and self._fetch:
             patience = min(self._context.read_patience, SIZE_PATIENCE)
             await self._reader.wait_size(trio.current_time() + patience)

@@ -20,11 +20,13 @@ class Reader:
         self.size = 1000
 
 
-@pytest.mark.parametrize("size", [None, 1000])
-async def test_the_kernel_keeps_no_pages_for_who_had_to_wait_for_the_size(world: World, size: int | None) -> None:
-    """It may have an answer from before, by which the file ends where it begins."""
+@pytest.mark.parametrize(("size", "sized", "direct"), [(None, False, True), (1000, False, True), (1000, True, False)])
+async def test_the_kernel_keeps_no_pages_for_who_had_to_wait_for_the_size(
+    world: World, size: int | None, sized: bool, direct: bool
+) -> None:
+    """It may have an answer from before, by which the file ends where it begins; also where others have waited."""
     item = await world.catalogue.add(NewItem("f", state=State.DOWNLOADING, download=NewDownload("s")))
     reader = Reader(size)
-    file = ArrivingFile(world.context, item.id, reader, wait=True, fetch=True)
+    file = ArrivingFile(world.context, item.id, reader, wait=True, fetch=True, sized=sized)
     await file.prepare()
-    assert (file.direct_io, reader.size) == (size is None, 1000)
+    assert (file.direct_io, reader.size) == (direct, 1000)
