@@ -48,8 +48,10 @@ def undo(transaction: Transaction, call: int) -> Undone:
     back, moved = undo_places.put_back(transaction, of_items, there)
     undo_content.put_back(transaction, of_items, there)
     _retag(transaction, of_items, there)
-    away = _trash(transaction, goes_away(records) & BitMap().union(*there.values()))
-    undo_places.judge(transaction, moved)
+    made = BitMap().union(*(record.items for record in of_items if "made" in record.what))
+    away = _trash(transaction, goes_away(records) & BitMap().union(*there.values()), made)
+    # What comes out of the trash may find its name taken, as it may whenever it is restored.
+    undo_places.judge(transaction, [item for item in moved if item not in back])
     _tags_back(transaction, after, alone=not of_items)
     if not transaction.changes and not transaction.tags:
         # All is as it was already, and the next undo goes further back.
@@ -138,12 +140,14 @@ def _retag(transaction: Transaction, records: Iterable[Record], there: dict[int,
 
 
 # -- trash ----------------------------------------------------------------------------------------------------------
-def _trash(transaction: Transaction, numbers: BitMap) -> list[int]:
-    """What goes with its folder is not moved by itself."""
+def _trash(transaction: Transaction, numbers: BitMap, made: BitMap) -> list[int]:
+    """What goes with its folder is not moved by itself. What was made in a folder since it was restored is in the trash
+    by itself by then, and must not come back when the undo walks on to what had put the folder there: it joins those
+    folders alone that were made by the change, before which there is nothing of them."""
     away = []
     for number in numbers:
         facts = transaction.facts(number)
         if facts.live and (facts.parent is None or facts.parent not in numbers):
-            items.trash(transaction, number)
+            items.trash(transaction, number, None if number in made else ())
             away.append(number)
     return away

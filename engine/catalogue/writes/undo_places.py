@@ -62,7 +62,7 @@ def _move(transaction: Transaction, item: int, record: Record) -> None:
     except BadRequest:
         raise Changed(f"the folder that held {show(facts.name)} is in it since") from None
     if facts.trashed:  # to move is to take out of the trash, which is not what is undone
-        items.trash(transaction, item)
+        items.trash(transaction, item, along=())
 
 
 def judge(transaction: Transaction, moved: Iterable[int]) -> None:
