@@ -21,6 +21,7 @@ from engine.sources.torrent.events import (
     Flushed,
     Gone,
     Lost,
+    Misled,
     NoRoom,
     PieceDone,
     Saved,
@@ -49,6 +50,10 @@ class NoRoomLeft(EngineError):
     """ENOSPC where the torrent writes."""
 
 
+class WrongMetadata(EngineError):
+    """Peers described another torrent."""
+
+
 class Swarm:
     """`came` is told of each piece that is complete, once; `reset` when all of them have been looked at anew."""
 
@@ -68,6 +73,7 @@ class Swarm:
         self._leaving = False
         self._gone = False
         self._info: bytes | None = None
+        self._misled: str | None = None
         self._checks = 0
         self._flushes = 0
         self._saves: list[bytes | None] = []
@@ -119,6 +125,8 @@ class Swarm:
                 self._failure = NoRoomLeft(NO_ROOM)
             case Warned(why):
                 self.trouble = why
+            case Misled(why):
+                self._misled = self.trouble = why
         self.bell.ring()
 
     def _piece(self, piece: int) -> None:
@@ -148,9 +156,11 @@ class Swarm:
         await self._until(lambda: self._checks > 0, patience=float("inf"))
 
     async def described(self) -> bytes:
-        """The info dictionary, once the swarm has sent it."""
-        await self._until(lambda: self._info is not None, patience=float("inf"))
-        assert self._info is not None
+        """The info dictionary, once the swarm has sent it. WrongMetadata if it sent another one: then libtorrent
+        listens to nobody who does not agree with the liar about its size, until the torrent leaves the session."""
+        await self._until(lambda: self._info is not None or self._misled is not None, patience=float("inf"))
+        if self._info is None:
+            raise WrongMetadata(self._misled)
         return self._info
 
     async def flush(self, *, anyway: bool = False) -> None:

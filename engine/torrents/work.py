@@ -15,13 +15,14 @@ import trio
 from engine.errors import NoSuchItem, first_of
 from engine.ports import Edit
 from engine.sources.torrent.events import NoRoom
+from engine.supervision import LONGEST, Restarts
 from engine.torrents import describing
 from engine.torrents.adopting import Adopter, DamagedFile
 from engine.torrents.folders import copy_private
 from engine.torrents.job import Files, Job
 from engine.torrents.keeping import Keeper
 from engine.torrents.opening import Opened, join_late, open_torrent
-from engine.torrents.swarm import NO_ROOM, FileLost, NoRoomLeft, Swarm, SwarmFailed
+from engine.torrents.swarm import NO_ROOM, FileLost, NoRoomLeft, Swarm, SwarmFailed, WrongMetadata
 from engine.torrents.works import Works
 from engine.transfer.bell import Bell
 from engine.types import State, Torrent
@@ -48,7 +49,7 @@ class Work:
         await self._set_state(State.DOWNLOADING, unless_whole=True)
         data = row.metadata
         if data is None:
-            data = await self._fetch_metadata(row)
+            row, data = await self._find_metadata(row)
         row, meta = await describing.describe(works, row, data)
         for checks in range(MAX_CHECKS + 1):
             opened = await open_torrent(works, job, row, meta, believe=checks == 0)
@@ -60,8 +61,22 @@ class Work:
             await works.catalogue.save_resume(job.item, b"")  # what was believed is not: the next start hashes, too
         raise SwarmFailed("What is written to the disk is not what is read from it.")
 
-    async def _fetch_metadata(self, row: Torrent) -> bytes:
+    async def _find_metadata(self, row: Torrent) -> tuple[Torrent, bytes]:
+        """Misled by a peer, it begins anew: an honest one may be quicker then."""
+        restarts, trouble = Restarts(), None
+        while True:
+            try:
+                return row, await self._fetch_metadata(row, trouble)
+            except* WrongMetadata as group:
+                trouble = str(first_of(group))
+            await self._say(trouble)
+            await trio.sleep(min(restarts.pause(trio.current_time()), LONGEST))
+            row = await self._works.catalogue.torrent(self._job.item) or row
+
+    async def _fetch_metadata(self, row: Torrent, trouble: str | None) -> bytes:
+        """`trouble`: of the time before."""
         swarm = self._job.swarm = Swarm(self._works.session, self._job.item)
+        swarm.trouble = trouble
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep_saying_trouble, swarm)
@@ -159,7 +174,9 @@ class Work:
     async def _say_trouble(self, swarm: Swarm) -> None:
         """Why nothing comes, while nobody is there: what the trackers say, or that who was there lied. Before the
         metadata has come, whoever is there. It is no failure, they are asked again."""
-        trouble = swarm.trouble if swarm.layout is None or swarm.status.peers == 0 else None
+        await self._say(swarm.trouble if swarm.layout is None or swarm.status.peers == 0 else None)
+
+    async def _say(self, trouble: str | None) -> None:
         item = self._works.catalogue.item(self._job.item)
         if item is not None and item.error != trouble and not item.state.whole:
             await self._works.catalogue.edit(item.id, Edit(state=item.state, error=trouble))

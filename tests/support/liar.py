@@ -30,6 +30,7 @@ class Liar:
     size: int
     info_hash: bytes
     port: int = 0
+    is_gone: bool = False
     asked: list[int] = field(default_factory=list)
 
     @property
@@ -46,6 +47,8 @@ class Liar:
 
     async def _speak(self, stream: trio.SocketStream) -> None:
         await _exactly(stream, 68)
+        if self.is_gone:
+            return
         reserved = bytes([0, 0, 0, 0, 0, 0x10, 0, 0])
         await stream.send_all(b"\x13BitTorrent protocol" + reserved + self.info_hash + b"-XX0000-" + os.urandom(12))
         await self._say(stream, 0, bencode({"m": {"ut_metadata": METADATA}, "metadata_size": self.size}))

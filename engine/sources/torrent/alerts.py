@@ -9,7 +9,19 @@ from typing import Final
 
 import libtorrent as lt
 
-from engine.sources.torrent.events import Event, Failed, Flushed, Gone, Lost, NoRoom, PieceDone, Saved, Status, Warned
+from engine.sources.torrent.events import (
+    Event,
+    Failed,
+    Flushed,
+    Gone,
+    Lost,
+    Misled,
+    NoRoom,
+    PieceDone,
+    Saved,
+    Status,
+    Warned,
+)
 
 SAID: Final = 200  # characters of what a tracker says that are shown
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -38,7 +50,7 @@ def translate(alert: lt.alert) -> Event | None:
         case lt.hash_failed_alert():
             return Warned("What peers sent is wrong; who sent it is left, and it is fetched again.")
         case lt.metadata_failed_alert():
-            return Warned("What a peer sent is not the description of this torrent.")
+            return Misled("What a peer sent is not the description of this torrent.")
         case lt.url_seed_alert():
             return Warned(f"A web seed does not help: {alert.error.message()}.")
     return None

@@ -87,6 +87,13 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Misled:
+    """What peers sent as its description is not. libtorrent keeps to the size that the liar named."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The session is no more, and nothing writes to the torrent's files; another one can be begun."""
 
@@ -94,5 +101,18 @@ class Ended:
 
 
 Event = (
-    Added | Gone | Ended | Described | Checked | PieceDone | Flushed | Saved | Status | Failed | Lost | NoRoom | Warned
+    Added
+    | Gone
+    | Ended
+    | Described
+    | Checked
+    | PieceDone
+    | Flushed
+    | Saved
+    | Status
+    | Failed
+    | Lost
+    | NoRoom
+    | Warned
+    | Misled
 )

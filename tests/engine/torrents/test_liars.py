@@ -76,6 +76,26 @@ async def test_a_web_seed_that_lies_is_left(tmp_path: Path, film: Path, where: s
             assert done.error is None
 
 
+async def test_a_description_that_is_not_the_torrents_is_not_believed(tmp_path: Path, film: Path) -> None:
+    torrent = make_torrent(film, piece_size=16384)
+    with peer() as honest:
+        honest.seed(torrent, film.parent)
+        async with (
+            metadata_liar(torrent, size=40_000) as liar,
+            torrents(tmp_path / "state", encryption="off") as here,
+        ):
+            item = await here.add(torrent.magnet(peers=[liar.address]))
+            found = await here.when(item, lambda found: found.error is not None)
+            assert found.error == "What a peer sent is not the description of this torrent."
+            assert found.state is State.DOWNLOADING and found.kind == "file"
+            assert set(liar.asked) == {0, 1, 2}
+            liar.is_gone = True  # to whoever comes anew: the size that it named must not outlive it
+            await here.add(torrent.magnet(peers=[honest.address]))
+            done = await here.until(item, State.SEEDING)
+            assert here.content(done) == film.read_bytes()
+            assert done.error is None
+
+
 async def test_a_description_of_an_absurd_size_costs_little(tmp_path: Path, film: Path) -> None:
     """libtorrent asks such a peer at once again, for ever: without a limit, a hundred times in a tenth of a second."""
     torrent = make_torrent(film, piece_size=16384)
