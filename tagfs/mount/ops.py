@@ -135,7 +135,8 @@ class Operations(pyfuse3.Operations):
         item_id = item_of(node)
         if item_id is None:
             raise OSError(errno.EPERM, "only items have attributes that can be changed")
-        item = self._item(item_id)
+        row = self._context.catalogue.item(item_id)
+        item = row or self._ended(item_id)
         if (fields.update_uid and attr.st_uid != os.getuid()) or (fields.update_gid and attr.st_gid != os.getgid()):
             raise OSError(errno.EPERM, "all items belong to the user who mounted")
         if fields.update_size:
@@ -144,14 +145,11 @@ class Operations(pyfuse3.Operations):
         mtime_ns = min(max(attr.st_mtime_ns, FIRST_MOMENT), LAST_MOMENT) if fields.update_mtime else None
         if mtime_ns is not None and draft is not None:
             draft.mtime_ns = mtime_ns
-        if mtime_ns is not None or fields.update_mode:
-            await self._context.catalogue.edit(
-                item.id,
-                Edit(
-                    mtime_ns=mtime_ns,
-                    mode=stat.S_IMODE(attr.st_mode) & 0o777 if fields.update_mode else None,
-                ),
-            )
+        mode = stat.S_IMODE(attr.st_mode) & 0o777 if fields.update_mode else None
+        if row is None:
+            self._edit_ended(item, mtime_ns, mode)
+        elif mtime_ns is not None or mode is not None:
+            await self._context.catalogue.edit(item.id, Edit(mtime_ns=mtime_ns, mode=mode))
         return self._attributes(inode)
 
     @guarded
@@ -457,11 +455,23 @@ class Operations(pyfuse3.Operations):
         return answer
 
     def _attr_of_ended(self, item: ItemId) -> Attr:
-        """Of an item that is gone for good, for those who still have it open: it has no name left."""
+        """It has no name left."""
+        return item_attr(self._context, self._ended(item))._replace(nlink=0)
+
+    def _ended(self, item: ItemId) -> Item:
+        """What is gone for good, for those who still have it open."""
         row = next((opened.row for opened in self.files if opened.row is not None and opened.row.id == item), None)
         if row is None:
             raise OSError(errno.ENOENT, f"item {item} is gone")
-        return item_attr(self._context, row)._replace(nlink=0)
+        return row
+
+    def _edit_ended(self, item: Item, mtime_ns: int | None, mode: int | None) -> None:
+        row = item._replace(
+            mtime_ns=item.mtime_ns if mtime_ns is None else mtime_ns, mode=item.mode if mode is None else mode
+        )
+        for opened in self.files:
+            if opened.row is not None and opened.row.id == item.id:
+                opened.row = row
 
     def _link_attr(self, link: LinkNode, number: int) -> Attr:
         return attr.of_link(number, link.target, self._context.started_ns)

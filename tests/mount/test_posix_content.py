@@ -349,6 +349,30 @@ def unlink_all_while_listed() -> object:
     return sorted(names), os.listdir("e")
 
 
+def without_a_name() -> object:
+    """A file that is removed before anything is written to it, as programs make those for themselves."""
+    with opened("new", RW | os.O_CREAT | os.O_EXCL) as descriptor:
+        os.unlink("new")
+        os.ftruncate(descriptor, 10_000)
+        found = [os.fstat(descriptor).st_size, os.pwrite(descriptor, b"some", 5000), os.pread(descriptor, 10, 4998)]
+        os.fchmod(descriptor, 0o600)
+        os.utime(descriptor, ns=(1, 10**9))
+        os.ftruncate(descriptor, 5002)
+        status = os.fstat(descriptor)
+        os.fsync(descriptor)
+        return found, status.st_size, kind_of(status), status.st_nlink, os.pread(descriptor, 10, 4998)
+
+
+def mapped_without_a_name() -> object:
+    with opened("new", RW | os.O_CREAT | os.O_EXCL) as descriptor:
+        os.unlink("new")
+        os.ftruncate(descriptor, 8192)
+        with mmap.mmap(descriptor, 8192) as mapped:
+            mapped[4000:5000] = b"m" * 1000
+            mapped.flush()
+            return os.pread(descriptor, 4, 4998), mapped[:2]
+
+
 OPEN: dict[str, Case] = {
     "unlink, reading": go_on(lambda: os.unlink("f"), R),
     "unlink, writing": go_on(lambda: os.unlink("f")),
@@ -364,6 +388,8 @@ OPEN: dict[str, Case] = {
     "look in what was removed": in_removed_folder(lambda d: os.stat("x", dir_fd=d)),
     "chdir to what was removed": in_removed_folder(lambda d: (os.chdir(d), result(os.getcwd))),
     "unlink while listing": unlink_all_while_listed,
+    "without a name": without_a_name,
+    "mapped without a name": mapped_without_a_name,
 }
 
 GROUPS: dict[str, dict[str, Case]] = {"attributes": ATTRIBUTES, "sizes": SIZES, "content": CONTENT, "open": OPEN}
