@@ -8,12 +8,14 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -290,6 +292,51 @@ def test_stuck_readers_hold_up_nobody(mount: Mount, stalled: Stalled) -> None:
     for reader in readers:
         reader.join(20)
     assert not any(reader.is_alive() for reader in readers)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_waiting_reader_can_be_ended(mount: Mount, stalled: Stalled, number: signal.Signals) -> None:
+    """By Ctrl-C too, and long before its patience is over (60 s)."""
+    mount.sh(f"ln -s {stalled.url('slow.bin')} files/")
+    file = mount / "files/slow.bin"
+    mount.wait_for(lambda: file.stat().st_size == SIZE)
+    # What is started in the background ignores SIGINT, and so does all that it starts.
+    cat = ["env", "--default-signal=INT", "cat", str(file)]
+    with subprocess.Popen(cat, stdout=subprocess.DEVNULL) as reader:
+        mount.wait_for(partial(waits_for, reader.pid, str(file)))
+        reader.send_signal(number)
+        assert reader.wait(30) == -number
+    assert mount.put("files/here", "here").read_text() == "here"
+
+
+def waits_for(pid: int, file: str) -> bool:
+    """Whether it has the file open and does nothing."""
+    proc = Path(f"/proc/{pid}")
+    opened = []
+    for descriptor in (proc / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            opened.append(os.readlink(descriptor))
+    return file in opened and (proc / "stat").read_text().rpartition(")")[2].split()[0] in "SD"
+
+
+def has_size(file: Path) -> bool:
+    return file.stat().st_size == SIZE
+
+
+def test_walking_by_names_and_attributes_fetches_nothing(mount: Mount, stalled: Stalled) -> None:
+    for number in range(10):
+        mount.tagfs("add", "--on-demand", stalled.url(f"{number}.mkv"), "-t", "a")
+    for number in range(10):
+        file = mount / f"files/{number}.mkv"
+        mount.wait_for(partial(has_size, file))
+    before = len(stalled.requests)
+    for walk in (
+        "ls -lR . > /dev/null", "find . -size +1k -newermt 2000-01-01 > /dev/null", "du -a . > /dev/null",
+        "getfattr -R -d files tags > /dev/null", "rsync -an files/ /tmp/nowhere-at-all > /dev/null",
+        "stat files/* tags/a/* > /dev/null",
+    ):  # fmt: skip
+        mount.sh(walk)
+    assert len(stalled.requests) == before
 
 
 def test_pause_and_resume_by_attribute(mount: Mount, served: Path, slow: Nginx) -> None:
