@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -162,6 +163,19 @@ class MountMachine(RuleBasedStateMachine):
         if self.both(lambda: os.symlink(target, path), lambda: self.model.symlink(place, name, target)):
             self.find_new("files")  # for it need not be in a directory whose tags require more
 
+    @rule(data=st.data(), name=st.sampled_from(NAMES))
+    def mkdir(self, data: st.DataObject, name: str) -> None:
+        place = self.some_place(data)
+        if self.both(lambda: os.mkdir(self.path(place, name)), lambda: self.model.mkdir(place, name)):
+            self.find_new("files")
+
+    @rule(data=st.data())
+    def rmdir(self, data: st.DataObject) -> None:
+        place, name = self.something(data)
+        if self.model.is_step(place, name):
+            return  # a tag
+        self.both(lambda: os.rmdir(self.path(place, name)), lambda: self.model.rmdir(place, name))
+
     @rule(data=st.data(), name=st.sampled_from(NAMES), size=sizes)
     def create_somewhere(self, data: st.DataObject, name: str, size: int) -> None:
         self.create(self.some_place(data), name, size)
@@ -211,7 +225,7 @@ class MountMachine(RuleBasedStateMachine):
         known = {thing.id for thing in self.model.things}
         for thing in self.model.things:
             if not thing.id:
-                (thing.id,) = {entry.inode() for entry in os.scandir(self.mount / place)} - known
+                (thing.id,) = {number_of(entry) for entry in os.scandir(self.mount / place)} - known
 
     @rule(data=st.data())
     def unlink(self, data: st.DataObject) -> None:
@@ -233,6 +247,8 @@ class MountMachine(RuleBasedStateMachine):
         if self.model.is_step(place, name) or self.model.is_step(to, new):
             return  # directories, of which other tests tell
         ends = self.model.maybe(place, name), self.model.maybe(to, new)
+        if any(end.is_folder for end in ends if end):
+            return
         if all(ends) and any(end.target is not None for end in ends if end):
             return  # nor has a symlink content that another item could take over
         one, other = self.settled(self.path(place, name)), self.settled(self.path(to, new))
@@ -277,6 +293,9 @@ class MountMachine(RuleBasedStateMachine):
     @rule(mode=st.sampled_from((0o600, 0o644, 0o755)), data=st.data())
     def chmod(self, mode: int, data: st.DataObject) -> None:
         place, name = self.something(data)
+        found = None if self.model.is_step(place, name) else self.model.maybe(place, name)
+        if found is not None and found.is_folder:
+            return  # which may always be entered
         self.both(lambda: os.chmod(self.path(place, name), mode), lambda: self.model.chmod(place, name, mode))
 
     # -- what can be seen ----------------------------------------------------------------------------------------
@@ -298,7 +317,7 @@ class MountMachine(RuleBasedStateMachine):
         """Names and numbers as readdir and as lookup give them; an errno where there is none."""
         try:
             with os.scandir(self.mount / place) as entries:
-                found = {entry.name: entry.inode() for entry in entries}
+                found = {entry.name: number_of(entry) for entry in entries}
         except OSError as error:
             return error.errno or 0
         for name, number in found.items():
@@ -314,6 +333,11 @@ class MountMachine(RuleBasedStateMachine):
     def check(self, thing: Thing) -> None:
         path = self.path("trash" if thing.trashed else "files", numbered(thing))
         status = os.lstat(path)
+        if thing.is_folder:
+            assert (status.st_ino, os.listdir(path)) == (thing.id, []), thing
+            assert stat.S_ISDIR(status.st_mode)
+            self.check_xattrs(thing, path)
+            return
         found = (status.st_ino, status.st_size, status.st_nlink, status.st_mode & 0o777)
         size = len(thing.content if thing.target is None else thing.target)
         assert found == (thing.id, size, thing.nlink, thing.mode), thing
@@ -321,9 +345,17 @@ class MountMachine(RuleBasedStateMachine):
             assert os.readlink(path) == thing.target
             return
         assert Path(path).read_bytes() == thing.content, thing
+        self.check_xattrs(thing, path)
+
+    def check_xattrs(self, thing: Thing, path: str) -> None:
         listed = {name: os.getxattr(path, name) for name in os.listxattr(path) if not name.startswith("user.tagfs.")}
         wanted = {"user.xdg.tags": ",".join(sorted(thing.tags)).encode()} if thing.tags else {}
         assert listed == wanted | thing.xattrs, thing
+
+
+def number_of(entry: os.DirEntry[str]) -> int:
+    """readdir says of a directory which node it is on this path, and stat which item (decision 2)."""
+    return entry.stat(follow_symlinks=False).st_ino if entry.is_dir(follow_symlinks=False) else entry.inode()
 
 
 def rewrite(path: str, flags: int, content: bytes, offset: int = 0) -> None:

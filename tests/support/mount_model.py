@@ -41,6 +41,7 @@ class Thing:
     mode: int = 0o644
     kept: bool = False  # what it was before it was changed in place is in the trash already
     target: str | None = None  # of a symlink, which leads out of the mount
+    is_folder: bool = False  # an empty one: what is done in folders is compared with a plain file system elsewhere
 
     def values(self, key: str) -> tuple[str, ...]:
         """Of a built-in key, for `query.evaluate`."""
@@ -48,7 +49,7 @@ class Thing:
             return (self.name,)
         if key == "ext":
             stem, dot, ext = self.name.rpartition(".")
-            return (ext.lower(),) if dot and stem.strip(".") and self.target is None else ()
+            return (ext.lower(),) if dot and stem.strip(".") and self.target is None and not self.is_folder else ()
         raise AssertionError(key)
 
     @property
@@ -245,8 +246,25 @@ class Model:
         self.create(path, name, b"").target = target
         self.things[-1].mode = 0o777
 
+    def mkdir(self, path: str, name: str) -> None:
+        self.create(path, name, b"").is_folder = True
+
+    def rmdir(self, path: str, name: str) -> None:
+        thing = self.find(path, name)
+        if not thing.is_folder:
+            fail(errno.ENOTDIR, name)
+        taken = set() if path in ("files", "trash") else self.own(thing, self.states(path))
+        if path not in ("files", "trash") and taken != thing.tags:
+            thing.tags -= taken
+        elif path != "trash" and (thing.tags or thing.xattrs):
+            thing.trashed = True
+        else:
+            self.things.remove(thing)  # it has nothing that could be brought back
+
     def unlink(self, path: str, name: str) -> None:
         thing = self.find(path, name)
+        if thing.is_folder:
+            fail(errno.EISDIR, name)
         if path == "files":
             thing.trashed = True
         elif path == "trash":
@@ -257,6 +275,8 @@ class Model:
     def write(self, path: str, name: str, change: Callable[[bytes], bytes]) -> None:
         """Open what is there, change it, close it. What a change loses goes to the trash, once."""
         thing = self.followed(path, name)
+        if thing.is_folder:
+            fail(errno.EISDIR, name)
         if thing.trashed:
             fail(errno.EPERM, "in the trash")
         old, thing.content = thing.content, change(thing.content)
@@ -269,7 +289,7 @@ class Model:
         self.members(to)  # ENOENT
         if self.is_step(to, new) or self.maybe(to, new) is not None:
             fail(errno.EEXIST, new)
-        if thing is None:
+        if thing is None or thing.is_folder:
             fail(errno.EPERM, "a directory")
         if thing.trashed:
             fail(errno.EPERM, "in the trash")
