@@ -301,6 +301,7 @@ async def play(plan: list[tuple[Any, ...]]) -> None:
 
 @pytest.mark.parametrize("few", [bulk.FEW, 0])
 @given(plan=st.lists(steps, min_size=1, max_size=12))
+@example(plan=[("move", 0, 0, None), ("trash", 2), ("edit", 0, "y", frozenset(), frozenset(), None)])
 @example(plan=[("trash", 2), ("restore", 0, None), ("add", "x", frozenset(), "1", 0)])
 @example(plan=[("move", 0, 0, None), ("save_over_written", 0, "1"), ("complete", 0, "1", False), ("restore", 0, None)])
 @settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])

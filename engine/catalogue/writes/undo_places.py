@@ -37,7 +37,8 @@ def put_back(
     for item, record in moved:
         _move(transaction, item, record)
     found = [*back, *(item for item, _ in moved)]
-    for facts in map(transaction.facts, found):
+    placed = [*back, *(item for item, record in moved if "parent" in record.what)]  # a name may be given anywhere
+    for facts in map(transaction.facts, placed):
         if facts.buried and not facts.trashed:
             raise Changed(f"the folder that held {show(facts.name)} is in the trash")
     return back, found
