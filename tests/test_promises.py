@@ -47,3 +47,4 @@ def test_every_row_has_the_columns_of_its_table(page: str) -> None:
     found = list(rows(ROOT / page))
     assert len(found) > 30
     assert {len(row) for row in found} <= {2, 3}
+    assert all(row[-1] for row in found), "a row without a test, or the reason why there is none"
