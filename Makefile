@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Many tests wait for a peer or a timer, so that more of them than there are cores keep these busy.
-WORKERS := $(shell echo $$(($$(nproc) * 3 / 2)))
+WORKERS := $(shell echo $$(($$(nproc) * 2)))
 
 .PHONY: help venv demo test faults fuzz check lint lock clean
 help:

@@ -36,4 +36,5 @@ def _carried(ip: IPv6Address) -> IPv4Address | None:
 
 
 def _is_global(ip: IPv4Address | IPv6Address) -> bool:
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+    local = isinstance(ip, IPv6Address) and ip.is_site_local  # which is_global does not know
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or local)

@@ -28,7 +28,7 @@ from engine.sources.headers import read_head
 from engine.sources.network import Pooled, http2, proxied, tls_context
 from engine.sources.redirects import REDIRECTS, Hop, first_hop, follow
 from engine.sources.stream import Ask, Fault, FetchFailed, Framing, Head
-from engine.sources.urls import DEFAULT_PORTS, host_of, public_url
+from engine.sources.urls import DEFAULT_PORTS, host_of, origin_of, public_url
 from engine.sources.wire import Endpoint, Fields, OnlyHttp2, Wire
 
 # What needs no normalising, which is four of five URLs: parsing by httpx costs 60 us.
@@ -135,7 +135,8 @@ class HttpSource:
     async def _send(self, hop: Hop, ask: Ask, cookies: Cookies) -> Response:
         endpoint, host, target = _parts(hop)
         headers = dict(hop.headers)
-        if "Authorization" not in headers and (login := self._logins.get(host_of(hop.url))):
+        own = not ask.public_only and origin_of(hop.url) == origin_of(ask.url)  # where the user's own URL leads
+        if own and "Authorization" not in headers and (login := self._logins.get(host_of(hop.url))):
             headers["Authorization"] = login
         if ask.start is not None:
             headers["Range"] = f"bytes={ask.start}-{'' if ask.end is None else ask.end - 1}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -48,6 +49,8 @@ def restore(backup: str, state: str, report: Callable[[int, int], None], *, repl
         there = [name for name in ASIDE[:3] if os.path.lexists(os.path.join(state, name))]
         if there and not replace:
             raise StartError(f"{state} has a catalogue already; --replace puts it aside.")
+        if not all(re.fullmatch("[0-9a-f]{64}", str(sha256)) for sha256, _ in blobs):
+            raise StartError(f"The catalogue in {backup} is damaged: it names what is no content.")
         copied = missing = 0
         for number, (sha256, size) in enumerate(blobs):
             report(number, len(blobs))

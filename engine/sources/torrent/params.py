@@ -124,7 +124,7 @@ def _may_ask(url: str, config: TorrentConfig) -> bool:
     if config.private_addresses:
         return True
     try:
-        host = urlsplit(url).hostname or ""
+        host = (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
         return False
     with suppress(ValueError):

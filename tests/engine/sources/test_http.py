@@ -246,6 +246,29 @@ async def test_cookies_netrc_and_headers_of_the_config(server, tmp_path):
     assert headers["authorization"] == "Basic bWU6cHc="
 
 
+async def test_a_login_of_netrc_goes_where_the_users_url_leads_alone(server, tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password pw\n")
+    (tmp_path / "netrc").chmod(0o600)
+    async with fault_server() as other:
+        await fetch(
+            server.add("/x", redirect(other.add("/y", Resource(b"x")))), HttpConfig(netrc=str(tmp_path / "netrc"))
+        )
+        assert "authorization" in server.requests[0].headers
+        assert "authorization" not in other.requests[0].headers
+
+
+def test_a_sentence_about_a_file_of_secrets_does_not_quote_it(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("# Netscape HTTP Cookie File\nexample.org\tTRUE\t/\tTRUE\t0\tsession hunter2\n")
+    with pytest.raises(BadRequest) as caught:
+        HttpSource(HttpConfig(cookies=str(file)))
+    assert "hunter2" not in str(caught.value)
+    file.write_text("machine h login me password a hunter2\n")
+    with pytest.raises(BadRequest) as caught:
+        HttpSource(HttpConfig(netrc=str(file)))
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "config",
     [HttpConfig(netrc="/missing"), HttpConfig(cookies="/missing"), HttpConfig(ca_file="/missing"), HttpConfig(proxy="ftp://x")],

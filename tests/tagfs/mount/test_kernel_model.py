@@ -35,7 +35,7 @@ from tagfs.vfs.tree import Directory
 from tests.support.kernel import CONTEXT, Kernel, readdir_reply
 from tests.support.world import World, open_world
 
-EXAMPLES = int(os.environ.get("TAGFS_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("TAGFS_EXAMPLES", "12"))
 
 TAGS = ("a", "b", "f", "k:1", "k:2", "é")
 # Names of tags, tilde names of other items, lists, negations, pairs, another normal form of a tag.
