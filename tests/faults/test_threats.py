@@ -23,7 +23,8 @@ PRIVATE = (
     "http://127.0.0.1/announce", "http://127.1/", "http://2130706433/", "http://0x7f.1/", "http://[::1]:80/",
     "http://[::ffff:127.0.0.1]/", "http://10.0.0.1/", "http://192.168.1.1/cgi", "http://169.254.169.254/latest",
     "udp://172.16.0.1:6969", "http://[fe80::1%25eth0]/", "http://[fd00::1]/", "http://0.0.0.0/", "http://router/",
-    "http://nas.local/", "http://printer.lan/", "http://100.64.0.1/", "http://localhost./", "http://127.0.0.1./", "http://router.lan./", "http://[fec0::1]/", "http://me@127.0.0.1/", "http://[/",
+    "http://nas.local/", "http://printer.lan/", "http://100.64.0.1/",
+    "http://localhost./", "http://127.0.0.1./", "http://router.lan./", "http://[fec0::1]/", "http://me@127.0.0.1/", "http://[/",
 )  # fmt: skip
 PUBLIC = ("http://tracker.example.org/announce", "udp://203.0.114.1:6969", "http://[2a00:1450::1]/")
 

@@ -102,7 +102,8 @@ def test_any_url_that_passes_has_a_safe_name_and_a_public_form(tail):
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "::1", "fe80::1%eth0", "fec0::1", "fd00::1",
-     "::ffff:127.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1", "0.0.0.0", "224.0.0.1", "100.64.0.1", "240.0.0.1", "h", ""],
+     "::ffff:127.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1", "0.0.0.0", "224.0.0.1", "100.64.0.1", "240.0.0.1", "h",
+     ""],
 )  # fmt: skip
 def test_private_addresses(address):
     assert not is_public(address)
