@@ -473,7 +473,7 @@ def test_what_is_removed_while_it_is_written_goes_quietly(one: Mount) -> None:
         os.unlink(one / "trash/gone")
         writer.write(b"z" * 1000)
         assert (os.fstat(writer.fileno()).st_size, os.fstat(writer.fileno()).st_nlink) == (3000, 0)
-    assert one.names("files") == one.names("trash") == []
+    assert not {"going", "gone"} & {*one.names("files"), *one.names("trash")}  # other tests share this mount
 
 
 def test_a_shell_in_an_unfinished_query(one: Mount, file: Path) -> None:
