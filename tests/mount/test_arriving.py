@@ -296,8 +296,8 @@ def test_stuck_readers_hold_up_nobody(mount: Mount, stalled: Stalled) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
 def test_a_waiting_reader_can_be_ended(mount: Mount, stalled: Stalled, number: signal.Signals) -> None:
-    """By Ctrl-C too. At once where the kernel keeps pages; who opened it before its row had the size reads past these, and
-    such a read ends with its patience (60 s), for the kernel waits for what it has asked."""
+    """By Ctrl-C too. At once where the kernel keeps pages; who opened it before its row had the size reads past
+    these, and such a read ends with its patience (60 s), for the kernel waits for what it has asked."""
     mount.sh(f"ln -s {stalled.url('slow.bin')} files/")
     file = mount / "files/slow.bin"
     mount.wait_for(lambda: file.stat().st_size == SIZE)
