@@ -56,7 +56,8 @@ class Answers:
         """The last step of an answer, which cannot fail: node id `number` has just been handed out for it.
 
         A directory whose number differs from its node id (another path to an equal query) has its attributes asked
-        for at once, since only the answer to getattr can show a number that is not the node id."""
+        for at once, since of pyfuse3's answers only that to getattr can show a number that is not the node id. What
+        readdir shows is written over by `Listings`."""
         if entry.st_ino != number:
             entry.st_ino = pyfuse3.InodeT(number)
             entry.attr_timeout = 0

@@ -70,7 +70,7 @@ class Listings:
             if isinstance(entry.node, ItemNode):
                 taken = self._reply_item(entry, number, token, keep=keep)
             else:
-                taken = self._reply_other(directory, entry, number, token, keep=keep)
+                taken = self._reply_other(directory, entry, number, token, used, keep=keep)
             if not taken:
                 break
             number += 1
@@ -132,19 +132,27 @@ class Listings:
         return entry.attr if row is None else item_attr(self._context, row)
 
     def _reply_other(
-        self, directory: Directory, entry: Entry, number: int, token: pyfuse3.ReaddirToken, *, keep: bool
+        self, directory: Directory, entry: Entry, number: int, token: pyfuse3.ReaddirToken, used: int, *, keep: bool
     ) -> bool:
-        """A directory, link, text or blob: its node id counts as handed out only once the kernel has taken it."""
+        """A directory, link, text or blob: its node id counts as handed out only once the kernel has taken it.
+
+        A directory is listed by the number that stat shows, which need not be its node id (`Answers.lead_to`). pyfuse3
+        knows only one number of an entry, so the other is written over what it has put there."""
         name, node = pyfuse3.FileNameT(_bytes(entry.name)), entry.node
         keep_name = True
         if isinstance(node, FolderNode):
             node = FolderDirectory(self._context, way_to(directory, node.item), node.item)
             keep_name = is_certain(entry.name)
         answer = self._answers.entry(entry.attr, keep=keep, keep_name=keep_name)
+        shown = answer.st_ino
         node_id = self._inodes.hand_out(node)
         taken = bool(pyfuse3.readdir_reply(token, name, self._answers.lead_to(answer, node_id), number + 1))
         if not taken:
             self._inodes.forget(node_id, 1)
+        elif shown != node_id and isinstance(node, Directory):
+            size = size_of(name)
+            if (room := Room.of(token, used + size)) is not None:
+                room.renumber(size, node_id, shown)
         return taken
 
 

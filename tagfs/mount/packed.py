@@ -20,6 +20,7 @@ from tagfs.vfs.attr import Attr
 
 _ENTRY: Final = struct.Struct("=QQQQIIQQQqqqIIIIIIIIIIQQII")
 _HEAD: Final = _ENTRY.size
+NUMBER: Final = 128  # where the number is that readdir shows
 _BLOCK_SIZE: Final = 4096  # st_blksize, as pyfuse3 has it
 _SECOND: Final = 10**9
 

@@ -12,6 +12,8 @@ import ctypes
 import sys
 from typing import Final, Self
 
+from tagfs.mount.packed import NUMBER
+
 # More than the kernel asks for: its largest request has 256 pages, or a megabyte.
 _MOST: Final = 16 << 20
 
@@ -60,3 +62,10 @@ class Room:
         ctypes.memmove(self._fields.next, bytes(entries), size)
         self._fields.next += size
         self._fields.room -= size
+
+    def renumber(self, size: int, node_id: int, number: int) -> None:
+        """Let readdir show `number` for the last entry, of `size` bytes, which pyfuse3 shows by its node id."""
+        if size <= self._fields.next - self._fields.start:
+            shown = ctypes.c_uint64.from_address(self._fields.next - size + NUMBER)
+            if shown.value == node_id:
+                shown.value = number

@@ -56,6 +56,15 @@ QUERIES = {
     "type:video": lambda t: False,
     "a/@": lambda t: "a" in t,
 }
+# Of each class in tagfs/vfs/nodes at least one, with something in it.
+# fmt: off
+DIRECTORIES = [
+    ".", "tags", "tags/a", "tags/b", "tags/a/b", "tags/b/a", "tags/a/a", "tags/a/+", "tags/a/{", "tags/a/@", "tags/-/b",
+    "tags/year:", "tags/year:/1999", "tags/a/.tags", "tags/a/D", "tags/a/D/s", "tags/year:/1999/D", "tags/b/D", "files",
+    "files/D", "files/D/s", "queries", "queries/rest", "queries/b", "queries/b/D", "relations", "relations/a",
+    "relations/a/implies", "inbox", "inbox/a", "blobs", "trash", "trash/gone", ".tagfs",
+]
+# fmt: on
 MKV = ["eight.mkv", "seven.mkv", "six.mkv"]
 
 
@@ -85,6 +94,31 @@ def test_an_item_has_one_inode_number_on_every_path(filled: Mount) -> None:
     paths = ["files/two.iso", "tags/a/two.iso", "tags/b/a/two.iso", "tags/a/+/c/two.iso", "queries/a and b/two.iso"]
     numbers = {(filled / path).stat().st_ino for path in paths}
     assert numbers == {int(os.getxattr(filled / "files/two.iso", "user.tagfs.id"))}
+
+
+def test_readdir_and_stat_tell_the_same_numbers(new_mount: Callable[..., Mount]) -> None:
+    """`ls -i`, `find -inum`, du and rsync trust either. In every kind of directory, when the kernel meets what is in it
+    and when it knows it, and on several paths to the same."""
+    mount = new_mount(options="facets")
+    mount.start()
+    mount.sh(
+        "mkdir tags/a tags/b files/D files/D/s tags/a/E inbox/a files/gone; "
+        "touch files/g files/gone/f tags/a/f files/D/s/f;"
+        "ln -s /etc/hostname tags/a/l; ln tags/a/f tags/b/f; setfattr -n user.xdg.tags -v a,year:1999 files/D;"
+        "mkdir 'queries/a and b' relations/a/implies/b; ln -s ../tags/-/b queries/rest; touch inbox/a/x.txt"
+    )
+    mount.sh("mv files/gone trash/")
+    mount.settle(mount / "tags/a/f")
+    empty = set(DIRECTORIES)
+    for path in DIRECTORIES * 2:
+        with os.scandir(mount / path) as entries:
+            for entry in entries:
+                assert entry.inode() == entry.stat(follow_symlinks=False).st_ino, entry.path
+                empty.discard(path)
+    assert not empty
+    folder = (mount / "files/D").stat().st_ino
+    found = mount.sh(f"find files tags/a tags/b tags/year:/1999 -maxdepth 1 -inum {folder}").split()
+    assert found == ["files/D", "tags/a/D", "tags/b/D", "tags/year:/1999/D"]
 
 
 def test_a_directory_of_another_query_does_not_have_the_item(filled: Mount) -> None:

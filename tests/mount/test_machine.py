@@ -225,7 +225,7 @@ class MountMachine(RuleBasedStateMachine):
         known = {thing.id for thing in self.model.things}
         for thing in self.model.things:
             if not thing.id:
-                (thing.id,) = {number_of(entry) for entry in os.scandir(self.mount / place)} - known
+                (thing.id,) = {entry.inode() for entry in os.scandir(self.mount / place)} - known
 
     @rule(data=st.data())
     def unlink(self, data: st.DataObject) -> None:
@@ -317,7 +317,7 @@ class MountMachine(RuleBasedStateMachine):
         """Names and numbers as readdir and as lookup give them; an errno where there is none."""
         try:
             with os.scandir(self.mount / place) as entries:
-                found = {entry.name: number_of(entry) for entry in entries}
+                found = {entry.name: entry.inode() for entry in entries}
         except OSError as error:
             return error.errno or 0
         for name, number in found.items():
@@ -351,11 +351,6 @@ class MountMachine(RuleBasedStateMachine):
         listed = {name: os.getxattr(path, name) for name in os.listxattr(path) if not name.startswith("user.tagfs.")}
         wanted = {"user.xdg.tags": ",".join(sorted(thing.tags)).encode()} if thing.tags else {}
         assert listed == wanted | thing.xattrs, thing
-
-
-def number_of(entry: os.DirEntry[str]) -> int:
-    """readdir says of a directory which node it is on this path, and stat which item (decision 2)."""
-    return entry.stat(follow_symlinks=False).st_ino if entry.is_dir(follow_symlinks=False) else entry.inode()
 
 
 def rewrite(path: str, flags: int, content: bytes, offset: int = 0) -> None:

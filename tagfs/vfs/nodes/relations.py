@@ -30,8 +30,9 @@ class RelationsPart(Directory):
     writable = False
 
     def __init__(self, context: Context, *location: str) -> None:
-        self.location = ("relations", *location)
-        self.number = numbers.of_query(f"relations {location!r}") if location else numbers.RELATIONS
+        names = tuple(map(str, location))  # a kind as text, wherever it comes from
+        self.location = ("relations", *names)
+        self.number = numbers.of_query(f"relations {names!r}") if names else numbers.RELATIONS
         self._context = context
 
     def attr(self) -> Attr:

@@ -165,7 +165,7 @@ async def test_a_listing_is_the_same_as_one_by_one(
     listings: Listings, directory: Directory, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Room, "of", lambda _token, _used: None)
+        patch.setattr(Listings, "_fill", lambda _listings, _room, _snapshot, number, known: number)
         alone = Listings(world.context, inodes_of(world), Answers(umask=0o022))
         one_by_one = listed(alone, directory, Lines(LINES))
     made, real = 0, pyfuse3.readdir_reply
@@ -179,6 +179,17 @@ async def test_a_listing_is_the_same_as_one_by_one(
     answers = listed(listings, directory, Lines(LINES))
     assert answers == one_by_one
     assert made < len(LINES) / 3  # most of them went as bytes
+
+
+async def test_a_folder_is_listed_by_the_number_that_stat_shows(
+    listings: Listings, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else by its node id, where that cannot be written over."""
+    shown = [int.from_bytes(answer[128:136], "little") for answer in listed(listings, directory, Lines([line(17)]))[:1]]
+    assert shown == [FIRST_ITEM_ID + 17]
+    monkeypatch.setattr(Room, "of", lambda _token, _used: None)
+    (answer, _) = listed(listings, directory, Lines([line(17)]))
+    assert answer[128:136] == answer[:8] != shown[0].to_bytes(8, "little")
 
 
 async def test_whoever_goes_ahead_gets_the_rest(listings: Listings, directory: Directory) -> None:
@@ -245,4 +256,8 @@ def test_a_token_that_is_not_as_we_know_it_is_not_touched() -> None:
     room = Room.of(buffer.token, size_of(b"name"))
     assert room is not None
     assert room.left == PAGE - size_of(b"name")
+    before = buffer.bytes()
+    room.renumber(size_of(b"name") + 8, FIRST_ITEM_ID, 1)  # more than is there
+    room.renumber(size_of(b"name"), FIRST_ITEM_ID + 1, 1)  # somebody else
+    assert buffer.bytes() == before
     buffer.close()
