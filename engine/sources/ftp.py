@@ -170,7 +170,7 @@ def _failures(host: str) -> Iterator[None]:
         code = str(error)[:3]
         why, fault = _REFUSED.get(code, (None, Fault.PASSING if code.startswith("4") else Fault.FINAL))
         raise FetchFailed(f"{host} {why} ({code})." if why else f"{host} answers {code}.", fault) from error
-    except (ftplib.error_reply, ftplib.error_proto) as error:
+    except ftplib.Error as error:  # also a line that is too long
         raise FetchFailed(f"{host} does not speak FTP properly.", Fault.STUBBORN) from error
     except (TimeoutError, trio.TooSlowError) as error:
         raise FetchFailed(f"{host} did not answer in time.") from error

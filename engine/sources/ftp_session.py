@@ -20,10 +20,30 @@ from engine.sources.sockets import require_public
 from engine.sources.stream import Fault, FetchFailed
 
 PORT: Final = 21
+MOST_LINES: Final = 200  # of one answer: a greeting may be a page
+MOST_ANSWER: Final = 64 << 10  # characters of it
 _TYPE: Final = re.compile(rb";type=[ai]\Z", re.IGNORECASE)
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _SIZE: Final = re.compile(r"213[ -]\s*(\d{1,19})\s*")
 _MODIFIED: Final = re.compile(r"213[ -]\s*(\d{14})(?:\.\d+)?\s*")
+
+
+class _Ftp(ftplib.FTP):
+    """ftplib's, which collects an answer for as long as it has lines."""
+
+    _lines = _length = 0
+
+    def getmultiline(self) -> str:
+        self._lines = self._length = 0
+        return super().getmultiline()
+
+    def getline(self) -> str:
+        line = super().getline()
+        self._lines += 1
+        self._length += len(line)
+        if self._lines > MOST_LINES or self._length > MOST_ANSWER:
+            raise ftplib.error_proto("an answer without end")  # noqa: S321 -- only an exception
+        return line
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +80,7 @@ class FtpSession:
         self._connect_timeout = connect_timeout
         self._timeout = timeout
         self._public_only = public_only
-        self._ftp = ftplib.FTP(encoding="latin-1")  # noqa: S321 -- who gives an ftp:// URL asks for this
+        self._ftp = _Ftp(encoding="latin-1")
         self._is_aborted = False
         self.peer = ""
         self.size: int | None = None

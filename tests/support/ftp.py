@@ -1,4 +1,5 @@
 """A real FTP server (pyftpdlib) in a thread, on loopback, serving one folder. It logs commands and can cut transfers.
+`talker` is one that says what it is told to and nothing else.
 
 with ftp_server(folder, cut_at=[100_000]) as server:
     server.url("film.mkv"); server.commands -> ["TYPE I", "SIZE film.mkv", ...]
@@ -7,6 +8,7 @@ with ftp_server(folder, cut_at=[100_000]) as server:
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import warnings
 from collections.abc import Iterator
@@ -36,7 +38,12 @@ class Server:
 
 @contextmanager
 def ftp_server(
-    folder: Path, *, cut_at: list[int] | None = None, unknown: tuple[str, ...] = (), pasv: str | None = None
+    folder: Path,
+    *,
+    cut_at: list[int] | None = None,
+    unknown: tuple[str, ...] = (),
+    pasv: str | None = None,
+    greeting: str = "here",
 ) -> Iterator[Server]:
     """`unknown` are commands that it does not know; `pasv` is an address that it lies about in PASV. The user `me` has
     the password `p:w`; anonymous is welcome."""
@@ -60,7 +67,7 @@ def ftp_server(
         authorizer = DummyAuthorizer()
         dtp_handler = Cutting
         use_sendfile = False
-        banner = "here"
+        banner = greeting
         masquerade_address = pasv
 
         def process_command(self, cmd, *args, **kwargs) -> None:
@@ -88,3 +95,32 @@ def ftp_server(
     finally:
         over.set()
         thread.join()
+
+
+@contextmanager
+def talker(words: bytes) -> Iterator[int]:
+    """A server that says `words` to each who comes, whatever he says, and waits for him to leave. The port."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    if over.is_set():
+                        return
+                    try:
+                        connection.sendall(words)
+                        while connection.recv(1 << 16):
+                            pass
+                    except OSError:
+                        pass  # he left in the middle
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            over.set()
+            socket.create_connection(listener.getsockname()).close()
+            thread.join()

@@ -11,7 +11,7 @@ from engine.sources.config import HttpConfig
 from engine.sources.ftp import FtpSource
 from engine.sources.ftp_session import Place, place_of
 from engine.sources.stream import Ask, Fault, FetchFailed, Framing
-from tests.support.ftp import ftp_server
+from tests.support.ftp import ftp_server, talker
 
 CONTENT = os.urandom(3_000_000)
 OLD = 1420070400
@@ -145,3 +145,23 @@ async def test_leaving_in_the_middle(folder):
         async with FtpSource().open(Ask(server.url("sub/x%20y"))) as body:
             assert await body.receive()
         assert (await fetch(server.url("sub/x%20y")))[1] == CONTENT
+
+
+FLOODS = {
+    "lines": ["220-x\r\n" * 1000],
+    "characters": ["220-" + "x" * 7000 + "\r\n"] * 20,
+    "one line": ["220 " + "x" * 9000 + "\r\n"],
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_an_answer_without_end_is_left(flood):
+    with talker("".join(FLOODS[flood]).encode()) as port:
+        with pytest.raises(FetchFailed, match="does not speak FTP properly") as caught:
+            await fetch(f"ftp://127.0.0.1:{port}/x")
+        assert caught.value.fault is Fault.STUBBORN
+
+
+async def test_a_long_greeting_is_read(folder):
+    with ftp_server(folder, greeting="\r\n".join(f"220-rule {n}" for n in range(150))) as server:
+        assert (await fetch(server.url("empty")))[1] == b""
