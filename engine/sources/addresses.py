@@ -9,6 +9,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
+# Names that are of one network alone (RFC 6761, 6762, 8375, and what routers call their clients).
+_LOCAL: Final = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".localdomain")
 _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
 
 
@@ -27,6 +29,26 @@ def is_public(address: str) -> bool:
         if carried is not None:
             return _is_global(carried)
     return _is_global(ip)
+
+
+def may_be_public(host: str) -> bool:
+    """Whether a host (a name, or an address in any spelling) that somebody else will look up can be of the internet at
+    large. A proxy and libtorrent look names up themselves: what a name leads to they alone know. Refused are private
+    addresses, addresses in spellings that resolvers read differently (127.1, 0x7f.1, 2130706433, 0177.0.0.1), names
+    without a dot, which are of this network, and those below `_LOCAL`.
+    """
+    host = host.strip("[]").rstrip(".").lower()
+    if ":" in host or _is_dotted_quad(host):
+        return is_public(host)
+    last = host.rpartition(".")[2]  # no name of the internet ends in a label that begins with a digit
+    return "." in host and "%" not in host and not host.endswith(_LOCAL) and not last[:1].isdigit()
+
+
+def _is_dotted_quad(host: str) -> bool:
+    try:
+        return bool(IPv4Address(host))
+    except ValueError:
+        return False
 
 
 def _carried(ip: IPv6Address) -> IPv4Address | None:

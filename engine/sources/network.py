@@ -1,7 +1,7 @@
 """HTTP by httpcore, where `wire` cannot: through a proxy (forward, CONNECT, SOCKS5), and HTTP/2. On the trio thread.
 
 The only file that knows httpcore, whose errors are translated here. How many connections are open is the transfer
-queue's decision, not the pool's. A proxy looks names up itself: of a stranger's URL only literal addresses are judged.
+queue's decision, not the pool's. A proxy looks names up itself: a stranger's URL is judged by its name.
 HTTP/2 is for servers that speak nothing else: a large body costs 13 times the CPU of HTTP/1.1 (decision 13).
 """
 
@@ -17,8 +17,9 @@ import httpcore
 import httpx
 import trio
 
+from engine.sources.addresses import may_be_public
 from engine.sources.config import HttpConfig
-from engine.sources.sockets import require_public, require_public_name
+from engine.sources.sockets import private, require_public, require_public_name
 from engine.sources.stream import MOST_PIECE, Fault, FetchFailed, Framing
 from engine.sources.urls import DEFAULT_PORTS
 from engine.sources.wire import IDLE_SECONDS, MAX_IDLE, Endpoint, Fields, closed_early
@@ -36,8 +37,8 @@ class Pooled:
 
     async def get(self, endpoint: Endpoint, target: bytes, fields: Fields) -> PooledResponse:
         """Send a request and read the head. FetchFailed."""
-        if endpoint.public_only and self._judges_names and _is_literal(endpoint.host):
-            require_public(endpoint.host, endpoint.host)
+        if endpoint.public_only and self._judges_names and not may_be_public(endpoint.host):
+            raise private(endpoint.host)
         config = self._config
         scheme = "https" if endpoint.is_tls else "http"
         with _failures(endpoint.host), trio.fail_after(config.connect_timeout + config.header_timeout):
@@ -225,8 +226,3 @@ def _cause(error: BaseException | None, kind: type[BaseException]) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _is_literal(host: str) -> bool:
-    """Whether a host is, to some resolver, an address: dotted, decimal, hexadecimal, IPv6, or `localhost`."""
-    return host == "localhost" or ":" in host or host.rpartition(".")[2][:1].isdigit() or host.startswith("0x")

@@ -159,9 +159,12 @@ async def require_public_name(host: str, port: int) -> None:
 
 def require_public(host: str, address: str) -> None:
     if not is_public(address):
-        where = host if host == address else f"{host} ({address})"
-        why = "has a private address, to which no redirect and no Metalink may lead unless private_redirects allows it"
-        raise FetchFailed(f"{where} {why}.", Fault.FINAL)
+        raise private(host if host == address else f"{host} ({address})")
+
+
+def private(where: str) -> FetchFailed:
+    why = "has a private address, to which no redirect and no Metalink may lead unless private_redirects allows it"
+    return FetchFailed(f"{where} {why}.", Fault.FINAL)
 
 
 def _is_quiet(descriptor: int) -> bool:

@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 
 import libtorrent as lt
 
-from engine.sources.addresses import is_public
+from engine.sources.addresses import may_be_public
 from engine.sources.torrent.config import TorrentConfig
 from engine.sources.torrent.metadata import load
 
 WANTED: Final = 4  # libtorrent's middle priority
 BLOCK: Final = 16384
-_LOCAL: Final = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +123,9 @@ def _may_ask(url: str, config: TorrentConfig) -> bool:
     if config.private_addresses:
         return True
     try:
-        host = (urlsplit(url).hostname or "").rstrip(".")
+        return may_be_public(urlsplit(url).hostname or "")
     except ValueError:
         return False
-    with suppress(ValueError):
-        return is_public(str(ipaddress.ip_address(host.partition("%")[0])))
-    # 2130706433 and 0x7f.1 are addresses to some resolvers; a name without a dot is one of this network.
-    last = host.rpartition(".")[2]
-    return "." in host and not host.endswith(_LOCAL) and not last[:1].isdigit()
 
 
 def with_address(peers: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:

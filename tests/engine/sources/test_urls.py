@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from engine.errors import BadRequest
 from engine.safe_names import is_safe
-from engine.sources.addresses import is_public
+from engine.sources.addresses import is_public, may_be_public
 from engine.sources.redirects import Hop, first_hop, follow
 from engine.sources.stream import FetchFailed
 from engine.sources.urls import check_url, name_of, public_url, source_of, without_login
@@ -112,6 +112,28 @@ def test_private_addresses(address):
 @pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"])
 def test_public_addresses(address):
     assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.0.0.1.", "localhost", "localhost.", "LOCALHOST", "a.localhost", "127.1", "127.1.", "0x7f.1",
+     "0x7f000001", "0x7f000001.", "2130706433", "2130706433.", "0177.0.0.1", "0127.0.0.1", "127.0.0.0x1", "1.2.3",
+     "1.1.1.1.1", "10.0.0.1", "::1", "[::1]", "::ffff:127.0.0.1", "[::ffff:10.0.0.1]", "::ffff:7f00:1",
+     "64:ff9b::a00:1", "fe80::1%eth0", "fe80::1%25eth0", "fec0::1", "intranet", "intranet.", "nas.local",
+     "nas.local.", "router.lan",
+     "x.home.arpa", "metadata.google.internal", "localhost.localdomain", "local%68ost.example", "", "."],
+)  # fmt: skip
+def test_hosts_that_somebody_else_looks_up_and_that_are_private(host):
+    assert not may_be_public(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["example.org", "example.org.", "EXAMPLE.org", "1.example.org", "0x7f.example", "xn--bcher-kva.example", "1.1.1.1",
+     "1.1.1.1.", "2606:4700::1111", "[2606:4700::1111]", "::ffff:1.1.1.1", "local.example", "localhost.example"],
+)  # fmt: skip
+def test_hosts_that_somebody_else_looks_up_and_that_may_be_public(host):
+    assert may_be_public(host)
 
 
 def go(hop, location, **options):
