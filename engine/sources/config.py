@@ -12,6 +12,8 @@ class HttpConfig:
 
     user_agent: str = "tagfs/0.1"
     headers: Mapping[str, str] = field(default_factory=dict)  # sent to every server
+    # By origin (`https://h`, `http://h:81`; `h` is https://h): sent there alone, and only where the user's URL leads.
+    host_headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     proxy: str | None = None  # http://, https://, socks5:// or socks5h:// URL, with userinfo if need be
     netrc: str | None = None  # a file of logins, used for hosts whose URL holds none
     cookies: str | None = None  # a Netscape cookies file, read at the start and never written

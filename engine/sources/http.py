@@ -68,6 +68,10 @@ class HttpSource:
     def __init__(self, config: HttpConfig | None = None) -> None:
         self._config = config = config or HttpConfig()
         self._logins = read_netrc(config.netrc)
+        self._host_headers = {
+            origin_of(host if "://" in host else f"https://{host}"): headers
+            for host, headers in config.host_headers.items()
+        }
         self._cookies = read_cookies(config.cookies)
         self._headers = {
             "Accept": "*/*",
@@ -135,16 +139,18 @@ class HttpSource:
     async def _send(self, hop: Hop, ask: Ask, cookies: Cookies) -> Response:
         endpoint, host, target = _parts(hop)
         headers = dict(hop.headers)
-        own = not ask.public_only and origin_of(hop.url) == origin_of(ask.url)  # where the user's own URL leads
-        if own and "Authorization" not in headers and (login := self._logins.get(host_of(hop.url))):
-            headers["Authorization"] = login
+        kept: dict[str, str] = {}  # for this host by the configuration: the download's own headers win
+        if ask.is_own and not ask.public_only and origin_of(hop.url) == origin_of(ask.url):
+            if login := self._logins.get(host_of(hop.url)):
+                kept["Authorization"] = login
+            kept |= self._host_headers.get(origin_of(hop.url), {})
         if ask.start is not None:
             headers["Range"] = f"bytes={ask.start}-{'' if ask.end is None else ask.end - 1}"
             if ask.if_range is not None:
                 headers["If-Range"] = ask.if_range
         if (cookie := cookies.header(hop.url)) is not None:
             headers["Cookie"] = cookie
-        fields = [(b"Host", host), *_fields(endpoint.host, self._headers, headers)]
+        fields = [(b"Host", host), *_fields(endpoint.host, self._headers, kept, headers)]
         response = await self._get(endpoint, target, fields)
         if len(response.fields) > self._config.max_headers:
             await response.aclose()

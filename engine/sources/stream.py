@@ -70,6 +70,7 @@ class Ask:
     cookies: str | None = None  # a Netscape cookies file of this download, beside that of the configuration
     allow_downgrade: bool = False  # follow a redirect from https to http
     public_only: bool = False  # `url` was named by a stranger: no private addresses
+    is_own: bool = True  # the user named `url`: what the configuration keeps for its host may be sent
     piece: int = MOST_PIECE  # bytes that `receive` gives at most, about
 
 

@@ -17,11 +17,13 @@ def request(mirror: Mirror, options: Options, start: int | None, end: int | None
     is meant for the places that the user named goes to no other one, wherever redirects led."""
     location = mirror.location
     url = mirror.url if location is None else location.url
-    headers = {} if mirror.is_stranger or options.public_only else dict(options.headers)
+    is_own = not (mirror.is_stranger or options.public_only)
+    headers = dict(options.headers) if is_own else {}
     if location is not None:
         _, login = without_login(mirror.url)
         headers |= {"Authorization": login} if login else {}
-        headers = headers if origin_of(url) == origin_of(mirror.url) else {}
+        if origin_of(url) != origin_of(mirror.url):
+            headers, is_own = {}, False
     return Ask(
         url,
         start=start,
@@ -30,6 +32,7 @@ def request(mirror: Mirror, options: Options, start: int | None, end: int | None
         headers=headers,
         allow_downgrade=options.allow_downgrade,
         public_only=mirror.public_only or (location is not None and location.public_only),
+        is_own=is_own,
         cookies=None if mirror.is_stranger else options.cookies,
     )
 

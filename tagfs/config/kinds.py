@@ -46,7 +46,7 @@ def integer(default: int, unit: str, text: str, *, low: int = 0, high: int = 2**
             raise ValueError(f"a whole number{_bounds(low, high)}")
         return value
 
-    return _declare(default, Key("", "whole number", unit, text, str(default), parse))
+    return declare(default, Key("", "whole number", unit, text, str(default), parse))
 
 
 def number(default: float, unit: str, text: str, *, low: float = 0, high: float = 1e9) -> Any:
@@ -55,7 +55,7 @@ def number(default: float, unit: str, text: str, *, low: float = 0, high: float 
             raise ValueError(f"a number{_bounds(low, high)}")
         return float(value)
 
-    return _declare(default, Key("", "number", unit, text, f"{default:g}", parse))
+    return declare(default, Key("", "number", unit, text, f"{default:g}", parse))
 
 
 def flag(default: bool, text: str) -> Any:
@@ -64,7 +64,7 @@ def flag(default: bool, text: str) -> Any:
             return value
         raise ValueError("true or false")
 
-    return _declare(default, Key("", "true or false", "", text, str(default).lower(), parse))
+    return declare(default, Key("", "true or false", "", text, str(default).lower(), parse))
 
 
 def choice(default: str, options: tuple[str, ...], text: str) -> Any:
@@ -73,7 +73,7 @@ def choice(default: str, options: tuple[str, ...], text: str) -> Any:
             raise ValueError("one of " + ", ".join(options))
         return str(value)
 
-    return _declare(default, Key("", " or ".join(options), "", text, f'"{default}"', parse))
+    return declare(default, Key("", " or ".join(options), "", text, f'"{default}"', parse))
 
 
 def words(default: str | None, text: str) -> Any:
@@ -84,7 +84,7 @@ def words(default: str | None, text: str) -> Any:
             raise ValueError("text without control characters")
         return value if value or default is not None else None
 
-    return _declare(default, Key("", "text", "", text, "unset" if default is None else f'"{default}"', parse))
+    return declare(default, Key("", "text", "", text, "unset" if default is None else f'"{default}"', parse))
 
 
 def age(default: str, text: str) -> Any:
@@ -95,7 +95,7 @@ def age(default: str, text: str) -> Any:
             raise ValueError('an age such as "12h", "30d" or "1y", or "" for none')
         return value
 
-    return _declare(default, Key("", "age", "", text, f'"{default}"', parse))
+    return declare(default, Key("", "age", "", text, f'"{default}"', parse))
 
 
 def amount(default: str, text: str) -> Any:
@@ -106,7 +106,7 @@ def amount(default: str, text: str) -> Any:
             raise ValueError('a size such as "500M" or "10G", or "" for none')
         return value
 
-    return _declare(default, Key("", "size", "", text, f'"{default}"', parse))
+    return declare(default, Key("", "size", "", text, f'"{default}"', parse))
 
 
 def path(text: str, *, shown: str = "unset", unset: str | None = None) -> Any:
@@ -122,20 +122,7 @@ def path(text: str, *, shown: str = "unset", unset: str | None = None) -> Any:
             raise ValueError("an absolute path, or one that starts with ~/")
         return os.path.normpath(expanded)
 
-    return _declare(unset, Key("", "path", "", text, shown, parse))
-
-
-def table(text: str) -> Any:
-    """Names and their text, a table in TOML; empty by default."""
-
-    def parse(value: object) -> Mapping[str, str]:
-        if not isinstance(value, dict) or not all(isinstance(entry, str) for entry in value.values()):
-            raise ValueError("a table of texts")
-        if any(ord(char) < 0x20 for name, entry in value.items() for char in name + entry):
-            raise ValueError("a table of texts without control characters")
-        return MappingProxyType(dict(value))
-
-    return _declare(None, Key("", "table of text", "", text, "empty", parse), factory=lambda: MappingProxyType({}))
+    return declare(unset, Key("", "path", "", text, shown, parse))
 
 
 def texts(text: str) -> Any:
@@ -146,7 +133,7 @@ def texts(text: str) -> Any:
             raise ValueError('a list of texts, such as ["movie", "1080p"]')
         return tuple(value)
 
-    return _declare((), Key("", "list of text", "", text, "empty", parse))
+    return declare((), Key("", "list of text", "", text, "empty", parse))
 
 
 def folders(text: str) -> Any:
@@ -160,7 +147,7 @@ def folders(text: str) -> Any:
             raise ValueError("a table of absolute paths, or ones that start with ~/")
         return MappingProxyType(expanded)
 
-    return _declare(None, Key("", "table of text", "", text, "empty", parse), factory=lambda: MappingProxyType({}))
+    return declare(None, Key("", "table of text", "", text, "empty", parse), factory=lambda: MappingProxyType({}))
 
 
 def octal(default: int, text: str) -> Any:
@@ -175,10 +162,10 @@ def octal(default: int, text: str) -> Any:
             raise ValueError('octal permission bits such as "022"')
         return bits
 
-    return _declare(default, Key("", "octal text", "", text, f'"{default:03o}"', parse))
+    return declare(default, Key("", "octal text", "", text, f'"{default:03o}"', parse))
 
 
-def _declare(default: object, key: Key, *, factory: Callable[[], object] | None = None) -> Any:
+def declare(default: object, key: Key, *, factory: Callable[[], object] | None = None) -> Any:
     if factory is not None:
         return field(default_factory=factory, metadata={_KEY: key})
     return field(default=default, metadata={_KEY: key})

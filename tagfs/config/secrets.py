@@ -15,16 +15,14 @@ from tagfs.config.settings import Config
 
 HIDDEN = "***"
 
-_SECRET_HEADER = re.compile(r"auth|cookie|token|secret|key|passw", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^/?#]*@|^[^/?#]*@")
 
 
 def secret_keys(config: Config) -> list[str]:
-    """The keys that hold a secret, as `[transfer] proxy` or `[transfer] headers.Authorization`."""
+    """The keys that hold a secret, as `[transfer] proxy`. What is meant for one host is one, whatever its name."""
     proxies = (("transfer", config.transfer.proxy), ("torrent", config.torrent.proxy))
     found = [f"[{section}] proxy" for section, proxy in proxies if proxy and _USERINFO.search(proxy)]
-    headers = [name for name in config.transfer.headers if _SECRET_HEADER.search(name)]
-    return found + [f"[transfer] headers.{name}" for name in headers]
+    return found + (["[transfer] host_headers"] if config.transfer.host_headers else [])
 
 
 def refuse_readable(file: str, config: Config) -> None:
@@ -39,6 +37,6 @@ def redacted(key: str, value: object) -> object:
     """The value of `key` as it may be printed."""
     if key == "proxy" and isinstance(value, str):
         return _USERINFO.sub(f"{HIDDEN}@", value)
-    if key == "headers" and isinstance(value, Mapping):
-        return {name: HIDDEN if _SECRET_HEADER.search(name) else text for name, text in value.items()}
+    if key == "host_headers" and isinstance(value, Mapping):
+        return {host: dict.fromkeys(headers, HIDDEN) for host, headers in value.items()}
     return value

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tagfs.config.kinds import age, amount, choice, flag, folders, integer, number, path, table, texts, words
+from tagfs.config.kinds import age, amount, choice, flag, folders, integer, number, path, texts, words
 from tagfs.config.mount_options import MountOptions
+from tagfs.config.request_headers import headers, host_headers
 
 # Thumbnailers and indexers, by the first 15 letters of their names.
 ONLOOKERS = (
@@ -64,7 +65,8 @@ class Transfer:
     read_timeout: float = number(30.0, "seconds", "how long a server may pause within a body", low=0.1)
     reserve: int = integer(64 << 20, "bytes", "left free on the store's file system; downloads wait below that")
     user_agent: str = words("tagfs/0.1", "what tagfs calls itself to servers")
-    headers: Mapping[str, str] = table("request headers for every download, by name")
+    headers: Mapping[str, str] = headers("request headers for every server, by name; nothing secret")
+    host_headers: Mapping[str, Mapping[str, str]] = host_headers("request headers for one server, by host and name")
     proxy: str | None = words(None, "http, https, socks5 or socks5h URL, for all downloads; may hold a password")
     cookies: str | None = path("cookie file in the format of Netscape and curl, read when the daemon starts")
     netrc: str | None = path("netrc file with logins by host, for URLs that hold none")

@@ -27,6 +27,7 @@ def transfer_config(settings: Transfer) -> TransferConfig:
         http=HttpConfig(
             user_agent=settings.user_agent,
             headers=settings.headers,
+            host_headers=settings.host_headers,
             proxy=settings.proxy,
             netrc=settings.netrc,
             cookies=settings.cookies,

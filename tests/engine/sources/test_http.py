@@ -257,6 +257,32 @@ async def test_a_login_of_netrc_goes_where_the_users_url_leads_alone(server, tmp
         assert "authorization" not in other.requests[0].headers
 
 
+async def test_headers_of_the_config_for_one_host_go_there_alone(server):
+    secret = {"Authorization": "Bearer hunter2", "X-Api-Key": "hunter2"}
+    async with fault_server() as other:
+        config = HttpConfig(headers={"X-A": "b"}, host_headers={f"http://127.0.0.1:{server.port}": secret})
+        here = server.add("/x", Resource(b"x"))
+        there = other.add("/x", Resource(b"x"))
+        server.add("/out", redirect(there))
+        other.add("/in", redirect(here))
+        server.add("/round", redirect(here))
+        for url in (here, server.url("/out"), other.url("/in"), server.url("/round")):
+            await fetch(url, config)
+        await fetch(here, config, is_own=False)
+        await fetch(here, config, headers={"X-Api-Key": "own"})
+        await fetch(here, HttpConfig(host_headers={"127.0.0.1": secret}))  # at port 443
+        sent = [
+            (each.target, each.headers.get("authorization"), each.headers.get("x-api-key")) for each in server.requests
+        ]
+        assert not [each for each in other.requests if "hunter2" in str(each.headers)]
+        assert {each.headers["x-a"] for each in other.requests} == {"b"}
+    bearer = "Bearer hunter2"
+    assert sent == [
+        ("/x", bearer, "hunter2"), ("/out", bearer, "hunter2"), ("/x", None, None), ("/round", bearer, "hunter2"),
+        ("/x", bearer, "hunter2"), ("/x", None, None), ("/x", bearer, "own"), ("/x", None, None),
+    ]  # fmt: skip
+
+
 def test_a_sentence_about_a_file_of_secrets_does_not_quote_it(tmp_path):
     file = tmp_path / "file"
     file.write_text("# Netscape HTTP Cookie File\nexample.org\tTRUE\t/\tTRUE\t0\tsession hunter2\n")
@@ -286,6 +312,21 @@ async def test_a_proxy_is_used(server):
     _, body = await fetch("http://elsewhere.example/x", HttpConfig(proxy=f"http://me:pw@127.0.0.1:{server.port}"))
     assert body == b"through the proxy"
     assert server.requests[0].headers["proxy-authorization"] == "Basic bWU6cHc="
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.0.0.1.", "localhost", "localhost.", "127.1", "0x7f.1", "2130706433", "[::ffff:127.0.0.1]",
+     "nas"],
+)  # fmt: skip
+async def test_a_proxy_is_not_sent_into_our_neighbourhood(server, host):
+    async def handler(request, stream):
+        await respond(stream, 302, {"Location": f"http://{host}/secret"}, b"")
+
+    server.add("http://elsewhere.example/x", handler)
+    with pytest.raises(FetchFailed, match="private address"):
+        await fetch("http://elsewhere.example/x", HttpConfig(proxy=f"http://127.0.0.1:{server.port}"))
+    assert [request.target for request in server.requests] == ["http://elsewhere.example/x"]
 
 
 @pytest.mark.parametrize("target", ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]"])

@@ -16,6 +16,7 @@ def asked(mirror, **fields):
 def test_the_users_own_places_get_the_users_headers():
     ask = asked(Mirror("http://h/x"))
     assert (ask.url, ask.start, ask.end, ask.if_range, ask.headers) == ("http://h/x", 5, 10, '"v"', OWN)
+    assert ask.is_own
     assert not ask.public_only
 
 
@@ -29,14 +30,19 @@ def test_the_users_own_places_get_the_users_headers():
     ],
 )
 def test_strangers_do_not(mirror, fields):
-    assert asked(mirror, **fields).headers == {}
+    ask = asked(mirror, **fields)
+    assert ask.headers == {}
+    assert not ask.is_own  # nor what the configuration keeps for their host
 
 
 def test_where_a_redirect_led_within_the_origin_the_login_goes_along():
     ask = asked(Mirror("http://me:pw@h/x", location=Location("http://h/y", False)))
     assert ask.url == "http://h/y"
     assert ask.headers == {**OWN, "Authorization": "Basic bWU6cHc="}
-    assert asked(Mirror("http://me:pw@h/x", location=Location("http://other/y", False))).headers == {}
+    assert ask.is_own
+    elsewhere = asked(Mirror("http://me:pw@h/x", location=Location("http://other/y", False)))
+    assert elsewhere.headers == {}
+    assert not elsewhere.is_own
 
 
 def test_a_plain_request_has_no_condition():

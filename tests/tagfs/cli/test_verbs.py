@@ -529,7 +529,8 @@ class TestConfig:
         file = tmp_path / ".config/tagfs/config.toml"
         file.parent.mkdir(parents=True)
         file.write_text(
-            '[transfer]\nmax_active = 3\nproxy = "http://me:hunter2@p:1"\n[transfer.headers]\nCookie = "hunter2"\n'
+            '[transfer]\nmax_active = 3\nproxy = "http://me:hunter2@p:1"\n'
+            '[transfer.headers]\nDNT = "1"\n[transfer.host_headers]\nh = {Cookie = "hunter2"}\n'
         )
         file.chmod(0o600)
         ran = tagfs("config")
@@ -537,13 +538,16 @@ class TestConfig:
         rows = {line.split()[0]: line.split(None, 2)[2] for line in ran.lines}
         assert rows["transfer.max_active"].split("#")[1].strip() == str(file)
         assert rows["transfer.proxy"].split()[0] == '"http://***@p:1"'
-        assert rows["transfer.headers"].split("  ")[0] == '{"Cookie" = "***"}'
+        assert rows["transfer.headers"].split("  ")[0] == '{"DNT" = "1"}'
+        assert rows["transfer.host_headers"].split("  ")[0] == '{"h" = {"Cookie" = "***"}}'
         assert rows["paths.state"].split("#") == [
             f'"{state}"'.ljust(len(rows["paths.state"].split("#")[0])),
             " TAGFS_STATE",
         ]
         by_key = {entry["key"]: entry for entry in tagfs("config", "--json").json}
         assert by_key["transfer.max_active"] == {"key": "transfer.max_active", "value": 3, "origin": str(file)}
+        assert by_key["transfer.headers"]["value"] == {"DNT": "1"}
+        assert by_key["transfer.host_headers"]["value"] == {"h": {"Cookie": "***"}}
         assert tagfs("config", "path").out == f"{file}\n"
 
     def test_rules_are_printed_by_number(self, tagfs: Tagfs, tmp_path: Path) -> None:

@@ -11,9 +11,8 @@ from tagfs.config.secrets import redacted
 SECRETS = [
     '[torrent]\nproxy = "socks5://me:hunter2@proxy.example:1080"\n',
     '[transfer]\nproxy = "http://me:hunter2@proxy.example:3128"\n',
-    '[transfer.headers]\nAuthorization = "Bearer hunter2"\n',
-    '[transfer.headers]\nCookie = "session=hunter2"\n',
-    '[transfer.headers]\nX-Api-Key = "hunter2"\n',
+    '[transfer.host_headers."files.example.org"]\nAuthorization = "Bearer hunter2"\n',
+    '[transfer.host_headers."http://nas:8080"]\nX-Mine = "hunter2"\n',
 ]
 
 
@@ -42,5 +41,38 @@ def test_a_file_without_a_secret_may_be_readable(tmp_path: Path, text: str) -> N
 def test_what_is_printed_holds_no_secret() -> None:
     assert redacted("proxy", "http://me:hunter2@proxy:3128") == "http://***@proxy:3128"
     assert redacted("proxy", "me:hunt@er2@proxy:3128") == "***@proxy:3128"
-    assert redacted("headers", {"Cookie": "hunter2", "DNT": "1"}) == {"Cookie": "***", "DNT": "1"}
+    assert redacted("host_headers", {"h": {"Cookie": "hunter2"}}) == {"h": {"Cookie": "***"}}
     assert redacted("max_active", 3) == 3
+
+
+@pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "Cookie", "X-Api-Key", "X-Auth-Token"])
+def test_a_secret_goes_to_no_server_that_it_is_not_meant_for(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[transfer.headers]\n{name} = "hunter2"\n')
+    file.chmod(0o600)
+    with pytest.raises(
+        ConfigError, match=f"headers must be without {name}, which every server would get: .*host_head"
+    ) as caught:
+        load({"HOME": str(tmp_path)}, file=str(file))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['headers = {"A B" = "c"}', 'headers = {"A:" = "c"}', 'headers = {A = "b\\r\\nC: d"}', "headers = 1",
+     "host_headers = 1", 'host_headers = {"h" = "x"}', 'host_headers = {"me:pw@h" = {A = "b"}}',
+     'host_headers = {"h/x" = {A = "b"}}',
+     'host_headers = {"ftp://h" = {A = "b"}}', 'host_headers = {"h:x" = {A = "b"}}', 'host_headers = {"h" = {A = 1}}'],
+)  # fmt: skip
+def test_headers_that_cannot_be(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f"[transfer]\n{text}\n")
+    with pytest.raises(ConfigError, match="headers must be"):
+        load({"HOME": str(tmp_path)}, file=str(file))
+
+
+def test_headers_by_host(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[transfer.host_headers]\n"http://[::1]:80" = {A = "b"}\n"H" = {}\n')
+    file.chmod(0o600)
+    assert load({"HOME": str(tmp_path)}, file=str(file)).config.transfer.host_headers == {"http://[::1]:80": {"A": "b"}}
