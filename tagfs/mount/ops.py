@@ -29,6 +29,8 @@ from tagfs.vfs import attr, edits, moving, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.content import ArrivingFile, BlobFile, DraftFile, KeptFile, OpenFile, TextFile
 from tagfs.vfs.context import Context
+from tagfs.vfs.draft import Draft
+from tagfs.vfs.drafts import Drafts
 from tagfs.vfs.dropped import DropFile, drop_xattr, drop_xattrs
 from tagfs.vfs.inbox import Drop
 from tagfs.vfs.names import NAME_MAX, is_certain
@@ -340,8 +342,8 @@ class Operations(pyfuse3.Operations):
     async def release(self, fh: FileHandleT) -> None:
         opened = self.files.pop(fh)
         if opened is not None:
-            if opened.node is not None:
-                self._context.drafts.pages.close(opened.node)
+            if opened.node is not None and opened.version is not None:
+                self._context.drafts.pages.close(opened.node, opened.version, direct=opened.direct_io)
             await opened.close()
             if isinstance(opened, DraftFile):
                 self._newcomers.closed(opened.item)
@@ -529,12 +531,15 @@ class Operations(pyfuse3.Operations):
     def _opened(self, opened: OpenFile, node: int | None = None) -> FileInfo:
         """`node`: of an item, whose pages may be those of another content than this one."""
         handle = pyfuse3.FileHandleT(self.files.add(opened))
-        if node is not None and opened.version is not None and not opened.direct_io:
+        if node is not None and opened.version is not None:
             draft, drafts = opened.draft if isinstance(opened, DraftFile) else None, self._context.drafts
-            contested = opened.row is not None and drafts.is_contested(opened.row.id, draft)
-            use = drafts.pages.open(node, opened.version, draft, contested=contested)
-            opened.direct_io, opened.keep_cache = use
-            opened.node = None if opened.direct_io else node
+            if opened.direct_io:
+                drafts.pages.open_direct(node, opened.version)
+            else:
+                contested = opened.row is not None and drafts.is_contested(opened.row.id, draft)
+                use = drafts.pages.open(node, opened.version, draft, contested=contested)
+                opened.direct_io, opened.keep_cache = use
+            opened.node = node
         return pyfuse3.FileInfo(fh=handle, direct_io=opened.direct_io, keep_cache=opened.keep_cache)
 
     async def _create(self, parent: int, name: str, mode: int, program: int, flags: int) -> DraftFile | DropFile:
@@ -543,7 +548,7 @@ class Operations(pyfuse3.Operations):
             drop = await edits.drop(self._context, directory, name)
             return DropFile(self._context.inbox, drop, writing=True)
         draft = await edits.create(self._context, directory, name, mode)
-        file = DraftFile(self._context.drafts, draft, writing=True, append=bool(flags & os.O_APPEND))
+        file = _draft_file(self._context.drafts, draft, flags)
         file.row = self._context.catalogue.item(file.item)
         self._newcomers.made(file.item, draft.tags, program)
         return file
@@ -580,7 +585,7 @@ class Operations(pyfuse3.Operations):
         if flags & _WRITE:
             self._check_live(item)
             draft = await drafts.write_to(item, truncate=bool(flags & os.O_TRUNC))
-            return DraftFile(drafts, draft, writing=True, append=bool(flags & os.O_APPEND))
+            return _draft_file(drafts, draft, flags)
         if flags & os.O_TRUNC:  # who only reads may empty it as well, on Linux
             await self._truncate(item, 0, None)
             item = self._item(item.id)
@@ -631,6 +636,11 @@ async def _is_to_be_saved(queries: QueriesDirectory, name: str, thread: int) -> 
     if queries.is_saved(name):
         return False
     return await is_making(thread, name) or (not queries.is_expression(name) and is_naming(thread))
+
+
+def _draft_file(drafts: Drafts, draft: Draft, flags: int) -> DraftFile:
+    append, mapped = bool(flags & os.O_APPEND), flags & os.O_ACCMODE == os.O_RDWR
+    return DraftFile(drafts, draft, writing=True, append=append, mapped=mapped)
 
 
 def _keeps(directory: Directory, name: str, node: Node) -> bool:

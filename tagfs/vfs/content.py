@@ -29,7 +29,7 @@ class OpenFile(ABC):
     direct_io = False
     keep_cache = False
     version: Version | None = None
-    node: int | None = None  # whose pages the kernel fills from this, if any
+    node: int | None = None  # of the item: whose pages `version` is for
     row: Item | None = None  # of the item as it was opened: what stat shows should it be ended meanwhile
 
     async def prepare(self) -> None:  # noqa: B027 - most files need nothing
@@ -159,14 +159,19 @@ class DraftFile(OpenFile):
     """A file being written, seen by its writers and by those who read it before it is sealed. Made by whoever has
     entered the draft; `close` leaves it.
 
-    `append`: the kernel says where the end is. But who goes on to write to what `mv` has replaced by something else
-    gets the end of that, so then we say it."""
+    `append`: each write goes to the end of the draft. The kernel says where it takes that to be, but it has one size
+    for all contents: a read of the old one that ends early sets it back to that, and who goes on to write to what `mv`
+    has replaced gets the size of that. `mapped`: it may be mapped shared as well; while it has the page cache, what
+    comes may be pages, and goes where the kernel says."""
 
-    def __init__(self, drafts: Drafts, draft: Draft, *, writing: bool, append: bool = False) -> None:
+    def __init__(
+        self, drafts: Drafts, draft: Draft, *, writing: bool, append: bool = False, mapped: bool = False
+    ) -> None:
         self._drafts = drafts
         self._draft = draft
         self._writing = writing
         self._append = append
+        self._mapped = mapped
         self._flushed = False  # its program has closed it and, as far as we know, has no copy of the descriptor
         self.version = draft.version
 
@@ -189,12 +194,11 @@ class DraftFile(OpenFile):
     async def write(self, offset: int, data: bytes) -> int:
         if not self._writing:
             return await super().write(offset, data)
-        if self._append and self._draft.displaced:
-            offset = self._draft.length()
         if self._flushed:
             self._flushed = False
             self._drafts.reopened(self._draft)
-        await self._drafts.write(self._draft, offset, data)
+        at_end = self._append and (self.direct_io or not self._mapped or self._draft.displaced)
+        await self._drafts.write(self._draft, None if at_end else offset, data)
         return len(data)
 
     async def fsync(self, *, data_only: bool) -> None:

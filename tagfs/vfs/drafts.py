@@ -286,9 +286,11 @@ class Drafts:
         else:
             self._nursery.start_soon(self._seal, draft)
 
-    async def write(self, draft: Draft, offset: int, data: bytes) -> None:
-        """Into the page cache, on the loop: a thread for each write costs more (docs/performance.md)."""
+    async def write(self, draft: Draft, offset: int | None, data: bytes) -> None:
+        """Into the page cache, on the loop: a thread for each write costs more (docs/performance.md). None: at the
+        end."""
         await self.touch(draft)
+        offset = draft.length() if offset is None else offset
         draft.loses = draft.loses or offset < draft.base_size
         draft.mtime_ns = None
         write_at(draft.fd, data, offset)

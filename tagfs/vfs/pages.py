@@ -5,16 +5,18 @@ a new one that is written. So the pages of a node belong to one version, and
 
 - an open may use them (is cached) only while all other open handles that do are of that version, else it is direct;
 - an open that finds pages of another version, and nobody using them, has them dropped; so has each of an arriving file.
+- A private mapping fills them from whatever handle it was made of, also from one that is direct, and we do not hear of
+  it. So as long as a direct handle of another version is open, and once after it was closed, an open has them dropped.
 
 A version that becomes another key in place (a draft that was sealed) takes its pages and its handles along.
-State: by node, the version that was cached last and how many open handles use it. A node without an entry can have
-pages of the item's own blob only.
+State: by node, the version that was cached last, how many open handles use it, and which versions the direct ones are
+of. A node without an entry can have pages of the item's own blob only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine.types import Change, ItemId, TagChange
@@ -31,8 +33,14 @@ class Use(NamedTuple):
 @dataclass(slots=True)
 class Owner:
     version: Version
-    users: int
+    users: int = 0
     pinned: bool = False  # the item's row is about to name another blob
+    direct: list[Version] = field(default_factory=list)  # of the handles that do without, by identity
+    mixed: bool = False  # a direct handle of another version was closed since the pages were dropped
+
+    def is_clean(self) -> bool:
+        """Whether the pages can be of its version only."""
+        return not self.mixed and all(version.key == self.version.key for version in self.direct)
 
 
 class Pages:
@@ -44,33 +52,57 @@ class Pages:
         self._owners: dict[int, Owner] = {}
 
     def open(self, node: int, version: Version, draft: Draft | None = None, *, contested: bool = False) -> Use:
-        """Paired with `close` where it is not direct. `contested`: while others write the item's next content, whose
-        size the kernel takes for the file's."""
+        """Paired with `close`. `contested`: while others write the item's next content, whose size the kernel takes for
+        the file's."""
+        owner = self._owner(node)
         if contested or (draft is not None and not draft.closed and not self._is_home(draft, node)):
-            return Use(direct_io=True, keep_cache=True)
+            return self._direct(owner, version)
+        if owner.version.settles and isinstance(version.key, str) and draft is None:
+            owner.version.key, owner.version.settles = version.key, False
+            keep = False
+        elif owner.version.key != version.key and owner.users:
+            return self._direct(owner, version)
+        else:
+            same = owner.version.key == version.key and not version.settles
+            base = None if draft is None or draft.started else draft.base
+            untouched = base is not None and owner.version.key == base.key
+            keep = (same or untouched) and owner.is_clean()
+            owner.version = owner.version if owner.users else version
+        owner.users += 1
+        owner.mixed = False
+        return Use(direct_io=False, keep_cache=keep)
+
+    def open_direct(self, node: int, version: Version) -> None:
+        """Of a file that is direct for reasons of its own. Paired with `close`."""
+        self._direct(self._owner(node), version)
+
+    @staticmethod
+    def _direct(owner: Owner, version: Version) -> Use:
+        owner.direct.append(version)
+        return Use(direct_io=True, keep_cache=True)
+
+    def close(self, node: int, version: Version, *, direct: bool) -> None:
+        """One of the handles, by what it was opened with and how that was answered."""
+        owner = self._owners[node]
+        if direct:
+            owner.direct.remove(version)
+            owner.mixed = owner.mixed or version.key != owner.version.key
+        else:
+            owner.users -= 1
+        self._let_go(node)
+
+    def _owner(self, node: int) -> Owner:
         owner = self._owners.get(node)
         if owner is None:
-            owner = Owner(Version(self._sha256_of(node)), 0)
-        elif owner.version.settles and isinstance(version.key, str) and draft is None:
-            owner.version.key, owner.version.settles = version.key, False
-            self._owners[node] = Owner(owner.version, owner.users + 1, owner.pinned)
-            return Use(direct_io=False, keep_cache=False)
-        same = owner.version.key == version.key and not version.settles
-        if owner.version.key != version.key and owner.users:
-            return Use(direct_io=True, keep_cache=True)
-        if owner.users:
-            owner.users += 1
-        else:
-            self._owners[node] = Owner(version, 1, owner.pinned)
-        base = None if draft is None or draft.started else draft.base
-        untouched = base is not None and owner.version.key == base.key
-        return Use(direct_io=False, keep_cache=same or untouched)
+            owner = self._owners[node] = Owner(Version(self._sha256_of(node)))
+        return owner
 
-    def close(self, node: int) -> None:
-        """One of the cached handles."""
+    def _let_go(self, node: int) -> None:
+        """What a node without an entry may have need not be written down."""
         owner = self._owners[node]
-        owner.users -= 1
-        if not (owner.users or owner.pinned) and owner.version.key == self._sha256_of(node):
+        if owner.users or owner.pinned or owner.direct or owner.mixed:
+            return
+        if owner.version.key == self._sha256_of(node):
             del self._owners[node]
 
     def changing(self, item: ItemId) -> None:
@@ -78,17 +110,15 @@ class Pages:
         for node in self._nodes_of(item):
             sha256 = self._sha256_of(node)
             if sha256 is not None:
-                self._owners.setdefault(node, Owner(Version(sha256), 0)).pinned = True
+                self._owners.setdefault(node, Owner(Version(sha256))).pinned = True
 
     def sealed(self, item: ItemId) -> None:
-        """All are told: what a node without an entry may have need not be written down."""
+        """All are told."""
         for node in self._nodes_of(item):
             owner = self._owners.get(node)
-            if owner is None:
-                continue
-            owner.pinned = False
-            if not owner.users and owner.version.key == self._sha256_of(node):
-                del self._owners[node]
+            if owner is not None:
+                owner.pinned = False
+                self._let_go(node)
 
     def apply(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """As an observer of the catalogue: pages that nobody uses may be of a content that an item no longer has."""
@@ -96,7 +126,7 @@ class Pages:
             old = None if change.before is None else change.before.sha256
             if old is not None and change.after is not None and change.after.sha256 != old:
                 for node in self._nodes_of(change.item):
-                    self._owners.setdefault(node, Owner(Version(old), 0))
+                    self._owners.setdefault(node, Owner(Version(old)))
 
     def settle(self, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         """The next open drops them."""

@@ -204,6 +204,36 @@ def test_the_same_bytes_again_leave_no_trash(mount: Mount, file: Path) -> None:
     assert len(mount.names("blobs")) == 1
 
 
+def test_what_is_appended_stays_though_the_old_content_is_read_to_its_end(mount: Mount, file: Path) -> None:
+    """The kernel has one size for all contents. A read of the old one that ends early makes it believe in that, and by
+    it the kernel says where a log is written to next."""
+    with file.open("rb", buffering=0) as reader:
+        assert reader.read(2 * len(OLD)) == OLD
+        with file.open("ab", buffering=0) as log:
+            log.write(b"one")
+            assert reader.read(100).strip(b"\0") == b""
+            log.write(b"two")
+    assert file.read_bytes() == OLD + b"onetwo"
+
+
+def test_who_maps_the_old_content_leaves_none_of_it_in_the_new(mount: Mount, file: Path) -> None:
+    """A private mapping fills the page cache, also where reads of the same handle do without."""
+    new = OLD.upper()
+    with file.open("r+b", buffering=0) as writer:
+        writer.write(b"the")
+        reader = os.open(file, os.O_RDONLY)
+        os.pwrite(writer.fileno(), new, 0)
+    for path in (file, mount / "files/f"):
+        with mmap.mmap(reader, len(OLD), mmap.MAP_PRIVATE, mmap.PROT_READ) as mapped:
+            assert mapped[:] == OLD
+        assert path.read_bytes() == new
+    with mmap.mmap(reader, len(OLD), mmap.MAP_PRIVATE, mmap.PROT_READ) as mapped:
+        assert mapped[:] == OLD
+    os.close(reader)
+    assert file.read_bytes() == new
+    sealed(mount, file, new)
+
+
 def test_other_items_of_the_same_bytes_keep_them(mount: Mount, file: Path) -> None:
     other = mount.put("files/other", OLD)
     append(file)
