@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,8 +38,7 @@ def take(root: str) -> Inventory:
         if not folder.is_dir(follow_symlinks=False):
             found.foreign.append(_below(root, folder.path))
             continue
-        for entry in _entries(folder.path):
-            status = entry.stat(follow_symlinks=False)
+        for entry, status in _statuses(folder.path):
             is_blob = SHA256.fullmatch(entry.name) and entry.name[:2] == folder.name
             if is_blob and stat.S_ISREG(status.st_mode):
                 found.blobs[entry.name] = Stored(status.st_size, bool(status.st_mode & WRITABLE))
@@ -47,8 +46,8 @@ def take(root: str) -> Inventory:
                 found.foreign.append(_below(root, entry.path))
     found.staging = {
         entry.name: (status.st_size, max(status.st_mtime, status.st_ctime))
-        for entry in _entries(os.path.join(root, "staging"))
-        if stat.S_ISREG((status := entry.stat(follow_symlinks=False)).st_mode)
+        for entry, status in _statuses(os.path.join(root, "staging"))
+        if stat.S_ISREG(status.st_mode)
     }
     return found
 
@@ -56,6 +55,16 @@ def take(root: str) -> Inventory:
 def _entries(folder: str) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
+
+
+def _statuses(folder: str) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
+    """Of what is still there when its turn comes: others store, remove and rename meanwhile."""
+    for entry in _entries(folder):
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        yield entry, status
 
 
 def _below(root: str, path: str) -> str:

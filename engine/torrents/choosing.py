@@ -66,8 +66,11 @@ class Chooser:
     def change(self, root: ItemId, position: int, *, wanted: bool) -> None:
         """What the catalogue says of it stays. Instant."""
         job = self._roster.jobs.get(root)
-        index = None if job is None or job.files is None else job.files.by_position.get(position)
-        if job is None or job.files is None or index is None:
+        if job is None:
+            return
+        job.choices[position] = wanted  # a run that begins may have read the rows before
+        index = None if job.files is None else job.files.by_position.get(position)
+        if job.files is None or index is None:
             return
         job.files.choose(index, wanted=wanted)
         if job.swarm is not None and job.swarm.is_here:

@@ -75,6 +75,14 @@ class Files:
         (self.skipped.discard if wanted else self.skipped.add)(index)
         self.recount()
 
+    def choose_all(self, choices: Mapping[int, bool]) -> None:
+        """By position: whether somebody wants it."""
+        for position, wanted in choices.items():
+            if (index := self.by_position.get(position)) is not None:
+                (self.skipped.discard if wanted else self.skipped.add)(index)
+        if choices:
+            self.recount()
+
     def became_blobs(self, indexes: Iterable[int]) -> None:
         for index in indexes:
             self._left -= index not in self.done and self.is_wanted(index)
@@ -135,6 +143,7 @@ class Job:
     run: Run | None = None
     resting: str | None = None  # why nothing comes: paused, failed; None while it is queued or runs
     files: Files | None = None
+    choices: dict[int, bool] = field(default_factory=dict)  # by position: what was chosen since `files` came here
     recorded: tuple[int, int] | None = None  # before it runs: bytes that are here, bytes that are wanted
     swarm: Swarm | None = None
     waiters: list[Waiter] = field(default_factory=list)
@@ -162,6 +171,12 @@ class Job:
         """Bytes that are wanted and not here, as far as is known."""
         here, wanted = (self.files.present, self.files.total) if self.files is not None else self.recorded or (0, 1)
         return max(wanted - here, 1)
+
+    def open(self, files: Files) -> None:
+        """They were read some awaits ago: what was chosen meanwhile is chosen of them, too."""
+        files.choose_all(self.choices)
+        self.choices.clear()
+        self.files = files
 
     def came(self, piece: int) -> None:
         for waiter in self.waiters:

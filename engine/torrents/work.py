@@ -15,6 +15,7 @@ import trio
 from engine.errors import NoSuchItem, first_of
 from engine.ports import Edit
 from engine.sources.torrent.events import NoRoom
+from engine.sources.torrent.params import Start
 from engine.supervision import LONGEST, Restarts
 from engine.torrents import describing
 from engine.torrents.adopting import Adopter, DamagedFile
@@ -110,12 +111,14 @@ class Work:
 
         swarm.came, swarm.reset = came, reset
         swarm.follow(files.layout)
-        job.files, job.swarm = files, swarm
+        job.open(files)
+        job.swarm = swarm
         job.wake_all()
         if not files.is_over() and self._works.space.free() <= 0:
             raise NoRoomLeft(NO_ROOM)
         try:
             await swarm.begin(opened.start)
+            self._choose_late(files, opened.start)
             await join_late(self._works, row)
             job.wake_all()  # readers could ask for nothing yet
             if opened.start.hold:
@@ -189,6 +192,12 @@ class Work:
         seconds = float(options.get("seed-time", config.seed_time))
         sent = ratio > 0 and swarm.status.uploaded >= ratio * max(files.meta.size, 1)
         return sent or (seconds > 0 and swarm.status.seeding >= seconds)
+
+    def _choose_late(self, files: Files, start: Start) -> None:
+        """The session has it as it was chosen when `start` was made."""
+        skipped = set(files.unwanted_positions())
+        for position in skipped.symmetric_difference(start.skipped):
+            self._works.session.want_file(self._job.item, position, wanted=position not in skipped)
 
     async def _go_on(self, files: Files, swarm: Swarm) -> None:
         """After a check, before anything is fetched: a blob that turned out to be damaged is not the file that is

@@ -15,6 +15,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -203,12 +204,14 @@ def _is_ours(name: str) -> bool:
 
 
 def _candidates(folder: str) -> dict[str, Status]:
+    """Whoever drops files there renames and removes them, too: one that has just gone is no candidate."""
     found = {}
     with os.scandir(folder) as entries:
         for entry in entries:
-            if _is_ours(entry.name) and entry.is_file(follow_symlinks=False):
-                status = entry.stat(follow_symlinks=False)
-                found[entry.name] = Status(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            with suppress(FileNotFoundError):
+                if _is_ours(entry.name) and entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    found[entry.name] = Status(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return found
 
 

@@ -18,6 +18,7 @@ import trio
 from engine.blobs import verify as blobs_verify
 from engine.blobs.gc import Collector
 from engine.ports import Edit, NewDownload, NewItem
+from engine.soundness import inventory
 from engine.soundness.checker import Checker
 from engine.types import Item, Source, SourceKind, State
 from tagfs.control.errors import VerbError
@@ -295,6 +296,29 @@ async def test_staging_that_is_gone_and_staging_that_is_nobodys(store: Store) ->
     download = store.world.catalogue.download(arriving.id)
     assert download is not None and download.ranges == ""
     assert (await store.verify()).faults == ()
+
+
+async def test_what_goes_between_being_listed_and_looked_at_is_no_fault(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging = store.state / "staging"
+    (staging / ("a" * 32)).write_bytes(b"somebody's, who is done with it")
+    (staging / ("b" * 32)).write_bytes(b"somebody's, who goes on")
+    foreign = store.blob.parent / "foreign"
+    foreign.write_bytes(b"another program's, for a moment")
+    entries = inventory._entries
+
+    def list_and_remove(folder: str) -> list[os.DirEntry[str]]:
+        found = entries(folder)
+        for path in (staging / ("a" * 32), foreign):
+            if path.parent == Path(folder):
+                path.unlink()
+        return found
+
+    monkeypatch.setattr(inventory, "_entries", list_and_remove)
+    found = inventory.take(str(store.state))
+    assert (list(found.staging), found.foreign) == (["b" * 32], [])
+    assert set(found.blobs) == {store.item.sha256, store.other.sha256}
 
 
 async def later(store: Store, seconds: float, *, repair: bool = False) -> tuple[FaultView, ...]:

@@ -11,6 +11,7 @@ import trio
 
 from engine.errors import BadRequest
 from engine.sources.torrent.params import Start
+from engine.torrents import work
 from engine.torrents.swarm import Swarm
 from engine.types import Kind, State
 from tests.support.nginx import nginx
@@ -138,6 +139,61 @@ async def test_a_file_can_be_skipped_while_it_arrives(tmp_path: Path, seeds: Pee
         }
         with pytest.raises(BadRequest, match="Only a file in a torrent"):
             await here.manager.skip(item.id)
+
+
+async def test_what_is_chosen_while_a_torrent_is_opened_counts(
+    tmp_path: Path, seeds: Peer, announces, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are read, and some awaits later it runs by them."""
+    torrent = make_torrent(film, piece_size=16384, trackers=[announces.url])
+    seeds.seed(torrent, film.parent)
+    open_torrent, begun, chosen = work.open_torrent, trio.Event(), trio.Event()
+
+    async def open_and_wait(*args, **kwargs):
+        opened = await open_torrent(*args, **kwargs)
+        begun.set()
+        await chosen.wait()
+        return opened
+
+    monkeypatch.setattr(work, "open_torrent", open_and_wait)
+    async with torrents(tmp_path / "state") as here:
+        item = await here.add(torrent.data, select="*.jpg")
+        tree = await here.tree(item)
+        await begun.wait()
+        await here.manager.skip(tree["extra/cover.jpg"].id)
+        await here.manager.resume(tree["extra/notes.txt"].id)
+        chosen.set()
+        await here.until(item, State.SEEDING)
+        assert names(await here.tree(item)) == {
+            "film.mkv": State.SKIPPED, "extra/cover.jpg": State.SKIPPED, "extra/notes.txt": State.COMPLETE,
+        }  # fmt: skip
+
+
+async def test_what_is_chosen_before_a_torrent_is_in_the_session_counts_there(
+    tmp_path: Path, seeds: Peer, announces, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torrent = make_torrent(film, piece_size=16384, trackers=[announces.url])
+    begin, begun, chosen = Swarm.begin, trio.Event(), trio.Event()
+
+    async def wait_and_begin(self: Swarm, start: Start) -> None:
+        begun.set()
+        await chosen.wait()
+        await begin(self, start)
+
+    monkeypatch.setattr(Swarm, "begin", wait_and_begin)
+    async with torrents(tmp_path / "state") as here:
+        item = await here.add(torrent.data, select="film.mkv")
+        tree = await here.tree(item)
+        await begun.wait()
+        await here.manager.skip(tree["film.mkv"].id)
+        await here.manager.resume(tree["extra/notes.txt"].id)
+        chosen.set()
+        await here.in_session(item)
+        seeds.seed(torrent, film.parent)
+        await here.add(torrent.magnet(peers=[seeds.address]))
+        await here.until(item, State.SEEDING)
+        assert names(await here.tree(item))["extra/notes.txt"] is State.COMPLETE
+        assert seeds.uploaded(torrent) < 150_000  # nothing of the film but what shares a piece with the notes
 
 
 async def test_seeding_ends_at_the_ratio_and_leaves_nothing_behind(

@@ -211,6 +211,20 @@ async def test_many_at_once(world: World, folder: Path) -> None:
     assert len(await world.names("tags/t")) == 200
 
 
+def test_what_goes_while_the_folder_is_looked_at_is_no_candidate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.url", "b.url", "c.url"):
+        (folder / name).write_text(url_file())
+    is_ours = folders._is_ours
+
+    def remove_b(name: str) -> bool:
+        if name == "b.url":
+            (folder / name).unlink()
+        return is_ours(name)
+
+    monkeypatch.setattr(folders, "_is_ours", remove_b)
+    assert sorted(folders._candidates(str(folder))) == ["a.url", "c.url"]
+
+
 def test_tags_of_a_folder_are_checked_at_the_start() -> None:
     assert tagged({"/a": "", "/b": " x, y:1 ,"}) == [Folder("/a", ()), Folder("/b", ("x", "y:1"))]
     with pytest.raises(StartError):
