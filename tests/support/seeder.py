@@ -16,7 +16,7 @@ from typing import Any
 
 import libtorrent as lt
 
-PATIENCE = 60.0
+PATIENCE = 200.0
 TICK_MS = 250  # of waiting for an alert, after which progress is looked at again
 
 

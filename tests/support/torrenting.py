@@ -33,7 +33,7 @@ QUIET = TorrentConfig(
     seed_ratio=0.0,
     stop_deadline=20.0,
 )
-PATIENCE = 60
+PATIENCE = 200  # seconds; guards against a hang alone
 
 
 class Torrents:

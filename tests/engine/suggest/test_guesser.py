@@ -94,7 +94,7 @@ async def test_one_that_always_fails_is_left_alone_for_an_hour(script: str, capl
 async def test_one_that_hangs_is_ended_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "START", 0.2)
     async with guessing("import signal; signal.pause()") as guesser:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             assert await guesser.ask(ALIEN) == ()
         assert guesser.pid is None
 

@@ -209,7 +209,7 @@ async def test_seeding_ends_at_the_ratio_and_leaves_nothing_behind(
             fresh.leech(torrent, tmp_path / "fresh", from_=[here.address])
             done = await here.until(item, State.COMPLETE)
         assert done.error is None
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while here.folders:
                 await trio.sleep(0.001)
         tree = await here.tree(done)
@@ -248,7 +248,7 @@ async def test_removed_it_stops_and_purged_it_is_gone(tmp_path: Path, seeds: Pee
         await here.manager.stop(item.id)
         await here.catalogue.trash(item.id)
         await here.catalogue.purge([item.id])
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while here.folders:
                 await trio.sleep(0.001)
         other = await here.add(torrent.data)
@@ -349,7 +349,7 @@ async def test_seeding_is_paused_and_goes_on(tmp_path: Path, seeds: Peer, film: 
         assert here.manager.progress(item.id) is None  # it takes up nothing
         await here.manager.resume(item.id)
         await here.until(item, State.SEEDING)
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while here.manager.progress(item.id) is not None:
                 await trio.sleep(0.001)
         await here.manager.resume(item.id)
@@ -425,7 +425,7 @@ async def test_a_damaged_blob_is_not_written_to_but_replaced(
             await here.manager.pause(item.id)
             await here.catalogue.save_resume(item.id, b"damaged: everything is hashed")
             await here.manager.resume(item.id)
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while here.content(movie) != data:
                     await trio.sleep(0.01)
             (folder,) = here.folders

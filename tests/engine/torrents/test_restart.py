@@ -194,7 +194,7 @@ async def test_how_much_is_here_is_known_while_it_rests(
         before = here.manager.progress(item.id)
         assert before is not None
     async with torrents(tmp_path / "state") as here:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while (now := here.manager.progress(item.id)) is None or not now.done:
                 await trio.sleep(0.001)
         assert (now.done, now.total) == (before.done, before.total)

@@ -103,6 +103,6 @@ async def test_a_catalogue_without_space_ends_nothing(
             item = await here.add(torrent.magnet(peers=[seeds.address]))
             done = await here.until(item, State.COMPLETE)
         assert here.content(done) == film.read_bytes()
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while refused < 5:
                 await trio.sleep(0.001)

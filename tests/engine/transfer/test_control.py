@@ -126,7 +126,7 @@ async def test_an_item_that_vanishes_ends_its_download(server, tmp_path):
         resource.release.set()
         other = await here.add(server.add("/y", Resource(CONTENT)))
         assert here.content(await here.until(other)) == CONTENT
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while here.manager.progress(item.id) is not None:
                 await trio.sleep(0.001)
 
@@ -204,6 +204,6 @@ async def test_descriptors_return_to_where_they_were(server, tmp_path):
         for item in items:
             await here.until(item, State.COMPLETE)
         await here.manager.add(AddRequest([server.url("/missing")]))
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while len(os.listdir("/proc/self/fd")) > before + 45:  # idle connections, both ends
                 await trio.sleep(0.01)

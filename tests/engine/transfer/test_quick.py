@@ -176,7 +176,7 @@ async def test_pause_and_removal_while_it_lands(server, tmp_path, monkeypatch):
         await here.catalogue.trash(gone.id)
         await here.catalogue.purge([gone.id])
         go_on.set()
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while gone.id in here.manager._roster.jobs:
                 await trio.sleep(0.001)
         assert here.catalogue.item(gone.id) is None
