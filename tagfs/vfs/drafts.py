@@ -48,7 +48,8 @@ class Drafts:
         self._sealer = Sealer(catalogue, blobs)
         self._chains: dict[ItemId, list[Draft]] = {}
         self._staged: dict[str, Draft] = {}  # by staging name: those that are started
-        self._moving = 0  # rows are being made or moved, so that the rows say whose a staged file is
+        self._moving = 0  # rows are being made or moved
+        self._moved: list[ItemId] = []  # contents are being moved between these
         self._doors: dict[ItemId, trio.Lock] = {}  # held while a draft is begun
         self._keeping = Keeping()
         self._recovery = Recovery(catalogue, self._sealer)
@@ -190,10 +191,12 @@ class Drafts:
     # -- looking -----------------------------------------------------------------------------------------------
 
     def _chain(self, item: ItemId) -> Sequence[Draft]:
-        """Others may find a draft before `create` has returned, and by the item that it has just been moved to: while
-        rows are made or moved they say what belongs to an item."""
+        """Others may find a draft before `create` has returned, and by the item that it has just been moved to: then
+        rows say whose a staged file is. They are not asked about any other item: from the commit of a sealing on none
+        of them has the draft, while the item's own row may still be the one that was read before it was told
+        (`catalogue/recent.py`), and whoever opened the item would be sent back to what it had."""
         chain = self._chains.get(item, [])
-        if not self._moving:
+        if not self._moving or (chain and item not in self._moved):
             return chain
         found = [self._staged[name] for name in self._catalogue.staged(item) if name in self._staged]
         for draft in found:
@@ -338,10 +341,13 @@ class Drafts:
             if not draft.closed and draft.flushed == draft.writers:
                 self._sealer.mark_flushed(draft.staging)
         self._moving += 1
+        self._moved += (target, source)
         try:
             replaced = await self._catalogue.replace(target, source)
         finally:
             self._moving -= 1
+            self._moved.remove(target)
+            self._moved.remove(source)
         over, by = self._chains.pop(target, []), self._chains.pop(source, [])
         for draft in over:
             draft.displaced = True

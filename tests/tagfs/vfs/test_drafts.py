@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from engine.catalogue import SqliteCatalogue
+from engine.catalogue.writer import Job
 from engine.errors import BadRequest, NoSuchItem, StoreFull
 from engine.ports import NewDownload, NewItem
 from engine.types import Item, ItemId, Source, SourceKind, State
@@ -65,6 +67,40 @@ async def test_what_was_written_is_whole_after_the_last_close(world: World, tmp_
     assert staged(tmp_path) == []
     assert world.catalogue.download(item.id) is None
     assert world.drafts.get(item.id) is None
+
+
+async def test_what_is_stored_but_not_told_is_there_all_the_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the commit of a sealing and its delivery, while another file is being made."""
+    file = await create(world)
+    await file.write(0, b"content")
+    old, deliver, held, committed = row(world, file.item), world.catalogue._delivery.deliver, [], trio.Event()
+
+    def hold(group: list[Job]) -> None:
+        held.append(group)
+        committed.set()
+
+    counted = world.catalogue._recent._commits()
+    with monkeypatch.context() as patch:
+        patch.setattr(world.catalogue._delivery, "deliver", lambda group: hold(group))
+        patch.setattr(world.catalogue._recent, "_commits", lambda: counted)
+        await file.close()
+        await committed.wait()
+        assert (world.catalogue.staged(file.item), row(world, file.item)) == ([], old)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(create, world, "other")
+            await trio.testing.wait_all_tasks_blocked()
+            draft = await world.drafts.write_to(old)
+            assert os.pread(draft.fd, 99, 0) == b"content"
+            assert world.drafts.size(file.item) == 7
+            reader = world.drafts.readable(file.item)
+            world.drafts.leave(draft, writing=True)
+            for group in held:
+                deliver(group)
+            hold = deliver  # also of what is on its way
+            patch.undo()
+    assert reader is not None
+    await reader.sealed.wait()
+    assert content(world, row(world, file.item)) == b"content"
 
 
 async def test_only_the_last_writer_starts_the_sealing(world: World) -> None:
