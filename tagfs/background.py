@@ -6,6 +6,7 @@ the catalogue when the daemon does.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -16,6 +17,7 @@ from engine.blobs.gc import Collector
 from engine.blobs.looking import look_at_old_blobs
 from engine.ports import Catalogue
 from engine.soundness.scrub import Scrubber
+from engine.suggest.guesser import Guesser
 from engine.suggest.looking import Looker
 from engine.suggest.rules import Rule
 from engine.supervision import Run
@@ -51,7 +53,15 @@ def services(
             ).run
         ),
         "the look at names and contents": lambda: (
-            Looker(catalogue, index, store, rules, path=store.path, clock=context.clock).run
+            Looker(
+                catalogue,
+                index,
+                store,
+                rules,
+                path=store.path,
+                guesser=Guesser(folder=os.path.join(store.root, "blobs")),
+                clock=context.clock,
+            ).run
         ),
         "the reading of all contents": lambda: scrubber.run,
         "the look at old content": lambda: partial(_look_at_old_blobs, catalogue, store),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -58,10 +59,12 @@ class Guesser:
         self,
         command: Sequence[str] = (sys.executable, "-P", "-m", "engine.suggest.worker"),
         *,
+        folder: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`folder` is where the contents of songs are, which is all that the process may read."""
         self._clock = clock
-        self._command = list(command)
+        self._command = [*command, *([] if folder is None else [folder])]
         self._process: trio.Process | None = None
         self._buffer = b""
         self._is_fresh = True
@@ -103,8 +106,9 @@ class Guesser:
     async def _start(self) -> trio.Process:
         try:
             self._process = await trio.lowlevel.open_process(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env={name: value for name, value in os.environ.items() if name.startswith("PYTHON")},
+            )  # fmt: skip
         except OSError as error:
             raise _Lost(f"it cannot be started: {error}") from error
         self._buffer, self._is_fresh = b"", True

@@ -1,17 +1,18 @@
-"""`python -m engine.suggest.worker`: reads names, says what tags they suggest. One JSON object a line, both ways.
+"""`python -m engine.suggest.worker [FOLDER]`: reads names, says what tags they suggest. JSON objects, one a line.
 
     {"kind": "film", "name": "Alien.1979.1080p.mkv"}                  ─▶ {"tags": ["title:Alien", ...]}
     {"kind": "song", "name": "x.mp3", "path": "/.../blobs/ab/..."}    ─▶ {"tags": [...]} or {"error": "one sentence"}
 
 A process of its own, since both libraries are pure Python: a name costs guessit 8 ms, in which the event loop of the
-daemon would answer nobody, and what tinytag reads was written by strangers. Here that has little memory, no right to
-write a file, and a clock: a name that takes longer than PATIENCE ends the process. It ends by itself when its standard
-input does, that is with the daemon.
+daemon would answer nobody, and what tinytag reads was written by strangers. Here that has little memory, nothing of
+the file system but FOLDER to read (`confine`), and a clock: a name that takes longer than PATIENCE ends the process. It
+ends by itself when its standard input does, that is with the daemon.
 """
 
 from __future__ import annotations
 
 import json
+import mimetypes
 import os
 import resource
 import signal
@@ -20,6 +21,7 @@ from typing import Any, Final
 
 from engine import suggested
 from engine.suggest import song_names
+from engine.suggest.confine import confine
 
 MEMORY: Final = 512 << 20  # bytes of address space; 100 MiB are in use, 30 MiB of them in memory
 PATIENCE: Final = 20  # seconds; who asks has less
@@ -27,7 +29,9 @@ LINE: Final = 1 << 16
 
 
 def main() -> None:
-    _confine()
+    _limit()
+    mimetypes.init()  # of files in /etc, for guessit
+    confine(sys.argv[1:])
     for line in iter(lambda: sys.stdin.buffer.readline(LINE), b""):
         signal.alarm(PATIENCE)
         answer = _answer(json.loads(line))
@@ -36,12 +40,13 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def _confine() -> None:
+def _limit() -> None:
     for limit, value in (
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 16),
+        (resource.RLIMIT_NPROC, 0),
     ):
         _, hard = resource.getrlimit(limit)
         resource.setrlimit(limit, (value if hard == resource.RLIM_INFINITY else min(value, hard),) * 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -23,8 +24,11 @@ TAGS = ("title:Alien", "year:1979", "1080p", "codec:h.264")
 
 
 @asynccontextmanager
-async def guessing(script: str | None = None, clock: Callable[[], float] = time.monotonic) -> AsyncIterator[Guesser]:
-    guesser = Guesser() if script is None else Guesser((sys.executable, "-c", script), clock=clock)
+async def guessing(
+    script: str | None = None, clock: Callable[[], float] = time.monotonic, *, folder: Path | None = None
+) -> AsyncIterator[Guesser]:
+    worker = Guesser(folder=None if folder is None else str(folder))
+    guesser = worker if script is None else Guesser((sys.executable, "-c", script), clock=clock)
     try:
         yield guesser
     finally:
@@ -58,13 +62,26 @@ async def test_a_song_is_asked_itself_before_its_name(tmp_path: Path) -> None:
     tagged = [argument for word in words for argument in ("-metadata", word)]
     command = ["ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "sine=d=0.1", *tagged, "-f", "flac", str(path)]
     await trio.run_process(command)
-    async with guessing() as guesser:
+    async with guessing(folder=tmp_path) as guesser:
         found = await guesser.ask(Question(About.SONG, "Somebody - Else.flac", str(path)))
         assert found == ("artist:Can", "title:Oh Yeah", "year:1971", "track:3")
         path.write_bytes(os.urandom(5000))
         assert await guesser.ask(Question(About.SONG, "A - B.flac", str(path))) == ("artist:A", "title:B")
         path.unlink()
         assert await guesser.ask(Question(About.SONG, "A - B.flac", str(path))) == ("artist:A", "title:B")
+
+
+async def test_it_is_confined_and_knows_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    async with guessing() as guesser:
+        assert await guesser.ask(ALIEN) == TAGS
+        process = Path(f"/proc/{guesser.pid}")
+        assert "hunter2" not in (process / "environ").read_text()
+        assert sorted(os.listdir(process / "fd")) == ["0", "1", "2"]
+        status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
+        assert status["NoNewPrivs"] == "1"
+        if platform.machine() in ("x86_64", "aarch64"):
+            assert status["Seccomp"] == "2"
 
 
 async def test_a_killed_process_costs_one_question_at_most(caplog: pytest.LogCaptureFixture) -> None:
