@@ -22,7 +22,7 @@ from typing import Final
 
 from engine.blobs import BlobStore
 from engine.blobs.files import copy_sealed, list_blobs, regular_size
-from engine.disk import fsync_dir, kill_point
+from engine.disk import fsync_dir, kill_point, own_file
 from engine.errors import BadRequest, Busy
 from engine.ports import Catalogue
 from engine.types import Blob, timestamp
@@ -210,13 +210,9 @@ def _prune(target: str, named: frozenset[str]) -> int:
 
 
 def _write(path: str, manifest: Manifest) -> None:
-    with open(f"{path}.new", "w", encoding="ascii", opener=_private) as file:
+    with open(f"{path}.new", "w", encoding="ascii", opener=own_file) as file:
         json.dump(asdict(manifest), file, indent=1)
         file.flush()
         os.fsync(file.fileno())
     os.replace(f"{path}.new", path)
     fsync_dir(os.path.dirname(path))
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)

@@ -134,6 +134,11 @@ def read_nowait(fd: int, offset: int, length: int) -> bytes | None:
     return bytes(buffer[:count]) if offset + count >= os.fstat(fd).st_size else None
 
 
+def own_file(path: str, flags: int) -> int:
+    """An opener (see `open`) for notes in folders of ours: private, and no symlink is followed."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
 def open_regular(path: str) -> int:
     """A descriptor to read `path` from, which must be a regular file itself: no symlink, fifo or device.
 

@@ -17,7 +17,7 @@ import threading
 from contextlib import suppress
 from typing import Final
 
-from engine.disk import MIB
+from engine.disk import MIB, own_file
 
 SIZE: Final = 16 * MIB  # the log is some 4 MiB at most while it can be folded into the database
 STEPS: Final = 16
@@ -44,7 +44,11 @@ class Reserve:
                 if not left:
                     return False
                 step = max(self._full_size() // STEPS, 1)
-                os.truncate(self._path, max(left - step, 0))
+                fd = own_file(self._path, os.O_WRONLY)
+                try:
+                    os.ftruncate(fd, max(left - step, 0))
+                finally:
+                    os.close(fd)
             except OSError as error:
                 _log.error("what was kept for the catalogue cannot be given up: %s", error)
                 return False

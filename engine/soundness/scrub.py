@@ -22,7 +22,7 @@ import trio
 
 from engine.blobs import BlobStore
 from engine.blobs.verify import Damage, damage_of
-from engine.disk import MIB
+from engine.disk import MIB, own_file
 from engine.errors import CatalogueFailed, EngineError
 from engine.ports import Catalogue, Edit
 from engine.types import Blob
@@ -152,7 +152,7 @@ class Scrubber:
 def _load(path: str) -> Scrub | None:
     """What the last daemon noted; None for nothing that can be understood."""
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="ascii", opener=own_file) as file:
             found = json.load(file)
         return Scrub(**{**found, "damaged": tuple(found["damaged"])})
     except (OSError, ValueError, TypeError, KeyError):
@@ -161,6 +161,6 @@ def _load(path: str) -> Scrub | None:
 
 def _write(path: str, scrub: Scrub | None) -> None:
     if scrub is not None:
-        with open(f"{path}.new", "w", encoding="ascii") as file:
+        with open(f"{path}.new", "w", encoding="ascii", opener=own_file) as file:
             json.dump(asdict(scrub), file)
         os.replace(f"{path}.new", path)

@@ -93,7 +93,8 @@ def decide(device: str, mountpoint: str, words: Sequence[str], *, sloppy: bool =
 
 
 def user_of(request: Request, caller: int) -> User:
-    """Who calls. For root: whom `uid` names, else who owns the state directory, else who owns the mount point."""
+    """Who calls. For root: whom `uid` names, else who owns the state directory, else who owns the mount point. Refused
+    where that is root and nobody said so: what strangers send should not be read by root (faults.md, S1)."""
     if request.uid is not None:
         entry = _user(request.uid)
         if caller not in (0, entry.pw_uid):
@@ -101,7 +102,9 @@ def user_of(request: Request, caller: int) -> User:
     elif caller == 0:
         owner = None if request.state is None else _owner(request.state)
         owner = _owner(request.mountpoint) if owner is None else owner
-        entry = _user(str(owner or 0))
+        if not owner:
+            raise Refused("The daemon needs no root: say as whom it is to run, uid=USER, or uid=0 if root is meant.")
+        entry = _user(str(owner))
     else:
         entry = _user(str(caller))
     gid = entry.pw_gid if request.gid is None else _group(request.gid)

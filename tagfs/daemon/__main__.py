@@ -69,6 +69,7 @@ def _start(options: argparse.Namespace, teller: Teller, notifier: Notifier) -> N
     held = state.lock(where)
     try:
         state.make_way(where)
+        state.keep_temporary(where)
         _open_log(loaded, background=options.ready_fd is not None)
         mounted = mountpoint.prepare(options.mountpoint, where, chosen)
         state.make_private(loaded.config.paths.runtime)
@@ -119,7 +120,8 @@ def _open_log(loaded: Loaded, *, background: bool) -> None:
     settings = loaded.config.log
     path = settings.file or os.path.join(loaded.config.paths.state, LOG_NAME)
     try:
-        logs.to_file(path, level, max_size=size(settings.max_size), keep=settings.keep)
+        most, follow = size(settings.max_size), settings.file is not None  # where the user's own leads is his to say
+        logs.to_file(path, level, max_size=most, keep=settings.keep, follow=follow)
     except OSError as error:
         raise StartError(f"The log file {path} cannot be opened: {error.strerror}.") from error
 

@@ -28,20 +28,22 @@ def to_stderr(level: str) -> None:
     _install(handler, level)
 
 
-def to_file(path: str, level: str, *, max_size: int | None = None, keep: int = 1) -> None:
+def to_file(path: str, level: str, *, max_size: int | None = None, keep: int = 1, follow: bool = False) -> None:
     """Append to `path`, see LogFile; standard output and error go there too, for the libraries that print. OSError
     when it cannot be opened."""
-    handler = LogFile(path, max_size, keep)
+    handler = LogFile(path, max_size, keep, follow=follow)
     handler.setFormatter(OneLine(FORMAT))
     _install(handler, level)
 
 
 class LogFile(WatchedFileHandler):
     """A file of mode 0600, opened again when it was moved away. Once it has `max_size` bytes it moves itself away, to
-    `path`.1, and that to `path`.2, up to `path`.`keep`. Called under the lock of logging, in any thread."""
+    `path`.1, and that to `path`.2, up to `path`.`keep`. `follow`: it may be a symlink. Called under the lock of
+    logging, in any thread."""
 
-    def __init__(self, path: str, max_size: int | None, keep: int) -> None:
+    def __init__(self, path: str, max_size: int | None, keep: int, *, follow: bool = False) -> None:
         self._max_size = max_size
+        self._flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
         self._keep = keep
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
 
@@ -63,7 +65,7 @@ class LogFile(WatchedFileHandler):
         os.replace(self.baseFilename, f"{self.baseFilename}.1")
 
     def _open(self) -> TextIOWrapper:
-        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.baseFilename, self._flags, 0o600)
         stream = os.fdopen(descriptor, "a", encoding=self.encoding, errors=self.errors)
         for standard in (1, 2):
             os.dup2(descriptor, standard)

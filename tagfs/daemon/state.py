@@ -22,6 +22,7 @@ from tagfs.daemon.errors import StartError
 from tagfs.daemon.mountinfo import mount_at
 
 LAST_WORDS = 6.0  # seconds; a daemon promises to end within five
+SQLITE_PREFIX = "etilqs_"  # of its temporary files
 ROOM = 1 << 20  # bytes that a start needs: this note, the log, the side files of the catalogue
 
 
@@ -107,7 +108,7 @@ def _ended(pid: int) -> bool:
 def locked(state: str) -> bool:
     """Whether a daemon runs on `state`."""
     try:
-        probe = os.open(os.path.join(state, LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC)
+        probe = os.open(os.path.join(state, LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
@@ -126,13 +127,28 @@ def make_way(state: str) -> None:
     status = os.statvfs(state)
     if status.f_bavail * status.f_frsize < ROOM:
         with contextlib.suppress(OSError):
-            os.truncate(reserve, max(os.path.getsize(reserve) - ROOM, 0))
+            held = os.open(reserve, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                os.truncate(held, max(os.fstat(held).st_size - ROOM, 0))
+            finally:
+                os.close(held)
+
+
+def keep_temporary(state: str) -> None:
+    """Have SQLite sort and keep undo logs here where they outgrow its memory, not in /var/tmp or /tmp: they hold names
+    and tags. It unlinks these files as soon as they are open; removed is what a kill between the two has left.
+
+    It asks for the variable once, when the module `sqlite3` is imported: call this before."""
+    os.environ["SQLITE_TMPDIR"] = state
+    for name in os.listdir(state):
+        if name.startswith(SQLITE_PREFIX):
+            os.unlink(os.path.join(state, name))
 
 
 def write_info(state: str, info: DaemonInfo) -> None:
     path = os.path.join(state, INFO_NAME)
     try:
-        with open(f"{path}.new", "w", encoding="ascii") as stream:
+        with open(f"{path}.new", "w", encoding="ascii", opener=_own) as stream:
             json.dump(asdict(info), stream)
         os.replace(f"{path}.new", path)
     except OSError as error:
@@ -142,7 +158,7 @@ def write_info(state: str, info: DaemonInfo) -> None:
 def read_info(state: str) -> DaemonInfo | None:
     """What the last daemon wrote; None when there is nothing to read."""
     try:
-        with open(os.path.join(state, INFO_NAME), encoding="ascii") as stream:
+        with open(os.path.join(state, INFO_NAME), encoding="ascii", opener=_own) as stream:
             return DaemonInfo(**json.load(stream))
     except (OSError, ValueError, TypeError):
         return None
@@ -151,3 +167,8 @@ def read_info(state: str) -> DaemonInfo | None:
 def remove_info(state: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(os.path.join(state, INFO_NAME))
+
+
+def _own(path: str, flags: int) -> int:
+    """An opener for what lies in the state directory itself, wherever links would lead."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

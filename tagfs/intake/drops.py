@@ -19,6 +19,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Final
 
+from engine.disk import own_file
+
 log = logging.getLogger(__name__)
 
 FOLDER: Final = "inbox"
@@ -107,14 +109,14 @@ class DropStore:
         return os.open(self.path(key), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
 
     def content(self, key: str) -> bytes:
-        with open(self.path(key), "rb") as file:
+        with open(self.path(key), "rb", opener=own_file) as file:
             return file.read()
 
     def path(self, name: str) -> str:
         return os.path.join(self._folder, name)
 
     def _read(self, key: str) -> Record | None:
-        with open(self.path(f"{key}.json"), "rb") as file:
+        with open(self.path(f"{key}.json"), "rb", opener=own_file) as file:
             content = file.read()
         try:
             return self._record(json.loads(content))

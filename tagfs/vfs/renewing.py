@@ -9,13 +9,15 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 
+from engine.disk import own_file
+
 
 def renew(path: str, beside: str, others: Sequence[str]) -> None:
     """Put what can still be read of `path`, from memory as a rule, into a file of its own that takes its place, under
     its `others` names, too. `beside` is a free name. OSError; then all is as it was, but perhaps for some others."""
     status = os.stat(path)
     try:
-        with open(path, "rb") as old, open(beside, "xb", opener=_private) as new:
+        with open(path, "rb") as old, open(beside, "xb", opener=own_file) as new:
             shutil.copyfileobj(old, new, 1 << 20)  # not by reference: that would share what was never written
         os.utime(beside, ns=(status.st_atime_ns, status.st_mtime_ns))
         os.rename(beside, path)
@@ -26,7 +28,3 @@ def renew(path: str, beside: str, others: Sequence[str]) -> None:
     for other in others:
         os.link(path, beside)
         os.rename(beside, other)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

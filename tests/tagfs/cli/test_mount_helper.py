@@ -61,8 +61,11 @@ def test_root_mounts_for_whom_it_concerns(tmp_path: Path, monkeypatch: pytest.Mo
     assert user_of(Request("/srv/t", "/mnt", ()), 0) == user
     assert user_of(Request("/srv/new", "/home/nobody/T", ()), 0) == user
     assert user_of(Request(None, "/home/nobody/T", ()), 0) == user
-    assert user_of(Request(None, "/mnt", ()), 0).uid == 0
+    assert user_of(Request(None, "/mnt", (), uid="0"), 0).uid == 0
     assert user_of(Request(None, "/mnt", (), uid="nobody", gid="0"), 0).gid == 0
+    for request in (Request(None, "/mnt", ()), Request("/srv/new", "/srv/new", ()), Request("/mnt", "/srv/t", ())):
+        with pytest.raises(Refused, match="say as whom it is to run"):
+            user_of(request, 0)
 
 
 def test_others_mount_for_themselves_only() -> None:
@@ -73,7 +76,7 @@ def test_others_mount_for_themselves_only() -> None:
     strange = next(str(entry.gr_gid) for entry in grp.getgrall() if entry.gr_gid not in (os.getgid(), *os.getgroups()))
     with pytest.raises(Refused, match="Only root can mount for another group"):
         user_of(Request(None, "/mnt", (), gid=strange), nobody)
-    for wrong in (Request(None, "/mnt", (), uid="no such"), Request(None, "/mnt", (), gid="no such")):
+    for wrong in (Request(None, "/mnt", (), uid="no such"), Request(None, "/mnt", (), uid="0", gid="no such")):
         with pytest.raises(Refused, match="There is no"):
             user_of(wrong, 0)
 
@@ -110,7 +113,7 @@ def test_one_line_and_the_exit_code_of_mount(tmp_path: Path) -> None:
 
 
 def test_a_fake_mount_checks_and_does_nothing(tmp_path: Path) -> None:
-    done = helper(str(tmp_path / "state"), str(tmp_path), "-fnv", "-t", "tagfs", "-o", "rw")
+    done = helper(str(tmp_path / "state"), str(tmp_path), "-fnv", "-t", "tagfs", "-o", f"rw,uid={os.getuid()}")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"mount.tagfs: {tmp_path}/state on {tmp_path} as ")
     assert os.listdir(tmp_path) == []

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tagfs.daemon.logs import FORMAT, JOURNAL_FORMAT, OneLine
+import pytest
+
+from tagfs.daemon.logs import FORMAT, JOURNAL_FORMAT, LogFile, OneLine
 
 
 def logged(form: OneLine, *arguments: object, trace: bool = False) -> str:
@@ -57,6 +59,17 @@ logging.getLogger("a").info("two")
     assert "from a library\n" in first and "INFO a: one\n" in first and "hunter2" not in first
     assert "INFO a: two\n" in second
     assert (tmp_path / "daemon.log.1").stat().st_mode & 0o077 == 0
+
+
+def test_the_log_of_the_state_directory_is_no_link_to_elsewhere(tmp_path: Path) -> None:
+    """One that the user has named in the config file may be."""
+    (tmp_path / "daemon.log").symlink_to(tmp_path / "outside")
+    with pytest.raises(OSError, match="symbolic links"):
+        LogFile(str(tmp_path / "daemon.log"), None, 1)
+    assert not (tmp_path / "outside").exists()
+    code = f"from tagfs.daemon import logs; logs.to_file({str(tmp_path / 'daemon.log')!r}, 'info', follow=True)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (tmp_path / "outside").exists()
 
 
 def test_a_log_file_moves_itself_away_before_it_is_large(tmp_path: Path) -> None:

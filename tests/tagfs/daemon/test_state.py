@@ -117,3 +117,45 @@ def test_the_lock_is_not_inherited(tmp_path: Path) -> None:
     held = state.lock(str(tmp_path))
     assert fcntl.fcntl(held, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
     os.close(held)
+
+
+def test_links_in_the_place_of_our_files_are_not_followed(tmp_path: Path) -> None:
+    """Left by somebody for whom the folder was open once."""
+    where, outside = str(tmp_path), tmp_path / "outside"
+    outside.write_text('{"pid": 1, "socket": "/s", "mountpoint": "/m", "version": "1"}')
+    for name in ("daemon.json", "daemon.json.new", "daemon.lock", "catalogue.sqlite.reserve"):
+        (tmp_path / name).symlink_to(outside)
+    assert state.read_info(where) is None
+    assert not state.locked(where)
+    with pytest.raises(StartError, match="cannot be written to"):
+        state.write_info(where, DaemonInfo(2, "/s", "/m", "1"))
+    before = outside.read_text()
+    full = os.statvfs_result((1, 1, 1, 0, 0, 1, 1, 1, 0, 255))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "statvfs", lambda path: full)
+        state.make_way(where)
+    assert outside.read_text() == before
+
+
+def test_what_sqlite_keeps_for_a_moment_stays_in_the_state_directory(tmp_path: Path) -> None:
+    """Nobody imports sqlite3 before the daemon has said where."""
+    (tmp_path / "etilqs_left").touch()
+    code = f"""
+import os, sys
+import tagfs.daemon.__main__
+from tagfs.daemon import state
+assert "sqlite3" not in sys.modules
+state.keep_temporary({str(tmp_path)!r})
+import sqlite3
+database = sqlite3.connect(":memory:")
+database.execute("PRAGMA temp_store = FILE")
+database.execute("PRAGMA temp.cache_size = 1")
+database.execute("CREATE TEMP TABLE t (x)")
+database.execute("INSERT INTO t SELECT randomblob(1000000)")
+print([os.readlink(f"/proc/self/fd/{{fd}}") for fd in range(3, 20) if os.path.islink(f"/proc/self/fd/{{fd}}")])
+print(os.listdir({str(tmp_path)!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    held, left = done.stdout.splitlines() or (done.stderr, "")
+    assert f"{tmp_path}/etilqs_" in held
+    assert left == "[]"
