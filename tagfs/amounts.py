@@ -1,4 +1,4 @@
-"""Ages and sizes as people write and read them: `30d`, `10G`, `1.5 GiB`. Pure; imports nothing of tagfs. Any thread."""
+"""Ages, sizes and counts as people write and read them: `30d`, `10G`, `1.5 GiB`, `1 item`. Pure. Any thread."""
 
 from __future__ import annotations
 
@@ -31,3 +31,8 @@ def shown(count: float) -> str:
         if count < 1023.95:
             return f"{count:.1f} {unit}"
     return f"{count / 1024:.1f} PiB"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 item`, `2 items`, `0 items`, for nouns whose plural ends in s."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -18,7 +18,7 @@ from engine.history import Cause
 from engine.ports import Catalogue
 from engine.trash import expired
 from engine.types import ItemId
-from tagfs.amounts import seconds, size
+from tagfs.amounts import counted, seconds, size
 from tagfs.config.settings import History, Trash
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,9 @@ class Upkeep:
         gone = expired(heap, now_ns=int(now * 10**9), max_age=max_age, max_size=max_size)
         await end(self._catalogue, gone)
         if gone:
-            log.info("%d items ended in the trash, which frees %d bytes", len(gone), heap.freed(frozenset(gone)))
+            log.info(
+                "%s ended in the trash, which frees %d bytes", counted(len(gone), "item"), heap.freed(frozenset(gone))
+            )
 
     async def cut_history(self, now: float) -> None:
         keep = seconds(self._history.keep)

@@ -139,7 +139,7 @@ class Mender:
         if size is None or await damage_of(self._store, sha256) is not None:
             return None
         items = await self._catalogue.find_content(sha256, size)
-        return f"{len(items)} items have it again" if items else None
+        return f"{_items(len(items), 'has', 'have')} it again" if items else None
 
     async def _fetch_again(self, fault: Fault) -> str | None:
         row = None if fault.item is None else self._catalogue.download(fault.item)
@@ -150,4 +150,8 @@ class Mender:
 
 
 def _now_missing(count: int) -> str:
-    return f"{count} items miss it now; tagfs resume fetches such as have a URL"
+    return f"{_items(count, 'misses', 'miss')} it now; tagfs resume fetches such as have a URL"
+
+
+def _items(count: int, one: str, several: str) -> str:
+    return f"1 item {one}" if count == 1 else f"{count} items {several}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from tagfs.amounts import counted
 from tagfs.cli import exits
 from tagfs.cli.common import declare_json
 from tagfs.cli.display import size
@@ -35,9 +36,12 @@ def _backup(options: argparse.Namespace, session: Session) -> int:
         json_value(made)
     else:
         removed = f", {made.removed} removed" if made.removed else ""
-        say(f"{made.blobs} contents, {size(made.bytes)}: {made.copied} new, {size(made.copied_bytes)}{removed}")
+        new = f"{made.copied} new, {size(made.copied_bytes)}"
+        say(f"{counted(made.blobs, 'content')}, {size(made.bytes)}: {new}{removed}")
     if made.missing_total:
-        warn(f"{made.missing_total} contents are not in the store as they should be: tagfs verify says which.")
+        warn(
+            f"{counted(made.missing_total, 'content')} could not be copied as they should be: tagfs verify says which."
+        )
     return exits.FAILED if made.missing_total else exits.OK
 
 
@@ -55,11 +59,12 @@ def _restore(options: argparse.Namespace, session: Session) -> int:
 
         restored = restore(folder, session.state, told, replace=options.replace)
     say(
-        f"{restored.items} items, {restored.blobs} contents, "
+        f"{counted(restored.items, 'item')}, {counted(restored.blobs, 'content')}, "
         f"{restored.copied} of them copied to {escape(session.state)}"
     )
     if restored.missing:
-        warn(f"{restored.missing} contents are missing: after tagfs mount, tagfs verify --repair says of what.")
+        missing = counted(restored.missing, "content")
+        warn(f"{missing} could not be restored: after tagfs mount, tagfs verify --repair says of what.")
     return exits.FAILED if restored.missing else exits.OK
 
 

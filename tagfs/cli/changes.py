@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tagfs.amounts import counted
 from tagfs.cli.display import instant
 from tagfs.control.views_history import ChangeView
 from tagfs.escape import escape
@@ -77,4 +78,4 @@ def _items(change: ChangeView) -> str:
     more = change.count - len(shown)
     if change.count == 1:
         return shown[0]
-    return f"{change.count} items, {', '.join(shown)}{f' and {more} more' if more else ''}"
+    return f"{counted(change.count, 'item')}, {', '.join(shown)}{f' and {more} more' if more else ''}"

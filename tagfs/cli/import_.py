@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 
+from tagfs.amounts import counted
 from tagfs.cli import exits
 from tagfs.cli.common import declare_json, declare_tags, tag_names
 from tagfs.cli.display import size
@@ -45,7 +46,7 @@ def _run(options: argparse.Namespace, session: Session) -> int:
         json_value(done)
     else:
         shared = f", {done.shared} of them known already" if done.shared else ""
-        say(f"{done.items} items, {size(done.bytes)}{shared}")
+        say(f"{counted(done.items, 'item')}, {size(done.bytes)}{shared}")
     return _left_out(done)
 
 
@@ -73,7 +74,7 @@ def _load_file(path: str, options: argparse.Namespace, session: Session) -> int:
         json_value(done)
     else:
         missing = f", {done.missing} of them without their content" if done.missing else ""
-        say(f"{done.items} items made{missing}, {done.known} were there already")
+        say(f"{counted(done.items, 'item')} made{missing}, {done.known} known already")
     return _left_out(done)
 
 

@@ -78,6 +78,16 @@ def parser(name: str) -> argparse.ArgumentParser:
         def error(self, message: str) -> NoReturn:  # it quotes arguments, which may be names from outside
             super().error(tame(message))
 
+    class Once(argparse.Action):
+        """What stores one value, as argparse does; the second of two would win without a word."""
+
+        def __call__(
+            self, parser: argparse.ArgumentParser, namespace: object, values: object, option_string: str | None = None
+        ) -> None:
+            if option_string is not None and getattr(namespace, self.dest) is not self.default:
+                raise argparse.ArgumentError(self, "it is given twice, and takes one value")
+            setattr(namespace, self.dest, values)
+
     verb, entry = find(name), table.ENTRIES[name]
     made = Parser(
         prog=f"tagfs {name}",
@@ -86,6 +96,8 @@ def parser(name: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    made.register("action", None, Once)
+    made.register("action", "store", Once)
     verb.declare(made)
     made.add_argument("--state", metavar="DIR", help="state directory; default: $TAGFS_STATE, else see tagfs config")
     return made

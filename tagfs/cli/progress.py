@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from tagfs.amounts import counted
 from tagfs.cli.display import size
 from tagfs.control.views_work import WorkView
 from tagfs.escape import escape
@@ -35,7 +36,7 @@ def _plain(title: str) -> Callable[[WorkView], None]:
 
 def amounts(view: WorkView) -> str:
     """`copying 3 of 10 items, 12.0 MiB of 1.0 GiB`; without the bytes where there are none."""
-    items = f"{escape(view.step)} {view.items_done} of {view.items_total} items"
+    items = f"{escape(view.step)} {view.items_done} of {counted(view.items_total, 'item')}"
     return f"{items}, {size(view.bytes_done)} of {size(view.bytes_total)}" if view.bytes_total else items
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from tagfs.amounts import counted
 from tagfs.cli import exits
 from tagfs.cli.common import declare_items, declare_json
 from tagfs.cli.display import columns, duration, instant, percent, rate, size
@@ -82,7 +83,7 @@ def summary(status: StatusView) -> str:
     where = f"tagfs {status.version} at {escape(status.mountpoint)}"
     return "".join(
         (
-            f"{where}, up {duration(status.uptime)}: {status.items} items",
+            f"{where}, up {duration(status.uptime)}: {counted(status.items, 'item')}",
             f" ({', '.join(states)})" if states else "",
             f", {status.trashed} in the trash" if status.trashed else "",
             f", {rate(status.speed)}" if status.speed else "",

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 
+from tagfs.amounts import counted
 from tagfs.cli import exits
 from tagfs.cli.common import declare_expression, declare_items, declare_json, declare_tags, over_items, tag_names
 from tagfs.cli.output import json_list, json_value, say
@@ -130,7 +131,7 @@ def _tell(done: RetaggedView, options: argparse.Namespace, what: str) -> int:
     if options.json:
         json_value(done)
     else:
-        say(f"{done.changed} of {done.items} items {what}")
+        say(f"{done.changed} of {counted(done.items, 'item')} {what}")
     return exits.OK
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from tagfs.amounts import counted
 from tagfs.cli import exits
 from tagfs.cli.common import declare_expression, declare_json
 from tagfs.cli.display import columns
@@ -54,7 +55,7 @@ def _change(client: Client, options: argparse.Namespace) -> None:
         with work("tags") as report:
             old, new = options.merge
             done = client.call("tag_merge", {"old": old, "new": new}, RetaggedView, report=(WorkView, report))
-        say(f"{done.items} items")
+        say(counted(done.items, "item"))
 
 
 def _list(client: Client, text: str, options: argparse.Namespace, session: Session) -> None:

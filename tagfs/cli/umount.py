@@ -40,6 +40,8 @@ def _run(options: argparse.Namespace, session: Session) -> int:
             raise UsageError(f"{path} is no tagfs mount.")
         if ours is None:
             raise NoDaemon(f"No daemon runs on {session.state}.")
+    if options.mountpoint is not None and session.option is not None and (info is None or info.mountpoint != path):
+        raise UsageError(f"{path} is not where {session.state} is mounted: name one of the two.")
     if ours is not None and ours.mountpoint == path and wreck.killed(ours.pid):
         wreck.free(ours.pid, path)
         mountpoint.unmount(path, lazy=True)

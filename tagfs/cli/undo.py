@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
+from tagfs.amounts import counted
 from tagfs.cli import exits
 from tagfs.cli.changes import words
 from tagfs.cli.common import declare_json
@@ -71,7 +72,7 @@ def _say(options: argparse.Namespace, done: list[UndoneView], *, redo: bool = Fa
         for change in undone.changes:
             say(f"{'took back' if redo else 'undid'} #{undone.call}: {words(change)}")
         if undone.missing:
-            say(f"{undone.missing} of the items have ended for good since")
+            say(f"{counted(undone.missing, 'item')} ended for good since")
 
 
 VERBS = {

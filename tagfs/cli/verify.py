@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tagfs.amounts import counted
 from tagfs.cli import exits
 from tagfs.cli.common import declare_json
 from tagfs.cli.display import size
@@ -38,7 +39,8 @@ def _run(options: argparse.Namespace, session: Session) -> int:
             say(f"... and {found.faults_total - len(found.faults)} more")
         read = f", {size(found.bytes)} read" if options.data else ""
         mended = f", {found.mended_total} mended" if found.mended_total else ""
-        say(f"{found.items} items, {found.blobs} blobs{read}: {found.faults_total or 'no'} faults{mended}")
+        faults = counted(found.faults_total, "fault") if found.faults_total else "no faults"
+        say(f"{counted(found.items, 'item')}, {counted(found.blobs, 'blob')}{read}: {faults}{mended}")
     return exits.FAULTS if left else exits.MENDED if found.mended_total else exits.OK
 
 

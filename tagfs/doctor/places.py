@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from tagfs.amounts import shown
+from tagfs.amounts import counted, shown
 from tagfs.config.load import Loaded
 from tagfs.config.paths import CATALOGUE_NAME, RESERVE_NAME
 from tagfs.config.settings import Config
@@ -33,7 +33,7 @@ def examine(loaded: Loaded) -> Iterator[Finding]:
     quarantine = os.path.join(state, "quarantine")
     if os.path.isdir(quarantine) and (count := len(os.listdir(quarantine))):
         advice = "Look at them, keep what you miss, and remove the folder."
-        yield warning("quarantine", f"{count} files were put aside in {quarantine}.", advice)
+        yield warning("quarantine", f"{counted(count, 'file')} put aside in {quarantine}.", advice)
 
 
 def private(folder: str, about: str) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ from engine.history import Cause
 from engine.ports import Catalogue, Transfers
 from query.errors import BadName
 from query.names import check_own_tag
+from tagfs.amounts import counted
 from tagfs.daemon.errors import StartError
 from tagfs.daemon.mountinfo import FSTYPE, mounts
 from tagfs.escape import tame
@@ -184,7 +185,7 @@ class Watch:
             await self._mark(path, "bad")
         else:
             folder.starved.discard(name)
-            log.info("%d downloads of %s, %s", len(items), tame(path), span(items))
+            log.info("%s of %s, %s", counted(len(items), "download"), tame(path), span(items))
             for note in found.notes:
                 self._say(f"{path}: {note}")
 

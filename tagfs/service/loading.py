@@ -16,6 +16,7 @@ import trio
 
 from engine.errors import BadRequest, EngineError
 from engine.loaded import MAX_LINE, ItemLine, Line, Loading, Numbered, parse, parse_header
+from tagfs.amounts import counted
 from tagfs.control.errors import Code, VerbError
 from tagfs.control.verbs import Report
 from tagfs.control.views import LoadedView, SkippedView, WorkView
@@ -38,7 +39,9 @@ class Loader(Part):
                 await self._load(file, loading, report)
             except EngineError as error:
                 text = str(error).removesuffix(".")
-                sofar = f"The lines before made {loading.made} items." if loading.made else "Nothing was made."
+                sofar = (
+                    f"The lines before made {counted(loading.made, 'item')}." if loading.made else "Nothing was made."
+                )
                 raise VerbError(Code.BAD_REQUEST, f"{text[:1].upper()}{text[1:]}. {sofar}") from error
         skipped = tuple(SkippedView(path, f"Line {number}: {why}.") for number, why in loading.skipped)
         return LoadedView(loading.made, loading.known, loading.missing, skipped, loading.skipped_total)

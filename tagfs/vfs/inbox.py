@@ -28,6 +28,7 @@ from engine.errors import BadRequest, CatalogueFailed, EngineError
 from engine.formats.read import MAX_BYTES
 from engine.ports import Catalogue, Transfers
 from query.errors import BadName
+from tagfs.amounts import counted
 from tagfs.escape import tame
 from tagfs.intake.drops import DropStore, Record
 from tagfs.intake.take import add_all, left_over, read_file, requests, span
@@ -271,7 +272,7 @@ class Inbox:
                 items = await add_all(self._catalogue, self._transfers, wanted)
                 await trio.to_thread.run_sync(self._store.remove, drop.key)
                 self._forget(drop)
-                log.info("%d downloads of a file in /inbox, %s", len(items), span(items))
+                log.info("%s of a file in /inbox, %s", counted(len(items), "download"), span(items))
             for note in found.notes:
                 self._faults.add(f"{_shown(drop)}: {note}")
         except CatalogueFailed:

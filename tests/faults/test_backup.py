@@ -267,7 +267,7 @@ def test_a_running_daemon_is_backed_up_and_comes_back_elsewhere(mount: Mount, tm
     assert "runs on the state directory" in refused(mount, tmp_path)
     mount.stop()
     mount.state = tmp_path / "elsewhere"
-    assert mount.tagfs("restore", str(tmp_path / "backup")).startswith("1 items, 1 contents, 1 of them copied to ")
+    assert mount.tagfs("restore", str(tmp_path / "backup")).startswith("1 item, 1 content, 1 of them copied to ")
     mount.start()
     assert mount.names("files") == ["f"]
     assert (mount / "tags/a/f").read_bytes() == b"content"

@@ -159,7 +159,7 @@ def test_a_blob_that_cannot_be_read_fails_its_readers_alone(mount: Mount) -> Non
             os.close(fd)
         assert good.read_bytes() == b"good" * 1000
         told = mount.tagfs("verify", "--data", check=False)
-        assert "unreadable: " in told and " bad: " in told and "1 faults" in told
+        assert "unreadable: " in told and " bad: " in told and "1 fault" in told
     assert len(bad.read_bytes()) == 300_000
     assert mount.tagfs("verify", "--data").endswith("no faults\n")
 

@@ -52,6 +52,17 @@ def test_arguments_are_quoted_without_harm(tagfs: Tagfs) -> None:
     assert ran.code == exits.USAGE and "\x1b" not in ran.err and "--\\x1b]0;evil\\x07" in ran.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("add", "http://h/a", "--name", "a", "--name", "b"), ("add", "-i", "a", "--input=b"),
+     ("status", "--limit", "1", "--limit", "2"), ("ls", "--state", "/a", "--state", "/b")],
+)  # fmt: skip
+def test_an_option_that_takes_one_value_is_given_once(tagfs: Tagfs, words: tuple[str, ...]) -> None:
+    ran = tagfs(*words)
+    assert (ran.code, ran.out) == (exits.USAGE, "")
+    assert "it is given twice, and takes one value" in ran.err
+
+
 def test_the_version(tagfs: Tagfs) -> None:
     assert tagfs("--version").out == "tagfs 0.1.0\n"
 

@@ -179,7 +179,7 @@ class TestTags:
         assert tagfs("tag", "--batch", "--json").json == {"items": 3, "changed": 3}
         assert verbs.calls == ["id:1 +a,-b", "name with\ta tab\udcff +c", "id:2 +a,-b"]
         typed(b"two\nlines\t+a\0")
-        assert tagfs("tag", "--batch", "-0").lines == ["1 of 1 items changed"]
+        assert tagfs("tag", "--batch", "-0").lines == ["1 of 1 item changed"]
         assert verbs.calls[-1] == "two\nlines +a"
         typed(b"")
         assert tagfs("tag", "--batch").lines == ["0 of 0 items changed"]
@@ -414,7 +414,7 @@ class TestImportCatalogue:
     def test_a_file_is_handed_over_by_its_path(self, tagfs: Tagfs, verbs: MemoryVerbs, tmp_path: Path) -> None:
         (tmp_path / "c").write_text("1\n2\n3\n")
         ran = tagfs("import", "--catalogue", str(tmp_path / "c"))
-        assert ran.lines == ["3 items made, 1 of them without their content, 2 were there already"]
+        assert ran.lines == ["3 items made, 1 of them without their content, 2 known already"]
         assert tagfs("import", "--catalogue", str(tmp_path / "c"), "a").code == exits.USAGE
         assert tagfs("import").code == exits.USAGE
         (tmp_path / "c").write_text("left out\n")
@@ -423,7 +423,7 @@ class TestImportCatalogue:
     def test_standard_input(self, tagfs: Tagfs, verbs: MemoryVerbs, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"1\n2\n")))
         assert tagfs("import", "--catalogue", "-").lines == [
-            "2 items made, 1 of them without their content, 2 were there already"
+            "2 items made, 1 of them without their content, 2 known already"
         ]
 
 
@@ -507,8 +507,8 @@ class TestVerify:
     def test_sound(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
         verbs.put("a")
         ran = tagfs("verify")
-        assert (ran.code, ran.out) == (exits.OK, "1 items, 1 blobs: no faults\n")
-        assert tagfs("verify", "--data").out == "1 items, 1 blobs, 1000 B read: no faults\n"
+        assert (ran.code, ran.out) == (exits.OK, "1 item, 1 blob: no faults\n")
+        assert tagfs("verify", "--data").out == "1 item, 1 blob, 1000 B read: no faults\n"
 
     def test_faults_have_an_exit_code_of_their_own(self, tagfs: Tagfs, verbs: MemoryVerbs) -> None:
         verbs.faults = (FaultView("missing", 4096, "a", "ab", None, "Its blob is gone", "somebody deleted it", None),)
@@ -518,7 +518,7 @@ class TestVerify:
         ran = tagfs("verify", "--data", "--subset", "1/2", "--repair")
         assert ran.code == exits.MENDED
         assert ran.lines == [
-            "missing: id:4096 a: Its blob is gone; mended: mended", "0 items, 0 blobs, 1000 B read: 1 faults, 1 mended"
+            "missing: id:4096 a: Its blob is gone; mended: mended", "0 items, 0 blobs, 1000 B read: 1 fault, 1 mended"
         ]  # fmt: skip
         assert tagfs("verify", "--subset", "1/2").code == exits.USAGE
         assert tagfs("verify", "--json").json["faults"][0]["kind"] == "missing"
@@ -622,7 +622,7 @@ class TestUndo:
         assert tagfs("undo").lines == ["undid #6: tagged +a: id:4096 x"]
         assert tagfs("undo", "#4").lines == [
             "undid #4: tagged +a: id:4096 x",
-            "2 of the items have ended for good since",
+            "2 items ended for good since",
         ]
         assert tagfs("redo").lines == ["took back #5: tagged +a: id:4096 x"]
         assert [one["call"] for one in tagfs("undo", "-n", "2", "--json").json] == [3, 2]

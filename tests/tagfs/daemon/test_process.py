@@ -31,6 +31,12 @@ def test_mount_returns_when_the_mount_answers_and_umount_when_all_is_gone(home: 
     assert home.tagfs("ls").returncode == 0
     assert os.getsid(pid) == pid  # closing the terminal does not reach it
     assert Path(f"/proc/{pid}/cwd").resolve() == Path("/")
+    command = [sys.executable, "-m", "tagfs", "umount", str(home.top), "--state", str(home.folder / "another")]
+    other = subprocess.run(command, env=home.environment, capture_output=True, text=True, check=False)
+    assert (other.returncode, other.stderr) == (
+        2, f"tagfs: {home.top} is not where {home.folder}/another is mounted: name one of the two.\n"
+    )  # fmt: skip
+    assert home.mounted()
     assert home.tagfs("umount").returncode == 0
     assert not home.mounted()
     wait_gone(pid, 0)

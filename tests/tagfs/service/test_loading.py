@@ -160,7 +160,7 @@ async def test_a_wrong_header(service: Service, tmp_path: Path, line: str) -> No
 
 
 async def test_a_file_that_was_cut_off_says_so(service: Service, tmp_path: Path) -> None:
-    with pytest.raises(VerbError, match=r"ends after 1 of 2 items\. The lines before made 1 items"):
+    with pytest.raises(VerbError, match=r"ends after 1 of 2 items\. The lines before made 1 item\."):
         await load(service, tmp_path / "c", [json.dumps({**HEADER, "items": 2}), json.dumps(ITEM)])
 
 
