@@ -88,6 +88,7 @@ class BlobStore:
         self._keepers = 0  # how many want all blobs to stay
         self._doubted: set[str] = set()  # found to be damaged, and not stored again since
         self._touched: dict[str, float] = {}  # sha256 -> when it was last handed to somebody who will name it in a row
+        self._left: dict[str, float] = {}  # staging name -> when its file became a blob or was removed
 
     # -- blobs -------------------------------------------------------------------------------------------------
     def path(self, sha256: str) -> str:
@@ -173,9 +174,10 @@ class BlobStore:
         return sha256 in self._holds or (touched is not None and self._clock() - touched < grace)
 
     def forget_touches(self, grace: float) -> None:
-        """Drop what `in_use` does not look at any more."""
+        """Drop what `in_use` and `has_left` do not look at any more."""
         oldest = self._clock() - grace
         self._touched = {sha256: when for sha256, when in self._touched.items() if when > oldest}
+        self._left = {name: when for name, when in self._left.items() if when > oldest}
 
     def condemn(self, sha256: str) -> str | None:
         """For gc alone: take the blob out of the store at once, into a staging name that is returned (None: no such
@@ -201,6 +203,10 @@ class BlobStore:
         it has then, below the root. FileNotFoundError."""
         return await self.disk.run(set_aside, os.path.join(self.root, path), self._quarantine)
 
+    def has_file(self, path: str) -> bool:
+        """Whether anything has that path below the root. Instant."""
+        return os.path.lexists(os.path.join(self.root, path))
+
     async def protect(self, sha256: str) -> None:
         """Nobody may write to the file of this blob."""
         await self.disk.run(os.chmod, self.path(sha256), BLOB_MODE)
@@ -211,6 +217,7 @@ class BlobStore:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         if name is None:
             name, flags = secrets.token_hex(16), flags | os.O_EXCL
+        self._left.pop(name, None)
         path = self.staging_path(name)
         with full_is_store_full():
             try:
@@ -229,6 +236,16 @@ class BlobStore:
         self._ahead.pop(name, None)
         with suppress(FileNotFoundError):
             os.unlink(self.staging_path(name))
+            self._left[name] = self._clock()
+
+    def staged_size(self, name: str) -> int:
+        """Bytes of a staging file, 0 where there is none. Instant: one lstat."""
+        return regular_size(self.staging_path(name)) or 0
+
+    def has_left(self, name: str) -> bool:
+        """Whether this process made a blob of the staging file or removed it a while ago: the row that still names it
+        may be about to change."""
+        return name in self._left
 
     async def sweep(self, keep: Collection[str]) -> list[str]:
         """At the start: remove from staging all but what belongs to the names in `keep` (`<name>` and `<name>.*`).
@@ -268,6 +285,7 @@ class BlobStore:
         sha256 = found["sha256"]
         async with self._door(sha256):
             self.touch(sha256)  # before it is looked for: gc may not take it between this and the caller's row
+            self._left[staging] = self._clock()
             placing = Placing(path, self.path(sha256), size, name)
             if small:
                 mime = await self._place_together(placing)

@@ -21,7 +21,7 @@ from engine.ports import Catalogue, Index
 from engine.soundness.compare import compare
 from engine.soundness.faults import Fault, FaultKind
 from engine.soundness.inventory import Inventory, take
-from engine.soundness.rows import read_rows, staging_in_use
+from engine.soundness.rows import read_rows, staged_end, staging_in_use
 from engine.types import Item
 
 AT_ONCE: Final = 200  # contents whose items are asked for together; files that are looked at before others get a turn
@@ -110,9 +110,16 @@ class Checker:
             case FaultKind.SIZE:
                 row, size = self._catalogue.blob(sha256), self._store.size(sha256)
                 return row is not None and size is not None and size != row.size
+            case FaultKind.STAGING:  # it grew, with its row, or became a blob, whose row comes
+                download = None if fault.item is None else self._catalogue.download(fault.item)
+                if download is None or self._store.has_left(download.staging):
+                    return False
+                return self._store.staged_size(download.staging) < staged_end(download.ranges)
             case FaultKind.STRAY:
-                name = (fault.path or "").rpartition("/")[2]
-                return name.partition(".")[0] not in staging
+                path = fault.path or ""
+                return path.rpartition("/")[2].partition(".")[0] not in staging and self._store.has_file(path)
+            case FaultKind.FOREIGN:
+                return self._store.has_file(fault.path or "")
             case _:
                 return True
 

@@ -17,14 +17,15 @@ async def staging_in_use(catalogue: Catalogue) -> list[str]:
 async def read_rows(catalogue: Catalogue) -> Rows:
     downloads = {row.item: row for row in await catalogue.downloads() if row.ranges}
     staged = [
-        Staged(item, downloads[item.id].staging, _end(downloads[item.id].ranges))
+        Staged(item, downloads[item.id].staging, staged_end(downloads[item.id].ranges))
         for item in await catalogue.items(list(downloads))
     ]
     lost, in_use = await catalogue.lost(), await staging_in_use(catalogue)
     return Rows(await catalogue.blobs(), lost, staged, in_use)
 
 
-def _end(ranges: str) -> int:
+def staged_end(ranges: str) -> int:
+    """Bytes that its file in staging has at least, by what a row says is here."""
     try:
         return RangeMap.parse(ranges).end
     except ValueError:

@@ -76,7 +76,7 @@ async def test_one_that_ends_has_ended(nursery: trio.Nursery) -> None:
         task_status.started()
 
     supervisor = Supervisor()
-    with trio.fail_after(5):
+    with trio.fail_after(60):
         await supervisor.keep("once", lambda: run)
     assert not supervisor.degraded
 

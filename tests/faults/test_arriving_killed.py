@@ -96,7 +96,7 @@ def read_while_killed(odd: OddMount, served: Path, server: Nginx, count: int, *,
             kills += 1
             odd.start()
             for reader in readers:
-                reader.join(30)
+                reader.join(60)
                 assert not reader.is_alive()
                 if reader.failure is not None:
                     raise AssertionError(f"{name} after {kills} kills") from reader.failure

@@ -40,7 +40,7 @@ def open_files(mount: Mount) -> int:
 
 def status(mount: Mount) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tagfs", "status"]
-    return subprocess.run(command, env=mount.environ, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=mount.environ, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_without_descriptors_each_caller_is_told_and_all_goes_on(poor: Mount) -> None:

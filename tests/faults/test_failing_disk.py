@@ -138,7 +138,7 @@ def failing(mount: Mount, path: Path, calls: str) -> Iterator[None]:
             yield
         finally:
             tracer.terminate()
-            tracer.wait(20)
+            tracer.wait(60)
 
 
 READS = "read,pread64,preadv,preadv2"
@@ -190,7 +190,7 @@ def test_a_catalogue_that_cannot_be_synced_ends_the_daemon_and_loses_nothing(mou
     with failing(mount, mount.state / "catalogue.sqlite-wal", "fdatasync,fsync"):
         with pytest.raises(OSError):
             os.setxattr(file, "user.tags", b"+after")
-        assert mount.process.wait(30) == 1
+        assert mount.process.wait(60) == 1
     with pytest.raises(OSError, check=lambda error: error.errno == errno.ENOTCONN):
         os.listdir(mount / "files")
     assert "the catalogue failed" in mount.log.read_text()

@@ -53,7 +53,7 @@ def stranger(folder: Path, code: str) -> str:
     try:
         done = subprocess.run(
             [sys.executable, "-c", STRANGER.format(uid=NOBODY, code=code)],
-            preexec_fn=lambda: os.fchdir(here), capture_output=True, text=True, check=False, timeout=30,
+            preexec_fn=lambda: os.fchdir(here), capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
     finally:
         os.close(here)

@@ -141,7 +141,7 @@ def suspended(odd: OddMount, server: Nginx, seconds: float) -> None:
     assert asking.is_alive()
     assert answers == []
     odd.process.send_signal(signal.SIGCONT)
-    asking.join(30)
+    asking.join(60)
     assert answers == [True, b"other", ["other"]]
     odd.wait_for(lambda: arrived(odd, "slow") == 1, 60)
     with odd.connect() as client:
@@ -177,10 +177,10 @@ def test_the_connection_is_aborted(odd: OddMount, inside: subprocess.Popen[bytes
     reading = threading.Thread(target=read, daemon=True)
     reading.start()
     odd.abort()
-    reading.join(30)
+    reading.join(60)
     assert [is_dead(error) for error in errors] == [True]
     assert odd.process is not None
-    odd.process.wait(20)
+    odd.process.wait(60)
     odd.start()
     assert (odd / "tags/a/read").read_bytes() == b"read"
     odd.wait_for(lambda: arrived(odd, "slow") == 1)

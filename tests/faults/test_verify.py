@@ -18,7 +18,7 @@ import trio
 from engine.blobs import verify as blobs_verify
 from engine.blobs.gc import Collector
 from engine.ports import Edit, NewDownload, NewItem
-from engine.soundness import inventory
+from engine.soundness import checker, inventory
 from engine.soundness.checker import Checker
 from engine.types import Item, Source, SourceKind, State
 from tagfs.control.errors import VerbError
@@ -296,6 +296,43 @@ async def test_staging_that_is_gone_and_staging_that_is_nobodys(store: Store) ->
     download = store.world.catalogue.download(arriving.id)
     assert download is not None and download.ranges == ""
     assert (await store.verify()).faults == ()
+
+
+async def test_a_download_that_goes_on_while_it_is_looked_at_is_no_fault(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folders are read, then the rows: in between one file grows with its row, another becomes a blob whose row is
+    yet to come, and what another program had left there goes."""
+    catalogue, blobs = store.world.catalogue, store.world.store
+    grows, ends = [
+        await catalogue.add(
+            NewItem(name, state=State.DOWNLOADING, sources=[URL], download=NewDownload(blobs.create_staging()[0]))
+        )
+        for name in ("grows", "ends")
+    ]
+    staged = {item.id: catalogue.download(item.id).staging for item in (grows, ends)}
+    for name in staged.values():
+        Path(blobs.staging_path(name)).write_bytes(b"first")
+    foreign = store.blob.parent / "foreign"
+    foreign.write_bytes(b"another program's, for a moment")
+    read_rows = checker.read_rows
+
+    async def go_on(*args: Any) -> Any:
+        foreign.unlink()
+        with open(blobs.staging_path(staged[grows.id]), "ab") as file:
+            file.write(b" and more")
+        await blobs.ingest(staged[ends.id], {})
+        store.sql(
+            f"UPDATE download SET ranges = '0-14', size = 99, etag = '\"1\"' WHERE item = {grows.id}",
+            f"UPDATE download SET ranges = '0-5', size = 5, etag = '\"1\"' WHERE item = {ends.id}",
+        )
+        return await read_rows(*args)
+
+    monkeypatch.setattr(checker, "read_rows", go_on)
+    assert (await store.verify()).faults == ()
+    monkeypatch.setattr(checker, "read_rows", read_rows)
+    Path(blobs.staging_path(staged[grows.id])).unlink()
+    assert [(fault.kind, fault.item) for fault in (await store.verify()).faults] == [("staging", grows.id)]
 
 
 async def test_what_goes_between_being_listed_and_looked_at_is_no_fault(

@@ -18,7 +18,7 @@ import pytest
 from tests.support.posix import Place, Places
 from tests.support.starter import Process
 
-START = 30.0
+START = 120.0
 TOOLS = ("fusermount3", "setfattr", "getfattr", "rsync", "ffprobe", "unzip", "curl", "wget", "gio", "git", "sqlite3")
 
 
@@ -75,13 +75,13 @@ class Mount:
     def stop(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def kill(self) -> None:
         """kill -9, as a crash; the mount stays, dead."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def tagfs(self, *words: str, check: bool = True, input: str | None = None) -> str:
         """Run the command line against this daemon; its standard output."""
@@ -129,7 +129,7 @@ class Mount:
         """Wait until what was written has become a blob."""
         self.wait_for(lambda: os.getxattr(file, "user.tagfs.state") == b"complete")
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60.0) -> None:
         """Poll, since what is waited for happens in another process; each round asks that process."""
         assert self.process is not None
         for _ in range(int(seconds / 0.01)):
@@ -149,7 +149,7 @@ class Mount:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(20)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

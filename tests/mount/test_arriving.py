@@ -109,7 +109,7 @@ def test_the_last_byte_comes_first(mount: Mount, served: Path, slow: Nginx) -> N
     file = mount / "tags/iso/big.iso"
     mount.wait_for(lambda: file.stat().st_size == BIG * MIB)
     started = time.monotonic()
-    assert subprocess.run(["tail", "-c1", str(file)], capture_output=True, check=True, timeout=60).stdout == last
+    assert subprocess.run(["tail", "-c1", str(file)], capture_output=True, check=True, timeout=120).stdout == last
     took = time.monotonic() - started
     progress = float(os.getxattr(file, "user.tagfs.progress"))
     assert state(file) == "downloading"
@@ -249,11 +249,11 @@ def test_thumbnailers_start_nothing(mount: Mount, stalled: Stalled, tmp_path: Pa
     file = mount / "files/slow.bin"
     mount.wait_for(lambda: file.stat().st_size == SIZE)
     before = len(stalled.requests)
-    done = subprocess.run([tmp_path / "tumblerd", file], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([tmp_path / "tumblerd", file], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1 and "No data available" in done.stderr
     assert len(stalled.requests) == before
     mount.tagfs("pause", "slow.bin")
-    done = subprocess.run([tmp_path / "tumblerd", file], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([tmp_path / "tumblerd", file], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1 and "No data available" in done.stderr
     mount.tagfs("resume", "slow.bin")
     with subprocess.Popen([tmp_path / "viewer", file], stdout=subprocess.DEVNULL) as viewer:
@@ -290,7 +290,7 @@ def test_stuck_readers_hold_up_nobody(mount: Mount, stalled: Stalled) -> None:
     stop.set()
     mount.stop()
     for reader in readers:
-        reader.join(20)
+        reader.join(60)
     assert not any(reader.is_alive() for reader in readers)
 
 

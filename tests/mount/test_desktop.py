@@ -34,7 +34,7 @@ def trash_code(file: Path) -> int | None:
 
 
 def gio(*arguments: str, check: bool = True) -> str:
-    done = subprocess.run(["gio", *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["gio", *arguments], capture_output=True, text=True, timeout=120)
     assert not check or (done.returncode, done.stderr) == (0, ""), done
     return done.stdout + done.stderr
 

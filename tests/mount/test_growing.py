@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(FIRST)
         self.wfile.flush()
-        self.server.go_on.wait(30)
+        self.server.go_on.wait(60)
         self.wfile.write(REST)
 
     def log_message(self, *_: object) -> None:
@@ -74,7 +74,7 @@ def test_it_grows_and_a_read_at_the_end_waits_for_more(mount: Mount, server: Ser
         os.pread(descriptor, 10, len(FIRST))
     os.close(descriptor)
     server.go_on.set()
-    reader.join(30)
+    reader.join(60)
     assert not reader.is_alive()
     assert b"".join(found) == FIRST + REST
     mount.settle(file)
@@ -90,7 +90,7 @@ def test_tail_of_a_link_just_made_waits_where_the_server_has_no_ranges(mount: Mo
         assert tail.poll() is None
         assert os.getxattr(file, "user.tagfs.state") == b"downloading"
         server.go_on.set()
-        assert tail.communicate(timeout=30)[0] == (FIRST + REST)[-20_000:]
+        assert tail.communicate(timeout=120)[0] == (FIRST + REST)[-20_000:]
     assert tail.returncode == 0
 
 

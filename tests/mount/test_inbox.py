@@ -117,7 +117,7 @@ def test_the_usual_tools_drop_files(mount: Mount, tool: str) -> None:
     source.write_text(f"{URL}\n")
     os.setxattr(source, "user.xdg.tags", b"own")
     command = tool.format(source, mount / "inbox") if "{}" in tool else f"{tool} {source} {mount / 'inbox'}/"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     gone(mount, "inbox/l.txt")
     assert mount.names("files") == ["f.iso"]
@@ -315,7 +315,7 @@ def test_a_follower_hears_of_it(mount: Mount) -> None:
         assert [(event["event"], event["name"]) for event in heard] == [("tag", "a"), ("added", "f.iso")]
         assert heard[1]["tags"] == ["a"]
         mount.stop()
-        assert watch.wait(20) == 3
+        assert watch.wait(60) == 3
 
 
 def test_a_long_list_is_added_once_although_the_daemon_is_killed_in_the_middle(mount: Mount) -> None:

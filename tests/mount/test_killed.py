@@ -118,7 +118,7 @@ def test_killed_while_a_closed_file_is_sealed(
         mount.start()
     assert mount.process is not None
     (mount / "files/f").write_bytes(b"content")
-    assert mount.process.wait(30) == -signal.SIGKILL
+    assert mount.process.wait(60) == -signal.SIGKILL
     restart(mount)
     assert (mount / "files/f").read_bytes() == b"content"
     assert error_of(mount / "files/f") is None
@@ -234,6 +234,6 @@ def killed_at(
     assert mount.process is not None
     with suppress(OSError):
         change(mount / "files/f")
-    assert mount.process.wait(30) == -signal.SIGKILL
+    assert mount.process.wait(60) == -signal.SIGKILL
     restart(mount)
     return mount

@@ -130,6 +130,6 @@ def assert_hardly_here(seen: Path, whole: Path) -> None:
 
 
 def run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, ""), command
     return done.stdout

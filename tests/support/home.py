@@ -40,7 +40,7 @@ class Home:
 
     def tagfs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*arguments), env=self.environment, capture_output=True, text=True, check=False, timeout=60
+            self.command(*arguments), env=self.environment, capture_output=True, text=True, check=False, timeout=120
         )
 
     def mount(self) -> int:

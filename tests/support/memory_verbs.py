@@ -485,9 +485,9 @@ def served(path: str, verbs: MemoryVerbs) -> Iterator[None]:
     thread = threading.Thread(target=trio.run, args=(main,))
     thread.start()
     try:
-        assert ready.wait(30)
+        assert ready.wait(60)
         yield
     finally:
         token, cancel = scope[0]
         token.run_sync_soon(cancel.cancel)
-        thread.join(30)
+        thread.join(60)

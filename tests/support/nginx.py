@@ -105,7 +105,7 @@ def nginx(prefix: Path, root: Path, *, limit_rate: str | None = None, extra: str
         yield Nginx(port, prefix, process)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        process.wait(60)
 
 
 def _free_port() -> int:

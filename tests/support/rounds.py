@@ -102,7 +102,7 @@ class Rounds:
     @staticmethod
     def join(hands: list[Hand], number: int) -> None:
         for hand in hands:
-            hand.join(30)
+            hand.join(60)
             assert not hand.is_alive(), f"{hand.name} still hangs in the dead mount"
             if hand.failure is not None:
                 raise AssertionError(f"round {number}: {hand.name} failed") from hand.failure

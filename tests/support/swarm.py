@@ -132,7 +132,7 @@ class Peer:
             self.process.wait(2)
         except subprocess.TimeoutExpired:  # a session says goodbye to its trackers first
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
         self.process.stdout.close()
 
     def _add(self, what: Path | str, folder: Path, torrent: Torrent, *, seed: bool, limit: int = 0) -> None:

@@ -26,7 +26,7 @@ class Gate:
 
     def __call__(self, group: Sequence[int]) -> list[int | Exception]:
         self.groups.append(list(group))
-        assert self.may_go.wait(30)
+        assert self.may_go.wait(60)
         return [number * 2 if number >= 0 else ValueError(number) for number in group]
 
 

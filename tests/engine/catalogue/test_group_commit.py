@@ -35,7 +35,7 @@ class Gate:
 
     def __call__(self, transaction: Transaction) -> None:
         self.entered.set()
-        assert self._open.wait(30)
+        assert self._open.wait(60)
 
     def open(self) -> None:
         self._open.set()
@@ -227,7 +227,7 @@ async def test_what_was_submitted_before_the_end_is_committed(tmp_path: Path) ->
 async def test_a_write_behind_a_shield_is_served_while_everything_is_cancelled(tmp_path: Path) -> None:
     """As at SIGTERM: a download that is just being completed must not wait for a delivery that was cancelled first."""
     made: list[Item] = []
-    with trio.fail_after(20), trio.CancelScope() as everything:
+    with trio.fail_after(60), trio.CancelScope() as everything:
         async with open_catalogue(str(tmp_path / "catalogue.sqlite")) as catalogue:
             everything.cancel()
             try:

@@ -140,4 +140,4 @@ def test_it_ends_with_the_daemon_and_may_not_write(tmp_path: Path) -> None:
         limits = Path(f"/proc/{process.pid}/limits").read_text()
         assert next(line for line in limits.splitlines() if "Max file size" in line).split()[3] == "0"
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0

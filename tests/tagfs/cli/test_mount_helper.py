@@ -94,7 +94,7 @@ def test_a_daemon_for_another_user_gets_nothing_of_roots_environment() -> None:
 def helper(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "import sys; from tagfs.cli.mount_helper import main; sys.exit(main())"]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run([*command, *arguments], env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*command, *arguments], env=environ, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_one_line_and_the_exit_code_of_mount(tmp_path: Path) -> None:

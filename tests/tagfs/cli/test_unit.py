@@ -35,7 +35,7 @@ def test_systemd_takes_it(tmp_path: Path) -> None:
         done = subprocess.run(
             ["systemd-analyze", "--user", "--man=no", "verify", str(tmp_path / "tagfs@T.service")],
             env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)},
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         return done.stderr
 

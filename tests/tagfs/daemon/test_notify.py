@@ -19,7 +19,7 @@ class Manager:
     def __init__(self, address: str) -> None:
         self.address = address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.settimeout(30)
+        self._socket.settimeout(60)
         self._socket.bind(b"\0" + os.fsencode(address[1:]) if address.startswith("@") else address)
 
     def heard(self) -> list[str]:
@@ -100,7 +100,7 @@ def test_a_service_is_ready_when_its_mount_answers_and_says_when_it_stops(home: 
         daemon.send_signal(signal.SIGTERM)
         while (message := manager.heard())[0] != "STOPPING=1":
             assert message == ["WATCHDOG=1"]
-        assert daemon.wait(20) == 0
+        assert daemon.wait(60) == 0
         assert not home.mounted()
 
 
@@ -108,7 +108,7 @@ def test_a_service_is_ready_when_its_mount_answers_and_says_when_it_stops(home: 
 def test_a_service_that_cannot_start_says_why(home: Home, manager: Manager) -> None:
     (home.top / "something").touch()
     environ = {**home.environment, "NOTIFY_SOCKET": manager.address}
-    done = subprocess.run(home.command("mount", "-f", str(home.top)), env=environ, capture_output=True, timeout=60)
+    done = subprocess.run(home.command("mount", "-f", str(home.top)), env=environ, capture_output=True, timeout=120)
     assert done.returncode == 1
     assert manager.heard() == [f"STATUS=The mount point {home.top} is not empty."]
 

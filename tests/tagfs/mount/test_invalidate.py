@@ -31,7 +31,7 @@ class Kernel:
     def invalidate_entry(self, parent: int, name: bytes) -> None:
         if parent in self.locked:
             self.waiting.release()
-            assert self.locked[parent].wait(30)
+            assert self.locked[parent].wait(60)
         self.told.append((parent, name))
         if self.error is not None:
             raise OSError(self.error, "said the kernel")
