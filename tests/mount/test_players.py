@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import struct
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
@@ -22,9 +23,12 @@ from tests.support.tracker import tracker
 
 MIB = 1 << 20
 SECONDS = 100  # of film: some 40 MB
+HOLE = (
+    400 * MIB
+)  # before the index, of a file on disk: nobody reads it, and on a busy machine it does not arrive either
 RATE = "1m"  # bytes a second of each connection, so that the whole takes many times as long as a look at it
 TORRENT_RATE = MIB  # bytes a second of the seeder
-PIECE = 1 << 18
+PIECE = 1 << 20
 
 Arriving = Callable[[Path], Path]  # from a file elsewhere to the one in the mount, of which nearly nothing is here
 
@@ -35,7 +39,23 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = ["-f", "lavfi", "-i", f"testsrc2=size=640x360:rate=24:duration={SECONDS}"]
     run(["ffmpeg", "-v", "error", *source, "-c:v", "mpeg4", "-q:v", "1", "-g", "24", str(file)])
     assert file.stat().st_size > 30 * MIB
+    put_hole_before_index(file)
     return file
+
+
+def put_hole_before_index(file: Path) -> None:
+    """In a box that players skip (ISO 14496-12, 8.1.2)."""
+    with file.open("r+b") as film:
+        at, size, kind = 0, 0, b""
+        while kind != b"moov":
+            film.seek(at := at + size)
+            size, kind = struct.unpack(">I4s", film.read(8))
+        film.seek(at)
+        index = film.read()
+        film.seek(at)
+        film.write(struct.pack(">I4s", HOLE, b"free"))
+        film.seek(at + HOLE)
+        film.write(index)
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +65,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(file, "w") as made:
         for number in range(40):
             made.writestr(f"photo-{number:02}.jpg", chance.randbytes(MIB))
+        made.start_dir += HOLE
     return file
 
 
