@@ -33,12 +33,17 @@ class Session:
         self._until(lambda: self._session.listen_port() != 0)
         return {"port": self._session.listen_port()}
 
-    def add(self, torrent: str, folder: str, seed: bool, renamed: dict[str, str], upload_limit: int) -> dict[str, Any]:
-        """`torrent` is a path or a magnet. With `seed`, all of it is in `folder` and is not looked at."""
+    def add(
+        self, torrent: str, folder: str, seed: bool, renamed: dict[str, str], upload_limit: int, only: int
+    ) -> dict[str, Any]:
+        """`torrent` is a path or a magnet. With `seed`, all of it is in `folder` and is not looked at; with `only`, it
+        has the first so many pieces."""
         params = lt.parse_magnet_uri(torrent) if torrent.startswith("magnet:") else lt.load_torrent_file(torrent)
         params.save_path = folder
         params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
-        if seed:
+        if only:
+            params.have_pieces = [piece < only for piece in range(params.ti.num_pieces())]
+        elif seed:
             params.flags |= lt.torrent_flags.seed_mode
         if renamed:
             params.renamed_files = {int(index): name for index, name in renamed.items()}

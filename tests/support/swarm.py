@@ -81,9 +81,10 @@ class Peer:
     def address(self) -> str:
         return f"{self.host}:{self.port}"
 
-    def seed(self, torrent: Torrent, folder: Path, *, limit: int = 0) -> None:
-        """All of it lies in `folder`, the parent of what the torrent names. `limit` is bytes a second of it."""
-        self._add(torrent.save(folder / f"{torrent.id}.seeded"), folder, torrent, seed=True, limit=limit)
+    def seed(self, torrent: Torrent, folder: Path, *, limit: int = 0, only: int = 0) -> None:
+        """All of it lies in `folder`, the parent of what the torrent names. `limit` is bytes a second of it. `only`:
+        the first so many pieces, and no others, which this peer says it lacks, until it is removed and seeds again."""
+        self._add(torrent.save(folder / f"{torrent.id}.seeded"), folder, torrent, seed=True, limit=limit, only=only)
 
     def leech(self, torrent: Torrent, folder: Path, *, from_: Iterable[str] = (), magnet: str | None = None) -> None:
         """Download into `folder`, by the .torrent or by a magnet."""
@@ -135,9 +136,12 @@ class Peer:
             self.process.wait(60)
         self.process.stdout.close()
 
-    def _add(self, what: Path | str, folder: Path, torrent: Torrent, *, seed: bool, limit: int = 0) -> None:
+    def _add(
+        self, what: Path | str, folder: Path, torrent: Torrent, *, seed: bool, limit: int = 0, only: int = 0
+    ) -> None:
         renamed = {str(index): name for index, name in torrent.renamed.items()}
-        answer = self._ask("add", torrent=str(what), folder=str(folder), seed=seed, renamed=renamed, upload_limit=limit)
+        options = {"seed": seed, "renamed": renamed, "upload_limit": limit, "only": only}
+        answer = self._ask("add", torrent=str(what), folder=str(folder), **options)
         assert answer["id"] == torrent.id, (answer, torrent.id)
 
     def _wait(self, torrent: Torrent, *, seeding: bool = False, done: int = 0, uploaded: int = 0) -> PeerStatus:

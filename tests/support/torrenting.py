@@ -31,7 +31,7 @@ QUIET = TorrentConfig(
     pex=False,
     private_addresses=True,
     seed_ratio=0.0,
-    stop_deadline=20.0,
+    stop_deadline=100.0,
 )
 PATIENCE = 200  # seconds; guards against a hang alone
 
@@ -94,7 +94,7 @@ class Torrents:
                 found[item.name] = item
         return found
 
-    async def read(self, item: Item | ItemId, offset: int, length: int, patience: float = 30.0) -> bytes:
+    async def read(self, item: Item | ItemId, offset: int, length: int, patience: float = 150.0) -> bytes:
         reader = self.manager.reader(self.item(item).id)
         assert reader is not None
         return await reader.pread(offset, length, trio.current_time() + patience)

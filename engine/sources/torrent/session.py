@@ -32,6 +32,7 @@ from engine.supervision import Restarts
 Key = TypeVar("Key", bound=Hashable)
 
 TICK = 1.0  # seconds between two looks at how fast everything is
+TRADES = 3  # looks in a row that see peers who are no seeds: one who has just connected has not yet said that it is one
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class TorrentSession(Generic[Key]):
         self._adding: dict[str, Key] = {}  # by infohash: those that have no handle yet
         self._leaving: dict[str, Key] = {}  # by infohash: those that are about to be gone
         self._looks: set[Key] = set()  # whose pieces were asked for
+        self._trades: dict[Key, int] = {}  # looks in a row that have seen peers who are no seeds
         self._on_demand: set[Key] = set()  # who fetch only what is read
         self._bans = Bans()
         self.lost: str | None = None  # why there is none and may be none for a while: a sentence
@@ -101,7 +103,7 @@ class TorrentSession(Generic[Key]):
     def _forget(self, why: str) -> None:
         """Nothing is in the session, for there is none."""
         there, gone = {*self._handles, *self._adding.values()}, list(self._leaving.values())
-        for each in (self._handles, self._keys, self._adding, self._leaving, self._looks):
+        for each in (self._handles, self._keys, self._adding, self._leaving, self._looks, self._trades):
             each.clear()
         self._ours.close()
         self._theirs.close()
@@ -127,6 +129,7 @@ class TorrentSession(Generic[Key]):
     def remove(self, key: Key) -> None:
         """`Gone` follows, and from then on nothing writes to its files."""
         self._on_demand.discard(key)
+        self._trades.pop(key, None)
         handle = self._handles.pop(key, None)
         if handle is not None and self._session is not None:
             self._leaving[_name(handle.info_hashes())] = key
@@ -289,7 +292,8 @@ class TorrentSession(Generic[Key]):
         if key in self._looks and len(status.pieces):
             self._looks.discard(key)
             self._deliver(key, Checked(bytes(status.pieces)))
-        in_order = status.num_peers == status.num_seeds and key not in self._on_demand
+        trades = self._trades[key] = self._trades.get(key, 0) + 1 if status.num_peers > status.num_seeds else 0
+        in_order = trades < TRADES and key not in self._on_demand
         if in_order != bool(status.flags & lt.torrent_flags.sequential_download):
             self._choose_order(status.handle, in_order)
         self._deliver(key, alerts.status(status))

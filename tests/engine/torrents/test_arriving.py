@@ -160,6 +160,6 @@ async def test_pieces_come_in_order_while_there_is_nobody_to_trade_with(tmp_path
                     lambda: other.leech(torrent, tmp_path / "other", from_=[here.address, seeds.address])
                 )
                 handle = here.manager._session._handles[item.id]
-                with trio.fail_after(30):
+                with trio.fail_after(60):
                     while (await trio.to_thread.run_sync(handle.flags)) & lt.torrent_flags.sequential_download:
                         await trio.sleep(0.01)

@@ -42,7 +42,7 @@ def torrent(request: pytest.FixtureRequest, content: Path) -> Torrent:
 
 
 async def test_the_end_of_a_cold_file_comes_first(tmp_path: Path, seeds: Peer, torrent: Torrent, content: Path) -> None:
-    seeds.seed(torrent, tmp_path / "s", limit=1_000_000)
+    seeds.seed(torrent, tmp_path / "s", limit=150_000)
     async with torrents(tmp_path / "state") as here:
         item = await here.add(torrent.magnet(peers=[seeds.address]))
         await here.when(item, lambda found: found.kind == "folder")
@@ -50,7 +50,7 @@ async def test_the_end_of_a_cold_file_comes_first(tmp_path: Path, seeds: Peer, t
         data = await here.read(film, SIZE - 1000, 5000)
         assert data == content.read_bytes()[-1000:]
         progress = here.manager.progress(item.id)
-        assert progress is not None and progress.done < SIZE // 4
+        assert progress is not None and progress.done < SIZE // 2
         seeds.set(upload_rate_limit=0)
 
 
@@ -74,7 +74,7 @@ async def test_every_read_is_what_the_file_will_hold(
 
         async def follow() -> None:
             offset = 0
-            while part := await reader.pread(offset, 131072, trio.current_time() + 30):
+            while part := await reader.pread(offset, 131072, trio.current_time() + 150):
                 assert part == data[offset : offset + len(part)]
                 offset += len(part)
             assert offset == SIZE
@@ -148,6 +148,6 @@ async def test_on_demand_seeds_are_there_whenever_somebody_reads(tmp_path: Path,
             await here.in_session(item)
             for offset in (SIZE // 2, 0, SIZE - 100):
                 await trio.sleep(0.5)  # time to be hung up on
-                assert await here.read(item, offset, 100, patience=10.0) == content.read_bytes()[offset : offset + 100]
+                assert await here.read(item, offset, 100, patience=45.0) == content.read_bytes()[offset : offset + 100]
             progress = here.manager.progress(item.id)
             assert progress is not None and progress.done <= 3 * 4 * PIECE
