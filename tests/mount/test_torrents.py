@@ -71,7 +71,8 @@ def test_a_link_becomes_a_folder_in_place_and_is_read_while_it_arrives(
     assert mount.names("tags/movie") == ["magnet"]
     number = (mount / "tags/movie/magnet").stat().st_ino
     assert os.getxattr(mount / "files/magnet", "user.xdg.origin.url").decode().startswith("magnet:?xt=urn:btih:")
-    seeds.seed(torrent, film.parent, limit=300_000)
+    seeds.set(upload_rate_limit=100_000)  # until it has been looked at
+    seeds.seed(torrent, film.parent)
     mount.tagfs("add", torrent.magnet(peers=[seeds.address]))
     mount.wait_for(lambda: (mount / "tags/movie/magnet").is_dir())
     folder = mount / "tags/movie/magnet"
@@ -84,6 +85,7 @@ def test_a_link_becomes_a_folder_in_place_and_is_read_while_it_arrives(
         assert file.read() == (film / "film.mkv").read_bytes()[-1000:]
     assert float(os.getxattr(folder, "user.tagfs.progress")) < 0.9
     assert mount.names("queries/state:downloading") == ["magnet"]
+    seeds.set(upload_rate_limit=0)
     mount.wait_for(lambda: state(folder) == "seeding")
     assert subprocess.run(["diff", "-r", folder, film], check=True, capture_output=True).stdout == b""
     assert len(os.getxattr(movie, "user.tagfs.btroot")) == 64

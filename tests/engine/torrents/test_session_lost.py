@@ -52,7 +52,7 @@ async def test_what_arrives_and_what_seeds_go_on_in_another_session(
             session = here.manager._session
             before = session._session
             broken.set()
-            with trio.fail_after(30):
+            with trio.fail_after(60):
                 while session.lost is None:
                     await trio.sleep(0.001)
             assert "a bug" in session.lost
@@ -61,7 +61,7 @@ async def test_what_arrives_and_what_seeds_go_on_in_another_session(
             assert here.content(done) == large.read_bytes()
             assert session.lost is None
             assert session._session is not before
-            with trio.fail_after(30):
+            with trio.fail_after(60):
                 while not (session.has(whole.id) and session.has(done.id)):
                     await trio.sleep(0.001)
             assert here.item(whole).state is State.SEEDING
