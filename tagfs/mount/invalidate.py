@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE: Final = 0.1  # seconds without progress
 THREADS: Final = 16
+_GONE: Final = frozenset({errno.ENOENT, errno.EBADF, errno.ENODEV, errno.ENOTCONN})  # the node, or the mount
 AT_ONCE: Final = 1000  # attributes that are forgotten before other tasks get a turn: some 5 ms
 
 
@@ -157,6 +158,23 @@ class Invalidator:
         for inode in inodes if self._open else ():
             _forget_attributes(inode)
 
+    def grow(self, inode: int, size: int) -> bool:
+        """A file that nobody has open is that large; whether the kernel has taken it. Answers to what it has asked for
+        earlier, which may be on their way, do not change that any more.
+
+        There is no message for that but one that brings bytes as well, so it brings a last one, which must be dropped
+        with its page before anybody reads."""
+        if not self._open:
+            return False
+        try:
+            if size:
+                pyfuse3.notify_store(pyfuse3.InodeT(inode), size - 1, b"\0")
+        except OSError as error:
+            if error.errno not in _GONE:
+                log.warning("the kernel refused to be told the size of %d: %s", inode, error)
+            return False
+        return True
+
     def keep(self, directory: int, name: str) -> None:
         """A running operation, which holds the directory, has found that the kernel is right about a name."""
         self._deferred.get(directory, {}).pop(name, None)
@@ -181,7 +199,7 @@ def _forget_name(parent: int, name: bytes) -> None:
     try:
         pyfuse3.invalidate_entry(pyfuse3.InodeT(parent), pyfuse3.FileNameT(name))
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ENODEV, errno.ENOTCONN):
+        if error.errno not in (*_GONE, errno.ENOTDIR):
             log.warning("the kernel refused to forget a name: %s", error)
 
 
@@ -189,5 +207,5 @@ def _forget_attributes(inode: int) -> None:
     try:
         pyfuse3.invalidate_inode(pyfuse3.InodeT(inode), attr_only=True)
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.EBADF, errno.ENODEV, errno.ENOTCONN):
+        if error.errno not in _GONE:
             log.warning("the kernel refused to forget the attributes of %d: %s", inode, error)

@@ -533,6 +533,8 @@ class Operations(pyfuse3.Operations):
         handle = pyfuse3.FileHandleT(self.files.add(opened))
         if node is not None and opened.version is not None:
             draft, drafts = opened.draft if isinstance(opened, DraftFile) else None, self._context.drafts
+            if drafts.pages.needs_size(node) and not opened.direct_io:
+                opened.direct_io = not self._tell_size(node, opened.size)
             if opened.direct_io:
                 drafts.pages.open_direct(node, opened.version)
             else:
@@ -541,6 +543,14 @@ class Operations(pyfuse3.Operations):
                 opened.direct_io, opened.keep_cache = use
             opened.node = node
         return pyfuse3.FileInfo(fh=handle, direct_io=opened.direct_io, keep_cache=opened.keep_cache)
+
+    def _tell_size(self, node: int, size: int | None) -> bool:
+        """Whether the kernel knows that now. Should somebody have it open, it might have to wait for what he reads."""
+        pages = self._context.drafts.pages
+        if size is None or not pages.is_free(node) or not self._kernel.grow(node, size):
+            return False
+        pages.sized(node, size)
+        return True
 
     async def _create(self, parent: int, name: str, mode: int, program: int, flags: int) -> DraftFile | DropFile:
         directory = self._directory(parent)
@@ -608,7 +618,6 @@ class Operations(pyfuse3.Operations):
             reader,
             wait=not flags & os.O_NONBLOCK,
             fetch=not (looks or flags & os.O_NOATIME),
-            sized=item.size is not None,
             absent=errno.ENODATA if looks else errno.EAGAIN,  # on EAGAIN FFmpeg's thumbnailers try for ever
         )
 

@@ -32,6 +32,11 @@ class OpenFile(ABC):
     node: int | None = None  # of the item: whose pages `version` is for
     row: Item | None = None  # of the item as it was opened: what stat shows should it be ended meanwhile
 
+    @property
+    def size(self) -> int | None:
+        """How large it is now; None where nobody knows, or nobody is to."""
+        return None
+
     async def prepare(self) -> None:  # noqa: B027 - most files need nothing
         """Once, before the open is answered."""
 
@@ -61,6 +66,10 @@ class BlobFile(OpenFile):
         self._fd = context.blobs.open(sha256)
         context.blobs.hold(sha256)
 
+    @property
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
     async def read(self, offset: int, size: int) -> bytes:
         return await read_local(self._fd, offset, size)
 
@@ -73,7 +82,7 @@ class ArrivingFile(OpenFile):
     """What is here is served, the rest is waited for; once the item is whole, its blob serves.
 
     `wait`: False for O_NONBLOCK; `fetch`: False for O_NOATIME and for onlookers, who start nothing (`mount.onlookers`).
-    `absent` is what they hear of what is not here, instead of EAGAIN. `sized`: the item's row says how large it is.
+    `absent` is what they hear of what is not here, instead of EAGAIN.
     """
 
     def __init__(
@@ -84,7 +93,6 @@ class ArrivingFile(OpenFile):
         *,
         wait: bool,
         fetch: bool,
-        sized: bool,
         absent: int = errno.EAGAIN,
     ) -> None:
         self._context = context
@@ -95,18 +103,18 @@ class ArrivingFile(OpenFile):
         self._absent = absent
         self._whole: BlobFile | None = None
         self.version = Version(("arriving", item), settles=True)
-        self.direct_io = reader is None or reader.size is None or not sized
+
+    @property
+    def size(self) -> int | None:
+        return None if self._reader is None else self._reader.size
 
     async def prepare(self) -> None:
         """Wait a while for the size: who opens a link that was made a moment ago and looks for its end (`unzip`,
-        players) would take it for empty. Nobody waits to see what a listing shows.
-
-        Until the row has the size the kernel keeps no pages, since it may not have heard of it: where several open the
-        file at once, a thread of theirs that wakes up late brings it an older answer, with a size of 0, and makes it
-        drop the one that it has just asked for. A read would find the end at once."""
+        players) would take it for empty. Nobody waits to see what a listing shows."""
         if self._reader is not None and self._reader.size is None and self._wait and self._fetch:
             patience = min(self._context.read_patience, SIZE_PATIENCE)
             await self._reader.wait_size(trio.current_time() + patience)
+        self.direct_io = self.size is None
 
     async def read(self, offset: int, size: int) -> bytes:
         if self._whole is None:
@@ -179,6 +187,10 @@ class DraftFile(OpenFile):
     def item(self) -> ItemId:
         assert self._draft.item is not None
         return self._draft.item
+
+    @property
+    def size(self) -> int:
+        return self._draft.length()
 
     @property
     def draft(self) -> Draft:

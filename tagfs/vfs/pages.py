@@ -9,8 +9,14 @@ a new one that is written. So the pages of a node belong to one version, and
   it. So as long as a direct handle of another version is open, and once after it was closed, an open has them dropped.
 
 A version that becomes another key in place (a draft that was sealed) takes its pages and its handles along.
+
+Reads through the cache end where the kernel believes the file to end, and it may believe in what it was told before the
+size was known: an answer that comes later is not kept where another answer, or a message that the file has changed,
+comes in between. So the first open that uses the cache after that tells it the size in another way, which it does keep
+(`Kernel.grow`); an open that cannot, since others have the file open, is direct.
+
 State: by node, the version that was cached last, how many open handles use it, and which versions the direct ones are
-of. A node without an entry can have pages of the item's own blob only.
+of. A node without an entry can have pages of the item's own blob only. Also what was told of without a size.
 """
 
 from __future__ import annotations
@@ -18,6 +24,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from pyroaring import BitMap
 
 from engine.types import Change, ItemId, TagChange
 from tagfs.vfs.draft import Draft, Version
@@ -37,6 +45,7 @@ class Owner:
     pinned: bool = False  # the item's row is about to name another blob
     direct: list[Version] = field(default_factory=list)  # of the handles that do without, by identity
     mixed: bool = False  # a direct handle of another version was closed since the pages were dropped
+    size: int | None = None  # of an arriving file, as it was told
 
     def is_clean(self) -> bool:
         """Whether the pages can be of its version only."""
@@ -50,6 +59,7 @@ class Pages:
         self._sha256_of = sha256_of
         self._nodes_of = nodes_of
         self._owners: dict[int, Owner] = {}
+        self._unsized = BitMap()  # items
 
     def open(self, node: int, version: Version, draft: Draft | None = None, *, contested: bool = False) -> Use:
         """Paired with `close`. `contested`: while others write the item's next content, whose size the kernel takes for
@@ -75,6 +85,28 @@ class Pages:
     def open_direct(self, node: int, version: Version) -> None:
         """Of a file that is direct for reasons of its own. Paired with `close`."""
         self._direct(self._owner(node), version)
+
+    def size_of(self, item: ItemId) -> int | None:
+        """For an answer, where nobody knows how large it is now: what those were told who have it open, or None."""
+        if not self.is_free(item) and (size := self._owners[item].size) is not None:
+            return size
+        self._unsized.add(item)
+        return None
+
+    def needs_size(self, node: int) -> bool:
+        """Whether the kernel may believe in a size from before it was known."""
+        return node in self._unsized
+
+    def is_free(self, node: int) -> bool:
+        """Whether nobody has it open."""
+        owner = self._owners.get(node)
+        return owner is None or not (owner.users or owner.direct)
+
+    def sized(self, node: int, size: int) -> None:
+        """It has been told. What it holds of the last page is not to be used."""
+        self._unsized.discard(node)
+        owner = self._owner(node)
+        owner.mixed, owner.size = True, size
 
     @staticmethod
     def _direct(owner: Owner, version: Version) -> Use:

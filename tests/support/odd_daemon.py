@@ -4,6 +4,7 @@
     no-file-sync        fsync and fdatasync of files do nothing
     no-folder-sync      fsync of folders does nothing
     no-catalogue-sync   SQLite syncs nothing
+    overtaken-answers   what the kernel is told about a node that it knows comes after a message that it is wrong
 
 `python -P -m tests.support.odd_daemon MOUNTPOINT`, with the arguments of tagfs.daemon. A product without switches for
 these cannot be run without them by accident. ODD_FUSECTL is where fusectl is mounted; ODD_BOOT
@@ -17,7 +18,8 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
 from tagfs.daemon import wreck
 from tagfs.daemon.__main__ import main
@@ -48,11 +50,33 @@ def without_catalogue_sync() -> None:
     database.WRITER_PRAGMAS = {**database.WRITER_PRAGMAS, "synchronous": "off"}
 
 
+def overtaken_answers() -> None:
+    """Each answer comes after a message that what is known of the node is wrong, so the kernel hands it to who has
+    asked, and does not keep it. Under load that happens to one now and then."""
+    import pyfuse3
+
+    from tagfs.mount.ops import Operations
+
+    for name in ("lookup", "getattr"):
+        setattr(Operations, name, _overtaken(getattr(Operations, name), pyfuse3.invalidate_inode))
+
+
+def _overtaken(answer: Callable[..., Any], forget: Callable[..., None]) -> Callable[..., Any]:
+    async def overtaken(*args: Any) -> Any:
+        found = await answer(*args)
+        with suppress(FileNotFoundError):  # it is just about to hear of that node
+            forget(found.st_ino, attr_only=True)
+        return found
+
+    return overtaken
+
+
 ODDITIES: Mapping[str, Callable[[], None]] = {
     "eager-gc": eager_gc,
     "no-file-sync": lambda: without_sync(stat.S_ISREG),
     "no-folder-sync": lambda: without_sync(stat.S_ISDIR),
     "no-catalogue-sync": without_catalogue_sync,
+    "overtaken-answers": overtaken_answers,
 }
 
 

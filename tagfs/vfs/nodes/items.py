@@ -32,9 +32,11 @@ def item_attr(context: Context, item: Item) -> Attr:
     if item.state.whole or item.kind is not Kind.FILE or item.state is State.WRITING:
         return attr.of_item(item)
     reader = context.transfers.reader(item.id)
+    size = item.size if reader is None or reader.size is None else reader.size
+    if size is None:
+        size = context.drafts.pages.size_of(item.id)
     if reader is None:
-        return attr.of_item(item, present=0)
-    size = reader.size if reader.size is not None else item.size
+        return attr.of_item(item, size=size, present=0)
     present = reader.present
     return attr.of_item(item, size=present if size is None else size, present=present)
 

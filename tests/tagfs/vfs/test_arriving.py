@@ -11,22 +11,21 @@ from tests.support.world import World
 
 
 class Reader:
-    """Of a file whose size is known as soon as somebody waits for it."""
+    """Of a file whose size may be known as soon as somebody waits for it."""
 
-    def __init__(self, size: int | None) -> None:
+    def __init__(self, size: int | None, later: int | None) -> None:
         self.size = size
+        self.later = later
 
     async def wait_size(self, deadline: float) -> None:
-        self.size = 1000
+        self.size = self.later
 
 
-@pytest.mark.parametrize(("size", "sized", "direct"), [(None, False, True), (1000, False, True), (1000, True, False)])
-async def test_the_kernel_keeps_no_pages_for_who_had_to_wait_for_the_size(
-    world: World, size: int | None, sized: bool, direct: bool
+@pytest.mark.parametrize(("size", "later", "direct"), [(None, 1000, False), (1000, 1000, False), (None, None, True)])
+async def test_the_kernel_keeps_no_pages_while_nobody_knows_the_size(
+    world: World, size: int | None, later: int | None, direct: bool
 ) -> None:
-    """It may have an answer from before, by which the file ends where it begins; also where others have waited."""
     item = await world.catalogue.add(NewItem("f", state=State.DOWNLOADING, download=NewDownload("s")))
-    reader = Reader(size)
-    file = ArrivingFile(world.context, item.id, reader, wait=True, fetch=True, sized=sized)
+    file = ArrivingFile(world.context, item.id, Reader(size, later), wait=True, fetch=True)
     await file.prepare()
-    assert (file.direct_io, reader.size) == (direct, 1000)
+    assert (file.direct_io, file.size) == (direct, later)

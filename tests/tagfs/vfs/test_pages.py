@@ -123,6 +123,27 @@ def test_what_is_read_before_its_size_is_known_leaves_no_pages() -> None:
     assert world.pages.open(ITEM, Version("old")) == KEPT
 
 
+def test_the_size_is_told_once_to_who_has_heard_of_the_file_without_one() -> None:
+    world, arriving = World(), Version(("arriving", ITEM), settles=True)
+    assert not world.pages.needs_size(ITEM)
+    assert world.pages.size_of(ITEM) is None
+    assert world.pages.needs_size(ITEM) and world.pages.is_free(ITEM)
+    world.pages.sized(ITEM, 1000)
+    assert world.pages.open(ITEM, arriving) == FRESH
+    assert not world.pages.needs_size(ITEM) and not world.pages.is_free(ITEM)
+    assert world.pages.size_of(ITEM) == 1000  # whoever asks while it is open
+    world.close(arriving)
+    assert world.pages.size_of(ITEM) is None
+    assert world.pages.needs_size(ITEM)
+
+
+def test_the_page_that_came_with_the_size_is_dropped() -> None:
+    world = World()
+    world.pages.sized(ITEM, 1000)
+    assert world.pages.open(ITEM, Version("old")) == FRESH
+    assert world.pages.open(ITEM, Version("old")) == KEPT
+
+
 def test_no_order_of_opens_mixes_two_versions() -> None:
     """Against a model of the kernel: the pages that it has, and what each handle would fill in. Those without the page
     cache do so, too, by a private mapping: who finds their pages has opened before they did."""
