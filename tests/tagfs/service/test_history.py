@@ -90,19 +90,20 @@ async def test_pages_of_the_old_content_are_not_kept_by_who_opens_between_commit
     item, other = await world.item("f", content=b"one"), await world.item("g", content=b"two")
     await world.drafts.replace(item.id, other.id)
     pages = world.drafts.pages
+    old, new = Version(other.sha256), Version(item.sha256)
     uses: list[Use] = []
 
     def apply(changes: Sequence[Change], tags: Sequence[TagChange]) -> None:
         now = world.catalogue.item(item.id)
         assert now is not None and now.sha256 == item.sha256
-        uses.append(pages.open(item.id, Version(now.sha256)))
+        uses.append(pages.open(item.id, new))
 
-    pages.open(item.id, Version(other.sha256))
-    pages.close(item.id)
+    pages.open(item.id, old)
+    pages.close(item.id, old, direct=False)
     with monkeypatch.context() as patch:
         patch.setattr(world.views, "apply", apply)
         await service.undo()
-    pages.close(item.id)
+    pages.close(item.id, new, direct=False)
     assert uses == [Use(direct_io=False, keep_cache=False)]
     assert pages.open(item.id, Version(item.sha256)) == Use(direct_io=False, keep_cache=True)
 
