@@ -10,6 +10,7 @@ A row is about items that one transaction changed alike. Its `what` is a JSON ob
     made          the name, or true for several; with `add` its tags, with `trashed` true where it is made in the trash
     ended         the name, or true for several: it is gone for good
     dropped       the same of what never had content
+    removed       the name of an empty folder that left no trace; with `row`, what else it was, by which undo makes it
     given         the same of what gave its content to another item of the same transaction, as by `mv tmp f`
 
 An undo that found all as it was already has `nothing`: true,
@@ -83,18 +84,18 @@ class Undone:
 
 def recontents(records: Iterable[Record]) -> BitMap:
     """What may have another content when these are undone: also what kept the old one, in the trash."""
-    return _members(
+    return members(
         record for record in records if "content" in record.what or {"made", "trashed"} <= record.what.keys()
     )
 
 
 # Keys that say of an item that it was not there before, or is not afterwards.
-ABSENT = frozenset({"made", "ended", "dropped", "given"})
+ABSENT = frozenset({"made", "ended", "dropped", "given", "removed"})
 
 
 def goes_away(records: Iterable[Record]) -> BitMap:
     """What goes to the trash when these are undone."""
-    return _members(
+    return members(
         record for record in records
         if record.what.get("trashed") == [True, False] or ("made" in record.what and "trashed" not in record.what)
     )  # fmt: skip
@@ -102,10 +103,11 @@ def goes_away(records: Iterable[Record]) -> BitMap:
 
 def comes_back(records: Iterable[Record]) -> BitMap:
     """What comes out of the trash when these are undone."""
-    return _members(record for record in records if record.what.get("trashed") == [False, True])
+    return members(record for record in records if record.what.get("trashed") == [False, True])
 
 
-def _members(records: Iterable[Record]) -> BitMap:
+def members(records: Iterable[Record]) -> BitMap:
+    """All items that these are about."""
     return BitMap().union(*(record.items for record in records))
 
 
@@ -113,12 +115,13 @@ def _members(records: Iterable[Record]) -> BitMap:
 NAMED_LIMIT = 100
 
 
-def entries(changes: list[Change], tags: list[TagChange]) -> list[Entry]:
-    """The rows that tell of a transaction: tags first, then items in the order of their first change."""
+def entries(changes: list[Change], tags: list[TagChange], removed: Mapping[ItemId, What]) -> list[Entry]:
+    """The rows that tell of a transaction: tags first, then items in the order of their first change. `removed`: what
+    the empty folders were that are gone."""
     told = [entry for change in tags if change.event not in SAVING for entry in _of_tag(change)]
     if len(changes) == 1:  # nearly all of them
         [(item, before, after)] = [(change.item, change.before, change.after) for change in changes]
-        what = difference(before, after)
+        what = difference(before, after, removed.get(item))
         if what:
             told.append(Entry(what, item))
         return told
@@ -126,7 +129,7 @@ def entries(changes: list[Change], tags: list[TagChange]) -> list[Entry]:
     net = _net(changes)
     taken = {after.sha256 for _, before, after in net if before and after and before.sha256 != after.sha256}
     for item, before, after in net:
-        what = difference(before, after)
+        what = difference(before, after, removed.get(item))
         if "ended" in what and before is not None and before.sha256 in taken:
             what = {"given": what["ended"]}
         if what:
@@ -140,10 +143,13 @@ def entries(changes: list[Change], tags: list[TagChange]) -> list[Entry]:
     return told
 
 
-def difference(before: Facts | None, after: Facts | None) -> What:
-    """What a journal says of an item that was so and is so; empty where nothing of it is worth a row."""
+def difference(before: Facts | None, after: Facts | None, row: What | None = None) -> What:
+    """What a journal says of an item that was so and is so; empty where nothing of it is worth a row. `row`: what an
+    empty folder was that is gone."""
     if before is None:
         return {} if after is None else _made(after)
+    if after is None and row is not None:
+        return {"removed": before.name, "row": row}
     if after is None:
         return {"dropped" if before.sha256 is None and not before.trashed else "ended": before.name}
     what: What = {}
@@ -192,7 +198,7 @@ _NAMING = ("made", *sorted(ABSENT - {"made"}))
 
 def _told(keys: tuple[str, ...], group: list[tuple[ItemId, What]]) -> list[Entry]:
     naming = next((key for key in keys if key in _NAMING), None)
-    if len(group) == 1 or (naming is not None and len(group) <= NAMED_LIMIT):
+    if len(group) == 1 or "row" in keys or (naming is not None and len(group) <= NAMED_LIMIT):
         return [Entry(what, item) for item, what in group]
     what = group[0][1] if naming is None else {**group[0][1], naming: True}
     return [Entry(what, items=BitMap([item for item, _ in group]))]

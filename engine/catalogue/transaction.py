@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from engine import history
 from engine.catalogue import journal, points
 from engine.errors import NoSuchItem
-from engine.history import Cause, Entry
+from engine.history import Cause, Entry, What
 from engine.types import Change, Facts, Item, ItemId, TagChange
 
 ADJUST_COUNT = "UPDATE tag SET items = items + ? WHERE name = ?"
@@ -25,7 +25,8 @@ ADJUST_COUNT = "UPDATE tag SET items = items + ? WHERE name = ?"
 @dataclass(slots=True)
 class Transaction:
     """`clock` gives nanoseconds since the epoch. `entries` are rows of the journal that do not follow from `changes`
-    and `tags`: a change to very many items is one `Entry` with their bitmap, and not in `changes`."""
+    and `tags`: a change to very many items is one `Entry` with their bitmap, and not in `changes`. `removed`: what undo
+    needs of empty folders that are gone without a trace, beside what `changes` say."""
 
     connection: sqlite3.Connection
     clock: Callable[[], int]
@@ -34,6 +35,7 @@ class Transaction:
     changes: list[Change] = field(default_factory=list)
     tags: list[TagChange] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    removed: dict[ItemId, What] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)  # by tag: more or fewer live items, beside `changes`
 
     def item(self, number: int) -> Item:
@@ -69,7 +71,7 @@ class Transaction:
 
     def seal(self) -> None:
         """The last statements of each job: bring the counts of the tags up to date, and write the journal."""
-        if entries := history.entries(self.changes, self.tags) + self.entries:
+        if entries := history.entries(self.changes, self.tags, self.removed) + self.entries:
             journal.write(
                 self.connection, entries, at_ns=self.clock(), cause=self.cause, undoes=self.undoes
             )  # fmt: skip

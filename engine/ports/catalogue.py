@@ -313,8 +313,8 @@ class Catalogue(Protocol):
 
     async def remove_folder(self, item: ItemId, *, along: Collection[ItemId] | None = None) -> None:
         """An empty one, to the trash, with what was trashed out of it (`along` as for `trash`); for good if there is
-        nothing to bring back: no tag, no attribute, and nothing that goes along. NotEmpty for one that holds
-        something."""
+        nothing to bring back: no tag, no attribute, no download, and nothing that goes along; an undo makes it again
+        then. Nothing happens to one that is in the trash already. NotEmpty for one that holds something."""
 
     async def discard(self, item: ItemId) -> None:
         """Forget a live item that never got content (a draft, a download given up before its first byte)."""

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from tagfs.amounts import counted
 from tagfs.cli.display import instant
 from tagfs.control.views_history import ChangeView
 from tagfs.escape import escape
+
+_CAME_OR_WENT: Final = {
+    "made": "made",
+    "ended": "ended for good",
+    "dropped": "given up",
+    "given": "moved over",
+    "removed": "removed",
+}
 
 
 def line(change: ChangeView) -> str:
@@ -26,7 +35,7 @@ def words(change: ChangeView) -> str:
 
 def _told(change: ChangeView) -> Iterator[str]:
     what = change.what
-    for key, word in (("made", "made"), ("ended", "ended for good"), ("dropped", "given up"), ("given", "moved over")):
+    for key, word in _CAME_OR_WENT.items():
         if key in what:
             yield "kept in the trash" if key == "made" and "trash" in what else word
     if "nothing" in what:

@@ -23,7 +23,7 @@ class ChangeView:
     undoes: int | None  # the call that this one took back
     undone: int | None  # the call that took this one back
     # add, remove: tags. name, folder, content: what was and what is, empty for none. trash: in or out. made, ended,
-    # dropped, given: the name, if there is one. tag: created, removed or renamed, and names.
+    # dropped, given, removed: the name, if there is one. tag: created, removed or renamed, and names.
     what: Mapping[str, tuple[str, ...]]
     count: int  # of the items
     items: tuple[ConcernedView, ...]  # the first ten

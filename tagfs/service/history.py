@@ -76,7 +76,7 @@ def _view(record: Record, rows: Mapping[ItemId, Item], undone: int | None) -> Ch
         cause=record.cause.value,
         undoes=record.undoes,
         undone=undone,
-        what={_KEYS.get(key, key): tuple(_texts(value)) for key, value in record.what.items()},
+        what={_KEYS.get(key, key): tuple(_texts(value)) for key, value in record.what.items() if key != "row"},
         count=len(record.items),
         items=tuple(_concerned(ItemId(item), rows, record) for item in islice(record.items, SHOWN)),
     )
@@ -98,5 +98,5 @@ def _texts(value: Any) -> Iterable[str]:
 def _concerned(item: ItemId, rows: Mapping[ItemId, Item], record: Record) -> ConcernedView:
     if item in rows:
         return ConcernedView(item, rows[item].name)
-    told = [record.what.get(key) for key in ("ended", "made", "dropped", "given")]
+    told = [record.what.get(key) for key in ("ended", "made", "dropped", "given", "removed")]
     return ConcernedView(item, next((name for name in told if isinstance(name, str)), None))

@@ -22,8 +22,8 @@ def changed(item: int, before: Facts, after: Facts) -> Change:
 def test_what_nobody_decided_has_no_row() -> None:
     arriving = replace(FACTS, sha256=None, state=State.QUEUED)
     for after in (replace(arriving, state=State.DOWNLOADING), replace(arriving, size=9), FACTS, arriving):
-        assert entries([changed(ONE, arriving, after)], []) == []
-    assert entries([Change(ONE, None, FACTS), Change(ONE, FACTS, None)], []) == []  # came and went at once
+        assert entries([changed(ONE, arriving, after)], [], {}) == []
+    assert entries([Change(ONE, None, FACTS), Change(ONE, FACTS, None)], [], {}) == []  # came and went at once
 
 
 def test_each_kind_of_change_has_its_key() -> None:
@@ -40,6 +40,7 @@ def test_each_kind_of_change_has_its_key() -> None:
     assert difference(None, replace(FACTS, tags=frozenset(), trashed=True)) == {"made": "film", "trashed": True}
     assert difference(FACTS, None) == {"ended": "film"}
     assert difference(replace(FACTS, sha256=None), None) == {"dropped": "film"}
+    assert difference(replace(FACTS, sha256=None), None, {"mode": 1}) == {"removed": "film", "row": {"mode": 1}}
 
 
 def test_items_that_changed_alike_share_a_row_and_a_second_change_joins_the_first() -> None:
@@ -50,7 +51,7 @@ def test_items_that_changed_alike_share_a_row_and_a_second_change_joins_the_firs
         changed(5002, FACTS, seen), changed(5002, seen, FACTS),
         changed(5003, FACTS, seen), changed(5003, seen, replace(seen, name="x")),
     ]  # fmt: skip
-    told = entries(changes, [TagChange(TagEvent.CREATED, "seen"), TagChange(TagEvent.RENAMED, "a", "b")])
+    told = entries(changes, [TagChange(TagEvent.CREATED, "seen"), TagChange(TagEvent.RENAMED, "a", "b")], {})
     assert [entry.what for entry in told] == [
         {"tag": ["created", "seen"]}, {"tag": ["renamed", "a", "b"]}, {"add": ["seen"]},
         {"add": ["seen"], "name": ["film", "x"]},
@@ -61,15 +62,15 @@ def test_items_that_changed_alike_share_a_row_and_a_second_change_joins_the_firs
 
 def test_few_that_came_keep_their_names_and_many_are_one_row() -> None:
     few = [Change(ItemId(number), None, replace(FACTS, name=f"n{number}")) for number in range(5000, 5003)]
-    assert [entry.what["made"] for entry in entries(few, [])] == ["n5000", "n5001", "n5002"]
+    assert [entry.what["made"] for entry in entries(few, [], {})] == ["n5000", "n5001", "n5002"]
     many = [Change(ItemId(number), None, FACTS) for number in range(5000, 5001 + NAMED_LIMIT)]
-    [entry] = entries(many, [])
+    [entry] = entries(many, [], {})
     assert (entry.what, entry.items) == ({"made": True, "add": ["movie"]}, BitMap(range(5000, 5001 + NAMED_LIMIT)))
     diverse = [
         Change(ItemId(number), None, replace(FACTS, tags=frozenset({f"t{number % 50}"})))
         for number in range(5000, 5001 + NAMED_LIMIT)
     ]
-    [entry] = entries(diverse, [])
+    [entry] = entries(diverse, [], {})
     assert (entry.what, entry.items) == ({"made": True}, BitMap(range(5000, 5001 + NAMED_LIMIT)))
 
 
@@ -96,7 +97,7 @@ def test_the_rows_of_a_transaction_are_those_of_its_net_change(steps: list[tuple
         changes.append(Change(ItemId(item), state.get(item), after))
         state[item] = after
     told: dict[int, dict[str, object]] = {}
-    for entry in entries(changes, []):
+    for entry in entries(changes, [], {}):
         for item in entry.items or [entry.item or 0]:
             assert item not in told
             told[item] = entry.what

@@ -48,6 +48,8 @@ def test_each_step_is_taken_back_and_done_again_on_every_path(mount: Mount) -> N
         "mv files/dir/f files/dir/sub/g",
         "mv files/dir/sub files/other",
         "mv files/other/g files/f",
+        "mv -T files/other files/dir",  # over an empty one
+        "rmdir files/dir",
         "rm files/f",
         "mv trash/f files/",
     ):

@@ -67,6 +67,8 @@ place_steps = st.one_of(
     st.tuples(st.just("mkdir"), names, st.none() | which),
     st.tuples(st.just("move"), which, st.none() | which, st.none() | names),
     st.tuples(st.just("move_over"), which, which),
+    st.tuples(st.just("move_over_empty"), which, which),
+    st.tuples(st.just("rmdir"), which, st.booleans()),
     st.tuples(st.just("exchange"), which, which),
     st.tuples(st.just("trash"), which),
     st.tuples(st.just("restore"), which, st.none() | names),
@@ -198,7 +200,13 @@ class Run:
 
     def of_place(self, kind: str, item: ItemId, *arguments: Any) -> Iterator[Write]:
         catalogue = self.catalogue
-        if kind == "move":
+        if kind == "rmdir":
+            yield from self.rmdir(item, *arguments)
+        elif kind == "move_over_empty":
+            folders = self.those(lambda facts: facts.kind is Kind.FOLDER)
+            for other in [folders[arguments[0] % len(folders)]] if folders else []:
+                yield from self.of_place("move_over", item, self.ids.index(other))
+        elif kind == "move":
             place, name = arguments
             yield partial(catalogue.move, [Move(item, self.folder(place), Edit(name=name))])
         elif kind in ("exchange", "move_over"):
@@ -219,6 +227,17 @@ class Run:
         else:
             yield partial(getattr(catalogue, kind), item, *arguments)
 
+    def rmdir(self, item: ItemId, emptied: bool) -> Iterator[Write]:
+        """Of some folder, which may be emptied before by the same program or by another one."""
+        folders = self.those(lambda facts: facts.live and facts.kind is Kind.FOLDER)
+        if not folders:
+            return
+        folder = folders[item % len(folders)]
+        held = self.those(lambda facts: facts.live and facts.parent == folder) if emptied else []
+        for inner in held:
+            yield partial(self.catalogue.trash, inner)
+        yield partial(self.catalogue.remove_folder, folder, along=held[1:])
+
     async def retag(self, wanted: Retagging) -> None:
         async def choose() -> Retagging:
             return wanted
@@ -234,8 +253,8 @@ class Run:
         return folders[place % len(folders)] if folders and place is not None else None
 
     async def counts(self, before: int) -> bool:
-        """Whether there is something to undo since. The first content of an item is no change of it, and an empty
-        folder that is dropped is no loss."""
+        """Whether there is something to undo since. The first content of an item is no change of it, and what never had
+        content is no loss."""
         call = await self.call()
         records = await self.catalogue.log(limit=100)
         return call != before and any("dropped" not in record.what for record in records if record.call == call)

@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.catalogue import points
 from engine.catalogue.transaction import Transaction
-from engine.catalogue.writes import edits, items
+from engine.catalogue.writes import edits, emptied, items
 from engine.errors import BadRequest, NotEmpty
 from engine.ports import Move
 from engine.types import Change, ItemId, Kind
@@ -43,14 +43,16 @@ def remove_folder(transaction: Transaction, item: int, along: Collection[int] | 
         raise BadRequest(f"item {item} is no folder")
     if points.holds(connection, item):
         raise NotEmpty("there are items in this folder: rm -r or tagfs rm takes all of it")
+    if not transaction.facts(item).live:
+        return
     held = {number for (number,) in connection.execute(CHILDREN, (item,)).fetchall()}
     joining = held if along is None else held & set(along)
-    if found.tag_count or joining or points.xattrs(connection, item):
+    if found.tag_count or joining or points.xattrs(connection, item) or not emptied.is_spare(transaction, item):
         items.trash(transaction, item, along)
         return
     for number in held:
         items.let_go(transaction, number, transaction.facts(number))
-    items.discard(transaction, item)
+    emptied.remove(transaction, item)
 
 
 def _move(transaction: Transaction, move: Move) -> None:

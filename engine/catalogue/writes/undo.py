@@ -4,9 +4,11 @@ The rows of the journal say what each item was before. What is to be restored mu
 be as it was before already; else somebody changed it since, and the undo is refused as a whole (`Changed`). What the
 undo does is journaled like everything, with the call that it took back: so an undo can be undone, which is redo.
 
-    tags come back ─▶ out of the trash ─▶ names ─▶ content ─▶ tags of items ─▶ into the trash ─▶ tags go
+    tags come back ─▶ empty folders ─▶ out of the trash ─▶ names ─▶ content ─▶ tags of items ─▶ into the trash
+                                                                                                  tags go ◀┘
 
 Nothing is lost by it: an item that the change made goes to the trash, and content that the change brought does so, too.
+An empty folder that an undo has made again is removed again, as long as it is empty.
 """
 
 from __future__ import annotations
@@ -19,9 +21,19 @@ from pyroaring import BitMap
 
 from engine.catalogue import journal, points
 from engine.catalogue.transaction import Transaction
-from engine.catalogue.writes import bulk, edits, items, tagging, undo_content, undo_places, undo_related
+from engine.catalogue.writes import (
+    bulk,
+    edits,
+    emptied,
+    items,
+    places,
+    tagging,
+    undo_content,
+    undo_places,
+    undo_related,
+)
 from engine.errors import Changed, NoSuchChange, NoSuchTag
-from engine.history import ABSENT, Cause, Entry, Record, Undone, goes_away
+from engine.history import ABSENT, Cause, Entry, Record, Undone, goes_away, members
 from engine.ports import Edit, Retagging
 from query.errors import show
 
@@ -45,13 +57,16 @@ def undo(transaction: Transaction, call: int) -> Undone:
     before, after = _in_order(of_tags, alone=not of_items)
     _tags_back(transaction, before, alone=not of_items)
     undo_related.put_back(transaction, records)
+    again = emptied.put_back(transaction, of_items)
     back, moved = undo_places.put_back(transaction, of_items, there)
     undo_content.put_back(transaction, of_items, there)
     _retag(transaction, of_items, there)
-    made = BitMap().union(*(record.items for record in of_items if "made" in record.what))
-    away = _trash(transaction, goes_away(records) & BitMap().union(*there.values()), made)
+    made = [record for record in of_items if "made" in record.what]
+    removed = _remove_again(transaction, [record for record in made if record.undoes is not None], there)
+    existing = BitMap().union(*there.values()) - removed
+    away = _trash(transaction, goes_away(records) & existing, members(made))
     # What comes out of the trash may find its name taken, as it may whenever it is restored.
-    undo_places.judge(transaction, [item for item in moved if item not in back])
+    undo_places.judge(transaction, [*again, *(item for item in moved if item not in back)])
     _tags_back(transaction, after, alone=not of_items)
     if not transaction.changes and not transaction.tags:
         # All is as it was already, and the next undo goes further back.
@@ -69,6 +84,7 @@ def _existing(transaction: Transaction, numbers: BitMap) -> BitMap:
 def _missing(records: Sequence[Record], there: dict[int, BitMap]) -> int:
     """How many items of several have ended since: they need nothing. Changed where nothing else is left of a row."""
     missing = 0
+    removed = members(record for record in records if "removed" in record.what)
     for record in records:
         if "ended" in record.what:
             name = record.what["ended"]
@@ -79,7 +95,7 @@ def _missing(records: Sequence[Record], there: dict[int, BitMap]) -> int:
             )
         if not record.items or record.what.keys() & ABSENT:
             continue
-        if not there[record.id]:
+        if not there[record.id] and not emptied.is_let_go(record, removed):
             which = f"item {record.items[0]} has" if len(record.items) == 1 else "its items have"
             raise Changed(f"change {record.call} cannot be undone: {which} ended for good since")
         missing += len(record.items) - len(there[record.id])
@@ -151,3 +167,14 @@ def _trash(transaction: Transaction, numbers: BitMap, made: BitMap) -> list[int]
             items.trash(transaction, number, None if number in made else ())
             away.append(number)
     return away
+
+
+def _remove_again(transaction: Transaction, records: Iterable[Record], there: dict[int, BitMap]) -> BitMap:
+    """What an undo has made is an empty folder."""
+    removed = BitMap()
+    for item in BitMap().union(*(there[record.id] for record in records)):
+        facts = transaction.facts(item)
+        if facts.live and not points.holds(transaction.connection, item):
+            places.remove_folder(transaction, item, along=())
+            removed.add(item)
+    return removed

@@ -13,9 +13,9 @@ from pyroaring import BitMap
 
 from engine.catalogue import points
 from engine.catalogue.transaction import Transaction
-from engine.catalogue.writes import edits, items, places
+from engine.catalogue.writes import edits, emptied, items, places
 from engine.errors import BadRequest, Changed, NoSuchItem
-from engine.history import Record, comes_back
+from engine.history import Record, comes_back, members
 from engine.ports import Edit, Move
 from engine.types import ItemId
 from query.errors import show
@@ -31,8 +31,13 @@ def put_back(
     back = [item for item in comes_back(records) & BitMap().union(*there.values()) if transaction.facts(item).trashed]
     for item in back:
         items.restore(transaction, item, None)
+    removed = members(record for record in records if "removed" in record.what)
     moved = [
-        (item, record) for record in records if not record.what.keys().isdisjoint(PLACE) for item in there[record.id]
+        (item, record)
+        for record in records
+        if not record.what.keys().isdisjoint(PLACE)
+        for item in there[record.id]
+        if not (emptied.is_let_go(record, removed) and transaction.facts(item).live)
     ]
     for item, record in moved:
         _move(transaction, item, record)

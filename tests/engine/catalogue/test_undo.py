@@ -77,28 +77,114 @@ async def test_only_what_a_person_did_is_offered(catalogue: SqliteCatalogue) -> 
     assert facts(catalogue, item).name == "rule"
 
 
-async def test_a_move_over_an_empty_folder_is_offered_although_that_was_dropped(catalogue: SqliteCatalogue) -> None:
+async def test_a_move_over_an_empty_folder_gives_that_back(catalogue: SqliteCatalogue) -> None:
     one, two, three = [await catalogue.add(NewItem(name, kind=Kind.FOLDER)) for name in ("one", "two", "three")]
     await catalogue.move([Move(one.id, None, Edit(name="two"))], trashed=[two.id])
-    call = await last(catalogue)
-    assert {key for record in await catalogue.log() if record.call == call for key in record.what} == {
-        "dropped",
-        "name",
-    }
-    assert await catalogue.undoable() == call
+    assert catalogue.item(two.id) is None
     await undo(catalogue)
-    assert facts(catalogue, one).name == "one"
-    await catalogue.remove_folder(three.id)
+    assert (facts(catalogue, one).name, catalogue.item(two.id)) == ("one", two)
     await undo(catalogue, redo=True)
-    assert facts(catalogue, one).name == "two"
+    assert (facts(catalogue, one).name, catalogue.item(two.id)) == ("two", None)
     await undo(catalogue)
-    await catalogue.edit(one.id, Edit(add=["a"]))
-    await undo(catalogue)
-    four = await catalogue.add(NewItem("four", kind=Kind.FOLDER))
-    await undo(catalogue)
-    await catalogue.restore(four.id)
-    await catalogue.move([Move(one.id, None, Edit(name="four"))], trashed=[four.id])
+    await catalogue.remove_folder(three.id)
     assert await catalogue.undoable(redo=True) is None
+
+
+@pytest.fixture
+async def nested(catalogue: SqliteCatalogue) -> list[Item]:
+    """One in the other, and all that is kept of an empty one is not as ever."""
+    top = await catalogue.add(NewItem("top", kind=Kind.FOLDER, mode=0o711))
+    sources = [Source(SourceKind.MOUNT, "", "", "")]
+    new = NewItem("\udcff", kind=Kind.FOLDER, parent=top.id, mode=0o1750, mtime_ns=7, sources=sources)
+    return [top, await catalogue.add(new)]
+
+
+async def test_empty_folders_come_back_as_they_were(catalogue: SqliteCatalogue, nested: list[Item]) -> None:
+    top, inner = nested
+    kept, sources = facts(catalogue, inner), catalogue.sources(inner.id)
+    for folder in (inner, top):
+        await catalogue.remove_folder(folder.id)
+    assert (catalogue.item(inner.id), catalogue.item(top.id), await catalogue.trash_list()) == (None, None, [])
+    [record] = await catalogue.log(item=inner.id, limit=1)
+    with pytest.raises(Changed, match=r"the folder that held .* is gone, or in the trash"):
+        await catalogue.undo(record.call)
+    for _ in range(2):
+        await undo(catalogue)
+        await undo(catalogue)
+        assert (catalogue.item(inner.id), facts(catalogue, inner)) == (inner, kept)
+        assert catalogue.sources(inner.id) == sources
+        await undo(catalogue, redo=True)
+        await undo(catalogue, redo=True)
+        assert (catalogue.item(inner.id), catalogue.item(top.id), await catalogue.trash_list()) == (None, None, [])
+    assert (await catalogue.add(whole("x"))).id > inner.id  # numbers are not given again
+
+
+async def test_an_empty_folder_that_came_back_is_not_ended_with_what_is_in_it_since(
+    catalogue: SqliteCatalogue, nested: list[Item]
+) -> None:
+    _, inner = nested
+    await catalogue.remove_folder(inner.id)
+    await undo(catalogue)
+    redoing = await catalogue.undoable(redo=True)
+    item = await catalogue.add(replace(whole("x"), parent=inner.id))
+    assert redoing is not None
+    await catalogue.undo(redoing)
+    assert facts(catalogue, inner).trashed
+    assert facts(catalogue, item).buried
+
+
+async def test_an_empty_folder_does_not_come_back_beside_a_namesake(
+    catalogue: SqliteCatalogue, nested: list[Item]
+) -> None:
+    top, inner = nested
+    await catalogue.remove_folder(inner.id)
+    call = await last(catalogue)
+    other = await catalogue.add(NewItem(inner.name, kind=Kind.FOLDER, parent=top.id))
+    with pytest.raises(Changed, match=r"there is another .* in its folder since"):
+        await catalogue.undo(call)
+    assert catalogue.item(inner.id) is None
+    await catalogue.trash(other.id)
+    await catalogue.remove_folder(other.id)  # nothing happens to what is in the trash already
+    assert facts(catalogue, other).trashed
+    await catalogue.undo(call)
+    assert catalogue.item(inner.id) is not None
+
+
+@pytest.mark.parametrize("since", ["nothing", "ended", "restored"])
+async def test_what_was_removed_out_of_a_folder_goes_back_into_it(
+    catalogue: SqliteCatalogue, nested: list[Item], since: str
+) -> None:
+    """It lies in the trash by itself; what became of it there is no reason to refuse the folder."""
+    _, inner = nested
+    item = await catalogue.add(replace(whole("x"), parent=inner.id))
+    await catalogue.trash(item.id)
+    await catalogue.remove_folder(inner.id, along=())
+    call = await last(catalogue)
+    assert facts(catalogue, item).parent is None
+    if since == "ended":
+        await catalogue.purge([item.id])
+    elif since == "restored":
+        await catalogue.restore(item.id)
+    undone = await catalogue.undo(call)
+    assert undone.missing == (since == "ended")
+    assert facts(catalogue, inner).live
+    if since == "nothing":
+        assert (facts(catalogue, item).parent, facts(catalogue, item).trashed) == (inner.id, True)
+        await undo(catalogue, redo=True)
+        assert (facts(catalogue, item).parent, facts(catalogue, item).trashed) == (None, True)
+        assert catalogue.item(inner.id) is None
+    elif since == "restored":
+        assert (facts(catalogue, item).parent, facts(catalogue, item).live) == (None, True)
+
+
+async def test_an_empty_folder_of_a_download_goes_to_the_trash(catalogue: SqliteCatalogue) -> None:
+    """Its address may be a secret, and would lie in the journal."""
+    url = "https://user:secret@example.org/"
+    source = Source(SourceKind.HTTP, url, "https://example.org/", "example.org")
+    folder = await catalogue.add(NewItem("d", kind=Kind.FOLDER, sources=[source]))
+    await catalogue.remove_folder(folder.id)
+    assert facts(catalogue, folder).trashed
+    assert "secret" not in str(await catalogue.log())
 
 
 async def test_a_change_to_many_is_taken_off_those_that_it_changed(catalogue: SqliteCatalogue) -> None:
