@@ -43,7 +43,7 @@ def needs(tool: str) -> str:
     return found
 
 
-def call(mount: Mount, *command: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+def call(mount: Mount, *command: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
     """In a session of its own, of which nothing is left afterwards: when one of dbench's clients fails, its parent ends
     and the others go on for ever. What does not end in time is a failure that says what it waits for."""
     with tempfile.TemporaryFile("w+", errors="replace") as output:

@@ -17,16 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.mount.conftest import Mount
 from tests.mount.test_machine import name_of, outcome, rewrite
 from tests.mount.test_working_folders import EXCHANGE, NOREPLACE, rename2
-
-STEPS = int(os.environ.get("TAGFS_STEPS", "150"))
-STEPS_EACH = min(STEPS, 100)
+from tests.support.machines import run_on_mounts
 
 NAMES = ("f", "g.txt", "d", "e", "+", "a", "-x", "é")  # of which some mean other things in a query
 PATHS = ("work", "tags/a/work", "tags/a/-/b/work", "queries/a/work")  # below files first
@@ -180,13 +177,4 @@ def names(top: Path) -> list[str]:
 
 @pytest.mark.timeout(3600)
 def test_a_folder_does_what_a_directory_does() -> None:
-    run_state_machine_as_test(
-        FolderMachine,
-        settings=settings(
-            max_examples=max(1, STEPS // STEPS_EACH),
-            stateful_step_count=STEPS_EACH,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            phases=(Phase.explicit, Phase.generate),  # to shrink what failed would take minutes, each try a mount
-        ),
-    )
+    run_on_mounts(FolderMachine, steps=150)

@@ -17,17 +17,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from query.relations import RelationKind
 from tests.mount.conftest import Mount
 from tests.mount.test_working_folders import EXCHANGE, NOREPLACE, rename2
+from tests.support.machines import run_on_mounts
 from tests.support.mount_model import Model, Thing, numbered
-
-STEPS = int(os.environ.get("TAGFS_STEPS", "200"))
-STEPS_EACH = min(STEPS, 100)
 
 TAGS = ("a", "b", "c", "year:1999", "year:2000")
 NAMES = ("f", "g.txt", "a", "h.tar.gz", "-x", "é")
@@ -114,6 +112,8 @@ class MountMachine(RuleBasedStateMachine):
             self.mkdir_tag(tag)
         for place in ("tags/a", "tags/b", "tags/year:1999", "files"):
             self.create(place, NAMES[0], 12)
+        for place, name in (("files", "h.tar.gz"), ("tags/a/b", "é")):
+            self.make_folder(place, name)
 
     @rule(tag=tags)
     def mkdir_tag(self, tag: str) -> None:
@@ -165,7 +165,9 @@ class MountMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), name=st.sampled_from(NAMES))
     def mkdir(self, data: st.DataObject, name: str) -> None:
-        place = self.some_place(data)
+        self.make_folder(self.some_place(data), name)
+
+    def make_folder(self, place: str, name: str) -> None:
         if self.both(lambda: os.mkdir(self.path(place, name)), lambda: self.model.mkdir(place, name)):
             self.find_new("files")
 
@@ -243,12 +245,31 @@ class MountMachine(RuleBasedStateMachine):
         (place, name), (to, new) = self.something(data), self.something(data)
         self.move(place, name, to, new, how)
 
+    @rule(new=st.none() | st.sampled_from(NAMES), how=st.sampled_from((0, 0, NOREPLACE, EXCHANGE)), data=st.data())
+    def rename_folder(self, new: str | None, how: int, data: st.DataObject) -> None:
+        """Of a folder, which there are fewer of; half of the time onto another one."""
+        folders = self.folders()
+        if not folders:
+            return
+        place, name = data.draw(st.sampled_from(folders))
+        to, other = data.draw(st.sampled_from(folders)) if new is None else (self.some_place(data), new)
+        self.move(place, name, to, other, how)
+
+    def folders(self) -> list[tuple[str, str]]:
+        listed = [(place, self.expected(place)) for place in PLACES]
+        numbers = {thing.id for thing in self.model.things if thing.is_folder}
+        return [
+            (place, name)
+            for place, found in listed
+            if isinstance(found, dict)
+            for name, number in found.items()
+            if number in numbers
+        ]
+
     def move(self, place: str, name: str, to: str, new: str, how: int) -> None:
         if self.model.is_step(place, name) or self.model.is_step(to, new):
             return  # directories, of which other tests tell
         ends = self.model.maybe(place, name), self.model.maybe(to, new)
-        if any(end.is_folder for end in ends if end):
-            return
         if all(ends) and any(end.target is not None for end in ends if end):
             return  # nor has a symlink content that another item could take over
         one, other = self.settled(self.path(place, name)), self.settled(self.path(to, new))
@@ -386,13 +407,4 @@ def name_of(number: int | None) -> str:
 
 @pytest.mark.timeout(3600)
 def test_the_mount_does_what_the_model_does() -> None:
-    run_state_machine_as_test(
-        MountMachine,
-        settings=settings(
-            max_examples=max(1, STEPS // STEPS_EACH),
-            stateful_step_count=STEPS_EACH,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            phases=(Phase.explicit, Phase.generate),  # to shrink what failed would take minutes, each try a mount
-        ),
-    )
+    run_on_mounts(MountMachine, steps=200)

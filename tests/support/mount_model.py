@@ -147,9 +147,13 @@ class Model:
             fail(errno.EPERM, path)
         return stated(self.query(path)) or fail(errno.EPERM, path)
 
-    def own(self, thing: Thing, wanted: Sequence[str]) -> set[str]:
-        """The tags of a thing that mean one of `wanted`: it itself, another spelling of its value, what implies it."""
-        leaves = [leaf for one in wanted for leaf in self.relations.implying(one)]
+    def own(self, thing: Thing, path: str, kept: Sequence[str] = ()) -> set[str]:
+        """The tags of a thing that mean one that `path` states, but for `kept`: it itself, another spelling of its
+        value, and what implies it, unless the path ends in @@."""
+        literal = path not in ("files", "trash") and self.query(path).end is End.LITERAL
+        relations = Relations() if literal else self.relations
+        wanted = [one for one in self._states(path) if one not in kept]
+        leaves = [leaf for one in wanted for leaf in relations.implying(one)]
         return {tag for tag in thing.tags if any(matches(leaf, Thing("", tags={tag}), now=0.0) for leaf in leaves)}
 
     # -- tags ------------------------------------------------------------------------------------------------------
@@ -253,10 +257,16 @@ class Model:
         thing = self.find(path, name)
         if not thing.is_folder:
             fail(errno.ENOTDIR, name)
-        taken = set() if path in ("files", "trash") else self.own(thing, self.states(path))
+        taken = set() if path in ("files", "trash") else self.own(thing, path)
         if path not in ("files", "trash") and taken != thing.tags:
             thing.tags -= taken
-        elif path != "trash" and (thing.tags or thing.xattrs):
+        elif path == "trash":
+            self.things.remove(thing)
+        else:
+            self._remove_folder(thing)
+
+    def _remove_folder(self, thing: Thing) -> None:
+        if thing.tags or thing.xattrs:
             thing.trashed = True
         else:
             self.things.remove(thing)  # it has nothing that could be brought back
@@ -270,7 +280,7 @@ class Model:
         elif path == "trash":
             self.things.remove(thing)
         else:
-            thing.tags -= self.own(thing, self.states(path))
+            thing.tags -= self.own(thing, path)
 
     def write(self, path: str, name: str, change: Callable[[bytes], bytes]) -> None:
         """Open what is there, change it, close it. What a change loses goes to the trash, once."""
@@ -312,9 +322,11 @@ class Model:
             fail(errno.EISDIR, new)  # by the kernel: a file over a directory
         if not replace and (there is not None or self.is_step(to, new)):
             fail(errno.EEXIST, new)  # by the kernel
-        if there is thing:
-            return  # two names of one file: rename(2) does nothing
-        take = () if path in ("files", "trash") else self.states(path)
+        if there is not None and thing.is_folder is not there.is_folder:
+            fail(errno.ENOTDIR if thing.is_folder else errno.EISDIR, new)  # by the kernel
+        if there is thing and (path == to or not thing.is_folder):
+            return  # two names of one file: rename(2) does nothing. A folder is another directory on each path
+        self._states(path)  # EPERM
         put = () if to in ("files", "trash") else self.states(to)
         if path == "trash" and to == "trash":
             fail(errno.EPERM, "keeps its name")
@@ -323,13 +335,16 @@ class Model:
         if to == "trash":
             thing.trashed = True
             return
-        if there is not None and path == "trash":
+        if there is not None and there is not thing and path == "trash":
             fail(errno.EEXIST, new)
-        if there is not None:
+        if there is not None and not thing.is_folder:
             self._take_over(thing, there)
             return
         thing.trashed = False
-        self._move(thing, take, put, new)
+        if there is not None and there is not thing:  # an empty folder: what comes in its place is found where it was
+            thing.tags |= there.tags
+            self._remove_folder(there)
+        self._move(thing, path, put, new)
 
     def _take_over(self, thing: Thing, there: Thing) -> None:
         """`mv tmp f`: f stays who it is and gets the content and mode; what it had goes to the trash."""
@@ -350,14 +365,14 @@ class Model:
                 fail(errno.EINVAL, place)
         one, other = self._states(path), self._states(to)
         names = thing.name, there.name
-        self._move(thing, one, other, names[1])
-        self._move(there, other, one, names[0])
+        self._move(thing, path, other, names[1])
+        self._move(there, to, one, names[0])
 
     def _states(self, path: str) -> tuple[str, ...]:
         return () if path in ("files", "trash") else self.states(path)
 
-    def _move(self, thing: Thing, take: Sequence[str], put: Sequence[str], new: str) -> None:
-        thing.tags -= self.own(thing, tuple(set(take) - set(put)))
+    def _move(self, thing: Thing, path: str, put: Sequence[str], new: str) -> None:
+        thing.tags -= self.own(thing, path, put)
         thing.tags |= set(put)
         self.tags |= set(put)
         if new != numbered(thing):
