@@ -37,6 +37,8 @@ _PLAIN_URL: Final = re.compile(
     r"(/(?:[A-Za-z0-9_~!$&'()*+,;=:@/-]|(?<!/)\.|%[0-9A-F]{2})*(?:\?(?:[A-Za-z0-9._~!$&()*+,;=:@/?-]|%[0-9A-F]{2})*)?)"
 )
 
+_NO_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
 
 class Response(Protocol):
     """An answer whose head has arrived, whoever brought it."""
@@ -82,7 +84,9 @@ class HttpSource:
         try:
             context = tls_context(config)
             self._proxied = None if config.proxy is None else proxied(config, context)
-        except (OSError, ValueError, httpx.InvalidURL, ssl.SSLError) as error:
+        except httpx.InvalidURL:  # its text quotes a part of the password where that has a slash
+            raise BadRequest("The HTTP settings cannot be used: the proxy is no URL.") from None
+        except (OSError, ValueError, ssl.SSLError) as error:
             raise BadRequest(f"The HTTP settings cannot be used: {error}.") from error
         self.wire = Wire(config, context)
         self._pools: dict[bool, Pooled] = {}  # by public_only, for HTTP/2
@@ -205,11 +209,16 @@ def _parts(hop: Hop) -> tuple[Endpoint, bytes, bytes]:
 
 def _fields(host: str, *groups: Mapping[str, str]) -> Fields:
     """As bytes; of two of one name the later one counts."""
-    found = {name.lower(): (name, value) for group in groups for name, value in group.items()}
+    found = {name.lower(): (name, value.strip()) for group in groups for name, value in group.items()}
     try:
-        return [(name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in found.values()]
+        fields = [(name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in found.values()]
     except UnicodeEncodeError as error:
         raise FetchFailed(f"The request to {host} cannot be sent: a header has no proper name.", Fault.FINAL) from error
+    for name, content in fields:  # h11 says so as well, and quotes it: a secret as often as not
+        if _NO_VALUE.search(content):
+            shown = name.decode("ascii")
+            raise FetchFailed(f"The request to {host} cannot be sent: {shown} holds control characters.", Fault.FINAL)
+    return fields
 
 
 def _location(response: Response) -> str | None:

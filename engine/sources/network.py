@@ -216,7 +216,7 @@ def _failure(host: str, error: Exception) -> FetchFailed:
         case httpcore.RemoteProtocolError() if "peer closed" in text or "disconnected" in text:
             return closed_early(host)
         case httpcore.RemoteProtocolError():
-            return FetchFailed(f"{host} does not speak HTTP properly: {text}.", Fault.STUBBORN)
+            return FetchFailed(f"{host} does not speak HTTP properly: {text.partition(':')[0]}.", Fault.STUBBORN)
     return FetchFailed(f"The connection to {host} broke: {text or 'it was closed'}.")
 
 

@@ -17,7 +17,9 @@ MASK: Final = "***"
 SHOWN: Final = 80  # characters of a text that is no URL
 
 _SECRET = re.compile("token|sig|key|pass|pwd|secret|auth|cred|session|jwt|ticket", re.IGNORECASE)
-_LOGIN = re.compile("(?<=//).*@")  # up to the last @: passwords hold any character
+_LOGIN = re.compile("^(.*//)?.*@", re.DOTALL)  # up to the last @: passwords hold any character
+_PARAMETER = re.compile("(?<=[?&;#])[^?&;#]+")
+_HEADER = re.compile(r"(header=[^:]*:|[\w-]*(?:cookie|token|key|secret|auth)[\w-]*:\s).*", re.IGNORECASE | re.DOTALL)
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -53,8 +55,8 @@ def check_url(url: str) -> str:
 
 def hidden(text: str) -> str:
     """What was typed, and is perhaps no URL at all, for an error message: not long, and without secrets."""
-    start, mark, query = _LOGIN.sub(f"{MASK}@", text).partition("?")
-    shown = start + mark + "&".join(map(_masked, query.split("&")))
+    shown = _PARAMETER.sub(_masked, _LOGIN.sub(rf"\1{MASK}@", text))
+    shown = _HEADER.sub(rf"\1 {MASK}", shown)  # a line of a list that is not indented
     return shown if len(shown) <= SHOWN else shown[:SHOWN] + "…"
 
 
@@ -76,16 +78,16 @@ def source_of(url: str) -> Source:
 
 
 def public_url(url: str) -> str:
-    """`url` without userinfo and fragment, and with the values of query parameters that are named like secrets
-    masked: fit for status lines, logs and `user.xdg.origin.url`."""
+    """`url` without userinfo and fragment, and with the values of parameters that are named like secrets masked: fit
+    for status lines, logs and `user.xdg.origin.url`."""
     parts = urlsplit(url)
-    query = "&".join(_masked(pair) for pair in parts.query.split("&")) if parts.query else ""
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+    bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+    return _PARAMETER.sub(_masked, bare)
 
 
-def _masked(pair: str) -> str:
-    name, equals, _ = pair.partition("=")
-    return f"{name}={MASK}" if equals and _SECRET.search(unquote(name)) else pair
+def _masked(found: re.Match[str]) -> str:
+    name, equals, _ = found[0].partition("=")
+    return f"{name}={MASK}" if equals and _SECRET.search(unquote(name)) else found[0]
 
 
 def without_login(url: str) -> tuple[str, str | None]:

@@ -259,7 +259,8 @@ def failures(host: str) -> Iterator[None]:
     except h11.RemoteProtocolError as error:
         if "peer closed" in str(error):
             raise closed_early(host) from error
-        raise FetchFailed(f"{host} does not speak HTTP properly: {_text(error)}.", Fault.STUBBORN) from error
+        why = _text(error).partition(":")[0]  # the rest is what the server sent, which may be a cookie
+        raise FetchFailed(f"{host} does not speak HTTP properly: {why}.", Fault.STUBBORN) from error
     except OSError as error:
         raise FetchFailed(f"The connection to {host} broke: {_text(error)}.") from error
 

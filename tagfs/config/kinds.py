@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from tagfs.amounts import seconds, size
 
@@ -85,6 +86,25 @@ def words(default: str | None, text: str) -> Any:
         return value if value or default is not None else None
 
     return declare(default, Key("", "text", "", text, "unset" if default is None else f'"{default}"', parse))
+
+
+def proxy(text: str) -> Any:
+    """A URL of a server, with userinfo if need be; unset by default. One that cannot be is not quoted."""
+
+    def parse(value: object) -> str | None:
+        why = "a URL such as socks5://HOST:PORT; in a login / ? # @ and % are written %2F %3F %23 %40 and %25"
+        if not isinstance(value, str) or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in value):
+            raise ValueError(why)
+        try:
+            parts = urlsplit(value)
+            is_whole = bool(parts.hostname) and parts.port != 0 and "@" not in parts.path + parts.query + parts.fragment
+        except ValueError:
+            is_whole = False
+        if value and not is_whole:
+            raise ValueError(why) from None
+        return value or None
+
+    return declare(None, Key("", "text", "", text, "unset", parse))
 
 
 def age(default: str, text: str) -> Any:

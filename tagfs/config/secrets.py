@@ -15,7 +15,7 @@ from tagfs.config.settings import Config
 
 HIDDEN = "***"
 
-_USERINFO = re.compile(r"(?<=://)[^/?#]*@|^[^/?#]*@")
+_USERINFO = re.compile(r"^(.*://)?.*@", re.DOTALL)  # up to the last @: passwords hold any character
 
 
 def secret_keys(config: Config) -> list[str]:
@@ -36,7 +36,7 @@ def refuse_readable(file: str, config: Config) -> None:
 def redacted(key: str, value: object) -> object:
     """The value of `key` as it may be printed."""
     if key == "proxy" and isinstance(value, str):
-        return _USERINFO.sub(f"{HIDDEN}@", value)
+        return _USERINFO.sub(rf"\1{HIDDEN}@", value)
     if key == "host_headers" and isinstance(value, Mapping):
         return {host: dict.fromkeys(headers, HIDDEN) for host, headers in value.items()}
     return value

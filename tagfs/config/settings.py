@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tagfs.config.kinds import age, amount, choice, flag, folders, integer, number, path, texts, words
+from tagfs.config.kinds import age, amount, choice, flag, folders, integer, number, path, proxy, texts, words
 from tagfs.config.mount_options import MountOptions
 from tagfs.config.request_headers import headers, host_headers
 
@@ -67,7 +67,7 @@ class Transfer:
     user_agent: str = words("tagfs/0.1", "what tagfs calls itself to servers")
     headers: Mapping[str, str] = headers("request headers for every server, by name; nothing secret")
     host_headers: Mapping[str, Mapping[str, str]] = host_headers("request headers for one server, by host and name")
-    proxy: str | None = words(None, "http, https, socks5 or socks5h URL, for all downloads; may hold a password")
+    proxy: str | None = proxy("http, https, socks5 or socks5h URL, for all downloads; may hold a password")
     cookies: str | None = path("cookie file in the format of Netscape and curl, read when the daemon starts")
     netrc: str | None = path("netrc file with logins by host, for URLs that hold none")
     ca_file: str | None = path("further certificate authorities, PEM; verification is never off")
@@ -84,7 +84,7 @@ class Torrent:
     listen: str = words("0.0.0.0:6881,[::]:6881", "interfaces and port, comma-separated; port 0 is any free one")
     outgoing: str = words("", "address or interface that connections are made from; empty: the system's choice")
     encryption: str = choice("allowed", ("allowed", "required", "off"), "of connections to peers")
-    proxy: str | None = words(None, "http, socks5 or socks5h URL, for peers and trackers; may hold a password")
+    proxy: str | None = proxy("http, socks5 or socks5h URL, for peers and trackers; may hold a password")
     dht: bool = flag(True, "ask the distributed hash table for peers; without it, links without trackers find none")
     pex: bool = flag(True, "exchange addresses of peers with peers")
     lsd: bool = flag(False, "look for peers in the local network by multicast")

@@ -413,10 +413,28 @@ async def test_an_expired_certificate_is_refused(tmp_path):
             await fetch(server.add("/x", Resource(b"x")), HttpConfig(ca_file=str(tmp_path / "ca.pem")))
 
 
-async def test_headers_that_no_request_can_carry(server):
-    with pytest.raises(FetchFailed) as caught:
-        await fetch(server.add("/x", Resource(b"x")), headers={"X-A": "b\r\nX-B: c"})
-    assert caught.value.fault is Fault.FINAL
+@pytest.mark.parametrize("value", ["hunter2\r\nX-B: c", "hunter2\0", "hunter2\x7f"])
+async def test_headers_that_no_request_can_carry(server, value):
+    """Nor is the value quoted, in whichever way the request would go."""
+    url = server.add("/x", Resource(b"x"))
+    for config in (HttpConfig(), HttpConfig(proxy=f"http://127.0.0.1:{server.port}")):
+        with pytest.raises(FetchFailed, match="X-A holds control characters") as caught:
+            await fetch(url, config, headers={"X-A": value})
+        assert caught.value.fault is Fault.FINAL
+        assert "hunter2" not in str(caught.value)
+    assert server.requests == []
+    await fetch(url, headers={"X-A": " blanks around do no harm "})
+    assert server.requests[0].headers["x-a"] == "blanks around do no harm"
+
+
+async def test_what_is_no_http_is_not_quoted(server):
+    async def handler(request, stream):
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nSet-Cookie\x01 sid: hunter2\r\n\r\n")
+
+    server.add("/x", handler)
+    with pytest.raises(FetchFailed, match="does not speak HTTP properly: illegal header line") as caught:
+        await fetch(server.url("/x"))
+    assert "hunter2" not in str(caught.value)
 
 
 async def test_unknown_status_and_name(server):

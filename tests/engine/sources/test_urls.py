@@ -9,7 +9,7 @@ from engine.safe_names import is_safe
 from engine.sources.addresses import is_public, may_be_public
 from engine.sources.redirects import Hop, first_hop, follow
 from engine.sources.stream import FetchFailed
-from engine.sources.urls import check_url, name_of, public_url, source_of, without_login
+from engine.sources.urls import check_url, hidden, name_of, public_url, source_of, without_login
 
 
 @pytest.mark.parametrize(
@@ -168,3 +168,20 @@ def test_once_out_in_public_there_is_no_way_back():
     assert go(hop, "http://j/x", from_public=False).public_only
     assert not go(Hop("http://10.0.0.1/x"), "http://10.0.0.2/x").public_only
     assert not go(Hop("http://h/x"), "http://10.0.0.2/x", from_public=True, allow_private=True).public_only
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["htps://me:hunter2@h/x", "http:/me:hunter2@h/x", "me:hunter2@h", "http://h/x?a=1;token=hunter2", "http://h/x;jsessionid=hunter2",
+     "http://h/x#access_token=hunter2", "header=Cookie:hunter2", "Authorization: Bearer hunter2", "X-Api-Key: hunter2"],
+)  # fmt: skip
+def test_what_is_typed_wrongly_is_told_without_secrets(text):
+    assert "hunter2" not in hidden(text)
+    assert "***" in hidden(text)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h/x;token=hunter2?a=1", "http://h/x?a=1;token=hunter2;b=2", "http://h/x?a&auth=hunter2"]
+)
+def test_parameters_named_like_secrets_are_masked_however_they_are_separated(url):
+    assert public_url(url) == url.replace("hunter2", "***")

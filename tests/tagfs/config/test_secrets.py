@@ -41,6 +41,7 @@ def test_a_file_without_a_secret_may_be_readable(tmp_path: Path, text: str) -> N
 def test_what_is_printed_holds_no_secret() -> None:
     assert redacted("proxy", "http://me:hunter2@proxy:3128") == "http://***@proxy:3128"
     assert redacted("proxy", "me:hunt@er2@proxy:3128") == "***@proxy:3128"
+    assert redacted("proxy", "http://me:hun/t?e#r2@proxy:3128") == "http://***@proxy:3128"
     assert redacted("host_headers", {"h": {"Cookie": "hunter2"}}) == {"h": {"Cookie": "***"}}
     assert redacted("max_active", 3) == 3
 
@@ -76,3 +77,17 @@ def test_headers_by_host(tmp_path: Path) -> None:
     file.write_text('[transfer.host_headers]\n"http://[::1]:80" = {A = "b"}\n"H" = {}\n')
     file.chmod(0o600)
     assert load({"HOME": str(tmp_path)}, file=str(file)).config.transfer.host_headers == {"http://[::1]:80": {"A": "b"}}
+
+
+@pytest.mark.parametrize("section", ["transfer", "torrent"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://me:hun/ter2@p:1", "http://me:hun?ter2@p:1", "http://me:hun#ter2@p:1", "socks5://me:hunter2@p:x", "hunter2"],
+)  # fmt: skip
+def test_what_is_wrong_with_a_proxy_is_said_without_its_password(tmp_path: Path, section: str, url: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[{section}]\nproxy = "{url}"\n')
+    file.chmod(0o600)
+    with pytest.raises(ConfigError, match=r"proxy must be a URL such as socks5://HOST:PORT") as caught:
+        load({"HOME": str(tmp_path)}, file=str(file))
+    assert "hun" not in str(caught.value)
