@@ -82,7 +82,8 @@ def test_headers_by_host(tmp_path: Path) -> None:
 @pytest.mark.parametrize("section", ["transfer", "torrent"])
 @pytest.mark.parametrize(
     "url",
-    ["http://me:hun/ter2@p:1", "http://me:hun?ter2@p:1", "http://me:hun#ter2@p:1", "socks5://me:hunter2@p:x", "hunter2"],
+    ["http://me:hun/ter2@p:1", "http://me:hun?ter2@p:1", "http://me:hun#ter2@p:1", "socks5://me:hunter2@p:x",
+     "hunter2"],
 )  # fmt: skip
 def test_what_is_wrong_with_a_proxy_is_said_without_its_password(tmp_path: Path, section: str, url: str) -> None:
     file = tmp_path / "config.toml"
