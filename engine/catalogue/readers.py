@@ -6,14 +6,17 @@ would only take bandwidth from each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 import trio
 from peewee import SqliteDatabase
 
 from engine.catalogue.database import open_reader
+from engine.errors import first_of
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 READERS: Final = 2
@@ -36,6 +39,23 @@ class Readers:
                 return await trio.to_thread.run_sync(scan, database)
             finally:
                 self._idle.append(database)
+
+    async def map(self, scan: Callable[[A, SqliteDatabase], T], parts: Sequence[A]) -> list[T]:
+        """`scan(part, database)` of each, on all threads at once."""
+        found: dict[int, T] = {}
+        left = iter(enumerate(parts))
+
+        async def work() -> None:
+            for number, part in left:
+                found[number] = await self.run(partial(scan, part))
+
+        try:
+            async with trio.open_nursery() as nursery:
+                for _ in range(READERS):
+                    nursery.start_soon(work)
+        except BaseExceptionGroup as group:
+            raise first_of(group) from None
+        return [found[number] for number in range(len(parts))]
 
     def close(self) -> None:
         """Once nothing runs any more."""

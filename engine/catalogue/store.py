@@ -23,7 +23,7 @@ import trio
 from peewee import DatabaseError, SqliteDatabase
 from pyroaring import BitMap
 
-from engine.catalogue import dump, feed, journal, points, scans, snapshot, verify
+from engine.catalogue import columns, dump, feed, journal, points, scans, snapshot, verify
 from engine.catalogue.database import open_reader, prepare, raw, translate
 from engine.catalogue.delivery import Delivery
 from engine.catalogue.readers import Readers
@@ -48,6 +48,7 @@ from engine.catalogue.writes import (
     torrents,
     undo,
 )
+from engine.columns import Columns
 from engine.errors import CatalogueFailed, EngineError
 from engine.history import Cause, Record, Undone
 from engine.loaded import Loading, Numbered
@@ -263,6 +264,13 @@ class SqliteCatalogue:
             await trio.lowlevel.checkpoint()
             return scans.items(self._points, ids)
         return await self._readers.run(lambda database: scans.items(database, ids))
+
+    async def columns(self, ids: Sequence[int]) -> list[Columns]:
+        if len(ids) <= FEW:
+            await trio.lowlevel.checkpoint()
+            return [columns.columns(ids, self._points)]
+        pieces = [ids[first : first + columns.AT_ONCE] for first in range(0, len(ids), columns.AT_ONCE)]
+        return await self._readers.map(columns.columns, pieces)
 
     async def children(self, folder: ItemId, *, after: int = 0, limit: int | None = None) -> list[Item]:
         return await self._readers.run(lambda database: scans.children(database, folder, after, limit))

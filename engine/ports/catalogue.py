@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
+from engine.columns import Columns
 from engine.history import Cause, Record, Undone
 from engine.loaded import Loading, Numbered
 from engine.ports.observer import Observer
@@ -122,6 +123,10 @@ class Catalogue(Protocol):
 
     async def items(self, ids: Collection[int]) -> list[Item]:
         """Rows of `ids` in ascending id order; ids that do not exist are left out."""
+
+    async def columns(self, ids: Sequence[int]) -> list[Columns]:
+        """The same of `ids`, which ascend, as columns: one after the other, of some thousands each. What changes
+        meanwhile may be in them as it was or as it is, of each item by itself."""
 
     async def children(self, folder: ItemId, *, after: int = 0, limit: int | None = None) -> list[Item]:
         """Items directly in a folder item, without those that were trashed by themselves; oldest first. Only ids above

@@ -9,9 +9,10 @@ from typing import Final
 import pyfuse3
 from pyroaring import BitMap
 
-from tagfs.mount.packed import pack
+from tagfs.mount.packed import pack, pack_files
 from tagfs.vfs import numbers
 from tagfs.vfs.attr import Attr
+from tagfs.vfs.lines import Lines
 
 # The kernel is the cache: what it holds is invalidated when it changes, so it may keep it for long. A day, not for
 # ever, since a kernel bug or a lost message would otherwise never heal.
@@ -51,6 +52,12 @@ class Answers:
             int(LONG) if keep_name else 0,
             0 if attr.changing else int(LONG),
         )
+
+    def packed_files(self, lines: Lines, numbers: range) -> list[bytes]:
+        """The same of whole files among the lines of a listing."""
+        self.told.update(lines.ids[numbers.start : numbers.stop])
+        kept = [0 if number in lines.uncertain else int(LONG) for number in numbers]
+        return pack_files(lines, numbers, self._mask | ~0o777, self._owner, kept, int(LONG))
 
     def lead_to(self, entry: pyfuse3.EntryAttributes, number: int) -> pyfuse3.EntryAttributes:
         """The last step of an answer, which cannot fail: node id `number` has just been handed out for it.

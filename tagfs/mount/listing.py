@@ -16,6 +16,7 @@ write, `Views.overwritten`), and of what was changing already.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from weakref import ReferenceType, WeakKeyDictionary, ref
@@ -28,6 +29,7 @@ from tagfs.mount.packed import Packed, size_of
 from tagfs.mount.token import Room
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
+from tagfs.vfs.lines import Lines
 from tagfs.vfs.names import is_certain
 from tagfs.vfs.nodes.folder import FolderDirectory, way_to
 from tagfs.vfs.nodes.items import item_attr
@@ -114,10 +116,23 @@ class Listings:
 
     def _pack(self, packed: Packed, snapshot: Snapshot) -> None:
         """Some more; what is changing is left out."""
-        first = len(packed)
-        for number, (name, node, attr) in enumerate(snapshot.entries[first : first + AT_ONCE], first + 1):
+        lines = snapshot.entries
+        numbers = range(len(packed), min(len(packed) + AT_ONCE, len(lines)))
+        if not isinstance(lines, Lines):
+            self._pack_entries(packed, lines, numbers)
+            return
+        start = numbers.start
+        for odd in filter(lines.entries.__contains__, numbers):
+            packed.extend(self._answers.packed_files(lines, range(start, odd)))
+            self._pack_entries(packed, lines, range(odd, odd + 1))
+            start = odd + 1
+        packed.extend(self._answers.packed_files(lines, range(start, numbers.stop)))
+
+    def _pack_entries(self, packed: Packed, lines: Sequence[Entry], numbers: range) -> None:
+        for number in numbers:
+            name, node, attr = lines[number]
             if isinstance(node, ItemNode) and not attr.changing:
-                packed.add(self._answers.packed(_bytes(name), attr, number, keep_name=is_certain(name)))
+                packed.add(self._answers.packed(_bytes(name), attr, number + 1, keep_name=is_certain(name)))
             else:
                 packed.skip()
 

@@ -14,15 +14,20 @@ import stat
 import struct
 from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate, islice
 from typing import Final
 
-from tagfs.vfs.attr import Attr
+from tagfs.vfs.attr import BLOCK, Attr
+from tagfs.vfs.lines import Lines
 
 _ENTRY: Final = struct.Struct("=QQQQIIQQQqqqIIIIIIIIIIQQII")
 _HEAD: Final = _ENTRY.size
 NUMBER: Final = 128  # where the number is that readdir shows
 _BLOCK_SIZE: Final = 4096  # st_blksize, as pyfuse3 has it
 _SECOND: Final = 10**9
+_PADDING: Final = tuple(b"\0" * (-(_HEAD + length) & 7) for length in range(8))  # by the length of the name
+_FILE: Final = stat.S_IFREG >> 12
 
 
 def size_of(name: bytes) -> int:
@@ -48,6 +53,28 @@ def pack(  # noqa: PLR0917 - 100,000 at a time, and names cost half a microsecon
     return head + name + b"\0" * (-(_HEAD + length) & 7)
 
 
+def pack_files(  # noqa: PLR0917 - as `pack`
+    lines: Lines, numbers: range, mask: int, owner: tuple[int, int], name_valid: Sequence[int], attr_valid: int
+) -> list[bytes]:
+    """The same of lines that are whole files, in half the time; `mask` is that of their modes."""
+    columns = (lines.names, lines.ids, lines.modes, lines.sizes, lines.links, lines.mtimes_ns, lines.ctimes_ns)
+    rows = zip(name_valid, *(column[numbers.start : numbers.stop] for column in columns), strict=True)
+    head, padding = _ENTRY.pack, _PADDING
+    packed: list[bytes] = []
+    for next_id, (valid, name, ino, mode, size, links, mtime_ns, ctime_ns) in enumerate(rows, numbers.start + 1):
+        mtime, mtime_rest = divmod(mtime_ns, _SECOND)
+        ctime, ctime_rest = divmod(ctime_ns, _SECOND)
+        length = len(name)
+        start = head(
+            ino, 0, valid, attr_valid, 0, 0,
+            ino, size, -(-size // BLOCK), mtime, mtime, ctime, mtime_rest, mtime_rest, ctime_rest, mode & mask, links,
+            *owner, 0, _BLOCK_SIZE, 0,
+            ino, next_id, length, _FILE,
+        )  # fmt: skip
+        packed.append(start + name + padding[length & 7])
+    return packed
+
+
 class Packed:
     """The first entries of a listing. `add` one after the other; those that have no bytes here are left out by `skip`.
 
@@ -66,6 +93,11 @@ class Packed:
     def add(self, entry: bytes) -> None:
         self._bytes += entry
         self._ends.append(len(self._bytes))
+
+    def extend(self, entries: Sequence[bytes]) -> None:
+        start = len(self._bytes)
+        self._bytes += b"".join(entries)
+        self._ends.extend(islice(accumulate(map(len, entries), initial=start), 1, None))
 
     def skip(self) -> None:
         self._left_out.append(len(self._ends))

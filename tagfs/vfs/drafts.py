@@ -208,6 +208,10 @@ class Drafts:
         """The newest draft of an item that is being written or sealed, untouched ones left out."""
         return shown(self._chain(item)) if self._chains or self._moving else None
 
+    def any(self) -> bool:
+        """Whether any item may have one."""
+        return bool(self._chains or self._moving)
+
     def readable(self, item: ItemId) -> Draft | None:
         """What a reader gets who opens the item now; None: the content that the row names."""
         return readable(self._chain(item))

@@ -7,15 +7,15 @@ or shown is noticed, and then the kernel is told to cache nothing of it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from pyroaring import BitMap
 
 from engine.types import ItemId
-from tagfs.vfs.names import is_certain
-from tagfs.vfs.tree import Entry, Snapshot
+from tagfs.vfs.lines import Lines
+from tagfs.vfs.tree import Snapshot
 
 if TYPE_CHECKING:
     from tagfs.vfs.views import View
@@ -28,20 +28,17 @@ class Listing(Snapshot):
     """The items of a view, as of one moment. Whoever made it fills in the entries."""
 
     def __init__(self, view: View, members: BitMap) -> None:
-        self.entries: Sequence[Entry] = ()
+        self.entries: Lines = Lines()
         self.members = members
         self.view = view
         self.overtaken = view.relative  # by a change of what it shows, or by the clock at any time
-        self._uncertain: bool | None = None
 
     def stale(self) -> bool:
         return self.overtaken
 
     def has_uncertain_names(self) -> bool:
-        """Asked at each change of a tag, so found out once; of a listing that is still being made, nobody knows."""
-        if self._uncertain is None and self.entries:
-            self._uncertain = not all(is_certain(entry.name) for entry in self.entries)
-        return self._uncertain is not False
+        """Of a listing that is still being made, nobody knows."""
+        return not self.entries or bool(self.entries.uncertain)
 
 
 class Listings:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Protocol
 from unicodedata import is_normalized
 
 from engine.types import Item, ItemId
@@ -57,22 +59,55 @@ def is_certain(name: str) -> bool:
     return "~" not in name or not any(extra for _, extra in tilde_ids(name))
 
 
+def is_tidy(names: str) -> bool:
+    """Of many names, joined by slashes: whether all are certain, and none is spelled as an operator or a term."""
+    if not names.isascii() or any(mark in names for mark in ",:~"):
+        return False
+    return not any(mark in f"/{names}" for mark in ("/+", "/-", "/{", "/}", "/@"))
+
+
 def is_tilde_name(shown: str, name: str, item: ItemId) -> bool:
     """Whether `shown` is `stem~ID.ext` of this item."""
     return any(found == item and tilde_name(name, item, extra) == shown for found, extra in tilde_ids(shown))
 
 
+class Hiding(Protocol):
+    """Which plain names mean something else in a directory."""
+
+    def __call__(self, name: str) -> bool: ...
+
+    def among(self, names: str) -> Collection[str]:
+        """Those among `names`, which are joined by slashes."""
+
+
 def show(items: Iterable[Item], hidden: Callable[[str], bool]) -> Iterator[tuple[str, Item]]:
     """Names for a listing of `items`, oldest first. `hidden`: whether a plain name means something else here."""
     rows = list(items)
-    plain = {item.name for item in rows}
+    names = [item.name for item in rows]
+    instead = shown_instead(names, [item.id for item in rows], set(filter(hidden, names)), hidden)
+    for number, item in enumerate(rows):
+        yield instead.get(number, item.name), item
+
+
+def shown_instead(
+    names: Sequence[str], ids: Sequence[int], hidden: Collection[str], hides: Callable[[str], bool]
+) -> dict[int, str]:
+    """By number, what is shown of a listing in place of names that cannot be: those that are `hidden`, which `hides`
+    says of any other name, and those that an older item has. `ids` ascend."""
+    plain = set(names)
+    if len(plain) == len(names) and not hidden:
+        return {}
+    doubtful = {name for name, times in Counter(names).items() if times > 1}.union(hidden)
     seen: set[str] = set()
-    for item in rows:
-        if item.name in seen or hidden(item.name):
-            extra = 0
-            while (shown := tilde_name(item.name, item.id, extra)) in plain or hidden(shown):
-                extra += 1
-            yield shown, item
-        else:
-            seen.add(item.name)
-            yield item.name, item
+    instead: dict[int, str] = {}
+    for number, name in enumerate(names):
+        if name not in doubtful:
+            continue
+        if name not in seen and name not in hidden:
+            seen.add(name)
+            continue
+        item, extra = ItemId(ids[number]), 0
+        while (shown := tilde_name(name, item, extra)) in plain or hides(shown):
+            extra += 1
+        instead[number] = shown
+    return instead

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.types import ItemId
 from tagfs.vfs import attr, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.folder import node_of
-from tagfs.vfs.nodes.items import entries, find
+from tagfs.vfs.nodes.items import find, read_lines
 from tagfs.vfs.tree import Directory, Entry, Everything, Node, Place, Snapshot, no_entry
 
 
 class Versioned(Snapshot):
     """A listing that any change of any item makes stale."""
 
-    def __init__(self, context: Context, found: list[Entry], version: int) -> None:
+    def __init__(self, context: Context, found: Sequence[Entry], version: int) -> None:
         self.entries = found
         self._context = context
         self._version = version
@@ -43,8 +45,9 @@ class FilesDirectory(Directory):
     async def snapshot(self) -> Snapshot:
         version = self._context.views.version
         index = self._context.index
-        rows = await self._context.catalogue.items(list(index.live - index.inner))
-        return Versioned(self._context, entries(self._context, rows, hidden=lambda _name: False), version)
+        lines = await read_lines(self._context, index.live - index.inner)
+        lines.name(None)
+        return Versioned(self._context, lines, version)
 
     def _live(self, item: ItemId) -> bool:
         return item in self._context.index.live and item not in self._context.index.inner

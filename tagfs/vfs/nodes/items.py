@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from pyroaring import BitMap
+
 from engine.types import Item, ItemId, Kind, State
 from tagfs.vfs import attr
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
+from tagfs.vfs.lines import Lines
 from tagfs.vfs.names import show, tilde_ids, tilde_name
 from tagfs.vfs.tree import Entry, FolderNode, ItemNode
 
@@ -43,7 +46,21 @@ def item_attr(context: Context, item: Item) -> Attr:
 
 def entries(context: Context, items: Iterable[Item], hidden: Callable[[str], bool]) -> list[Entry]:
     """A listing of `items`, which come oldest first."""
-    return [
-        Entry(name, FolderNode(item.id) if item.kind is Kind.FOLDER else ItemNode(item.id), item_attr(context, item))
-        for name, item in show(items, hidden)
-    ]
+    return [_entry(context, name, item) for name, item in show(items, hidden)]
+
+
+async def read_lines(context: Context, items: BitMap) -> Lines:
+    """A listing of those that there are, with the names that they have. What changes meanwhile may be in it or not."""
+    lines = Lines()
+    for found in await context.catalogue.columns(items.to_array().tolist()):
+        rows = dict(found.others)
+        for item in found.ids if context.drafts.any() else ():
+            if context.drafts.get(ItemId(item)) is not None and (row := context.catalogue.item(ItemId(item))):
+                rows[item] = row
+        lines.add(found, {item: _entry(context, row.name, row) for item, row in rows.items()})
+    return lines
+
+
+def _entry(context: Context, name: str, item: Item) -> Entry:
+    node = FolderNode(item.id) if item.kind is Kind.FOLDER else ItemNode(item.id)
+    return Entry(name, node, item_attr(context, item))

@@ -5,7 +5,6 @@ A name in it resolves as: operator, then tag or term, then item (`Steps` decides
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from tagfs.vfs import attr, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.context import Context
 from tagfs.vfs.nodes.folder import node_of
-from tagfs.vfs.nodes.items import entries, find
+from tagfs.vfs.nodes.items import find, read_lines
 from tagfs.vfs.tree import (
     Closed,
     Directory,
@@ -123,8 +122,10 @@ class QueryDirectory(Directory):
         for _ in range(_ATTEMPTS):
             await self._prepare()
             listing = views.listing(self.view, self._members())
-            rows = await self._context.catalogue.items(list(listing.members))
-            listing.entries = entries(self._context, rows, self._hidden())
+            lines = await read_lines(self._context, listing.members)
+            # In a listing below `@` nothing is hidden.
+            lines.name(None if self._steps is None else self._steps.hiding(self.path))
+            listing.entries = lines
             if not listing.stale():
                 break
         if self._steps is not None and self._context.facets:
@@ -146,13 +147,6 @@ class QueryDirectory(Directory):
     def _members(self) -> BitMap:
         index = self._context.index
         return index.topmost(index.evaluate(self.expr, now=self._context.clock()))
-
-    def _hidden(self) -> Callable[[str], bool]:
-        """Whether a plain name means something else here. In a listing below `@` nothing is hidden."""
-        if self._steps is None:
-            return lambda _name: False
-        steps = self._steps.hiding(self.path)
-        return lambda name: name == NARROWING or steps(name)
 
     async def _with_facets(self, listing: Snapshot) -> Snapshot:
         """Mount option `facets`: the narrowing tags as directories beside the items."""

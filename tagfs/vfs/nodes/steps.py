@@ -11,8 +11,9 @@ from query.builtin import BUILTIN_KEYS
 from query.errors import QueryError, QueryTooLong
 from query.parse import Complete, parse_path
 from tagfs.vfs.context import Context
+from tagfs.vfs.names import is_tidy
 from tagfs.vfs.nodes.narrowing import NarrowingDirectory
-from tagfs.vfs.nodes.query import QueryDirectory
+from tagfs.vfs.nodes.query import NARROWING, QueryDirectory
 from tagfs.vfs.nodes.unfinished import UnfinishedDirectory, named_by
 from tagfs.vfs.tree import Directory
 
@@ -46,17 +47,9 @@ class Steps:
         except QueryError:
             return False
 
-    def hiding(self, path: tuple[str, ...]) -> Callable[[str], bool]:
-        """`is_step` for all names of a listing of the directory of `path`: most are neither spelled as a part of a
-        query nor called as a tag is."""
-        valued, has_tag = bool(path) and path[-1].endswith(_OPENS_VALUE), self._context.index.has_tag
-
-        def hidden(name: str) -> bool:
-            if valued or name[0] in "+-{}@" or ":" in name or "," in name or not name.isascii():
-                return self.is_step(path, name)
-            return has_tag(name) and self.is_step(path, name)
-
-        return hidden
+    def hiding(self, path: tuple[str, ...]) -> HidingSteps:
+        """`is_step` for all names of a listing of the directory of `path`."""
+        return HidingSteps(self, path, self._context.index.has_tag)
 
     def is_meant(self, name: str, problem: QueryError) -> bool:
         """Whether a name with which something is wrong as a query was meant as one. If not, it is a file name that is
@@ -76,3 +69,27 @@ class Steps:
         if path and path[-1].endswith(_OPENS_VALUE):
             return True  # maybe the value of year:/2000 or year:/gt/2000
         return self._context.index.has_tag(name if name.isascii() else unicodedata.normalize("NFC", name))
+
+
+class HidingSteps:
+    """Which names of items are hidden in a directory: those that are steps from there, and that of the narrowing tags.
+    Most names of a listing are neither spelled as a part of a query nor called as a tag is."""
+
+    def __init__(self, steps: Steps, path: tuple[str, ...], has_tag: Callable[[str], bool]) -> None:
+        self._steps = steps
+        self._path = path
+        self._has_tag = has_tag
+        self._valued = bool(path) and path[-1].endswith(_OPENS_VALUE)
+
+    def __call__(self, name: str) -> bool:
+        if name == NARROWING:
+            return True
+        if self._valued or name[0] in "+-{}@" or ":" in name or "," in name or not name.isascii():
+            return self._steps.is_step(self._path, name)
+        return self._has_tag(name) and self._steps.is_step(self._path, name)
+
+    def among(self, names: str) -> set[str]:
+        if self._valued or not is_tidy(names):
+            return set(filter(self, names.split("/")))
+        each = names.split("/")
+        return set(filter(self, filter(self._has_tag, each))).union([NARROWING] if NARROWING in each else [])

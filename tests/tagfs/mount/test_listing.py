@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import stat
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.columns import Columns
 from engine.types import FIRST_ITEM_ID, ItemId
 from tagfs.mount.answers import Answers
 from tagfs.mount.listing import AT_ONCE, Listings, OpenDirectory
@@ -19,6 +22,7 @@ from tagfs.mount.packed import Packed, size_of
 from tagfs.mount.token import Room, _Fields
 from tagfs.vfs import attr
 from tagfs.vfs.attr import Attr
+from tagfs.vfs.lines import Lines
 from tagfs.vfs.names import is_certain
 from tagfs.vfs.tree import Directory, Entry, FolderNode, ItemNode, Snapshot, TextNode
 from tests.support.world import World
@@ -49,7 +53,7 @@ class Buffer:
         free(self._fields.start)
 
 
-class Lines(Snapshot):
+class Shown(Snapshot):
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = entries
         self.overtaken = False
@@ -86,6 +90,28 @@ def test_an_entry_has_the_bytes_that_libfuse_gives_it(shown: Attr, name: str) ->
     assert len(buffer.bytes()) == size_of(raw)
     assert answers.told == told
     buffer.close()
+
+
+wide = st.integers(-(2**63), 2**63 - 1)
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 2**63 - 1), st.integers(0, 0o7777), wide, wide)))
+def test_lines_have_the_bytes_of_their_entries(rows: list[tuple[str, int, int, int, int]]) -> None:
+    count = range(FIRST_ITEM_ID, FIRST_ITEM_ID + len(rows))
+    names = [name.encode("utf-8", "surrogateescape") for name, *_ in rows]
+    numbers = [array("q", [row[column] for row in rows]) for column in (1, 2, 3, 4)]
+    lines = Lines()
+    lines.add(Columns(array("I", count), b"/".join(names), *numbers, array("I", count), {}), {})
+    lines.name(None)
+    answers = Answers(umask=0o027, uid=1000, gid=1001)
+    one_by_one = [
+        answers.packed(os.fsencode(name), shown, number, keep_name=is_certain(name))
+        for number, (name, _, shown) in enumerate(lines, 1)
+    ]
+    told, answers.told = answers.told, type(answers.told)()
+    assert answers.packed_files(lines, range(len(rows))) == one_by_one
+    assert answers.packed_files(lines, range(1, len(rows))) == one_by_one[1:]
+    assert answers.told == told
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(1, 5)), max_size=20), st.data())
@@ -161,13 +187,25 @@ def node_ids(answers: list[bytes]) -> list[int]:
 LINES = [line(number) for number in range(2 * AT_ONCE + 100)]
 
 
+def as_columns(shown: Sequence[Entry]) -> Lines:
+    lines = Lines()
+    for name, node, known in shown:
+        ids, odd = array("I", [known.ino]), not isinstance(node, ItemNode)
+        numbers = [array("q", [value]) for value in (known.size, known.mode & 0o7777, known.mtime_ns, known.ctime_ns)]
+        found = Columns(ids, os.fsencode(name), *numbers, array("I", [known.nlink - 1]), {})
+        lines.add(found, {known.ino: Entry(name, node, known)} if odd else {})
+    lines.name(None)
+    return lines
+
+
+@pytest.mark.parametrize("columns", [False, True])
 async def test_a_listing_is_the_same_as_one_by_one(
-    listings: Listings, directory: Directory, world: World, monkeypatch: pytest.MonkeyPatch
+    listings: Listings, directory: Directory, world: World, monkeypatch: pytest.MonkeyPatch, *, columns: bool
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Listings, "_fill", lambda _listings, _room, _snapshot, number, known: number)
         alone = Listings(world.context, inodes_of(world), Answers(umask=0o022))
-        one_by_one = listed(alone, directory, Lines(LINES))
+        one_by_one = listed(alone, directory, Shown(LINES))
     made, real = 0, pyfuse3.readdir_reply
 
     def count(*args: object) -> bool:
@@ -176,7 +214,7 @@ async def test_a_listing_is_the_same_as_one_by_one(
         return bool(real(*args))
 
     monkeypatch.setattr(pyfuse3, "readdir_reply", count)
-    answers = listed(listings, directory, Lines(LINES))
+    answers = listed(listings, directory, Shown(as_columns(LINES) if columns else LINES))
     assert answers == one_by_one
     assert made < len(LINES) / 3  # most of them went as bytes
 
@@ -195,7 +233,7 @@ async def test_a_folder_is_listed_by_the_number_that_stat_shows(
 async def test_whoever_goes_ahead_gets_the_rest(listings: Listings, directory: Directory) -> None:
     """seekdir, in what nobody has listed before."""
     for start in (1, AT_ONCE, AT_ONCE + 1, len(LINES) - 1, len(LINES)):
-        snapshot = Lines(LINES)
+        snapshot = Shown(LINES)
         assert len(node_ids(listed(listings, directory, snapshot, start))) == len(LINES) - start
         assert len(node_ids(listed(listings, directory, snapshot, 0))) == len(LINES)
 
@@ -212,7 +250,7 @@ def shown_anew(answers: list[bytes]) -> int:
 
 
 async def test_what_the_kernel_has_had_is_not_linked_again(listings: Listings, directory: Directory) -> None:
-    snapshot = Lines(FILES)
+    snapshot = Shown(FILES)
     assert shown_anew(listed(listings, directory, snapshot)) == len(FILES)
     again = listed(listings, directory, snapshot)
     assert shown_anew(again) == len(again) - 1  # of each answer that is not empty the first, by pyfuse3
@@ -222,23 +260,23 @@ async def test_what_the_kernel_has_had_is_not_linked_again(listings: Listings, d
     listings.dropped()
     assert shown_anew(listed(listings, directory, snapshot)) == len(FILES)
     assert shown_anew(listed(listings, directory, snapshot)) < len(FILES)
-    assert shown_anew(listed(listings, directory, Lines(FILES))) == len(FILES)
+    assert shown_anew(listed(listings, directory, Shown(FILES))) == len(FILES)
 
 
 async def test_another_path_is_shown_all(listings: Listings, directory: Directory, world: World) -> None:
-    snapshot = Lines(FILES)
+    snapshot = Shown(FILES)
     listed(listings, directory, snapshot)
     assert shown_anew(listed(listings, await world.directory("tags/a/a"), snapshot)) == len(FILES)
 
 
 async def test_who_has_had_a_part_is_shown_all(listings: Listings, directory: Directory) -> None:
-    snapshot = Lines(FILES)
+    snapshot = Shown(FILES)
     assert len(node_ids(listed(listings, directory, snapshot, 50))) == len(FILES) - 50
     assert shown_anew(listed(listings, directory, snapshot)) == len(FILES)
 
 
 async def test_of_what_was_overtaken_nothing_is_kept(listings: Listings, directory: Directory) -> None:
-    snapshot = Lines(FILES)
+    snapshot = Shown(FILES)
     for _ in range(2):
         listed(listings, directory, snapshot)
     snapshot.overtaken = True

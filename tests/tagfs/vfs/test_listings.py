@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from engine.columns import Columns
 from engine.ports import Edit
-from engine.types import FIRST_ITEM_ID, Item
+from engine.types import FIRST_ITEM_ID, ItemId
 from tagfs.mount.inodes import Inodes
 from tagfs.vfs import listings, numbers
 from tagfs.vfs.nodes.query import QueryDirectory
@@ -31,20 +32,20 @@ def modes(snapshot: Any) -> list[int]:
 
 
 class SlowRows:
-    """`catalogue.items` with a change between the reading of the rows and the answer, as often as `times`."""
+    """`catalogue.columns` with a change between the reading of the rows and the answer, as often as `times`."""
 
     def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, edit: Edit, times: int) -> None:
-        self.items = world.catalogue.items
+        self.columns = world.catalogue.columns
         self.world, self.edit, self.left, self.calls = world, edit, times, 0
-        monkeypatch.setattr(world.catalogue, "items", self)
+        monkeypatch.setattr(world.catalogue, "columns", self)
 
-    async def __call__(self, ids: Collection[int]) -> list[Item]:
-        rows = await self.items(ids)
+    async def __call__(self, ids: Sequence[int]) -> list[Columns]:
+        found = await self.columns(ids)
         self.calls += 1
         if self.left:
             self.left -= 1
-            await self.world.catalogue.edit(rows[0].id, self.edit)
-        return rows
+            await self.world.catalogue.edit(ItemId(found[0].ids[0]), self.edit)
+        return found
 
 
 @pytest.mark.parametrize("edit", [Edit(mode=0o600), Edit(name="renamed"), Edit(add=["b"]), Edit(set_xattrs={"x": b""})])
