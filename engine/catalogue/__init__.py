@@ -29,7 +29,7 @@ async def open_catalogue(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(catalogue.serve)
-            nursery.start_soon(_keep_reserve, catalogue, keeping)
+            nursery.start_soon(_keep, catalogue, keeping)
             try:
                 yield catalogue
             finally:
@@ -43,9 +43,11 @@ async def open_catalogue(
             await trio.to_thread.run_sync(catalogue.close)
 
 
-async def _keep_reserve(catalogue: SqliteCatalogue, scope: trio.CancelScope) -> None:
+async def _keep(catalogue: SqliteCatalogue, scope: trio.CancelScope) -> None:
     with scope:
-        await catalogue.keep_reserve()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(catalogue.keep_reserve)
+            nursery.start_soon(catalogue.keep_pages)
 
 
 def _single(error: BaseException) -> BaseException:

@@ -17,23 +17,20 @@ from typing import Any, Final
 from peewee import SqliteDatabase
 from pyroaring import BitMap
 
+from engine.catalogue import pages
 from engine.catalogue.database import raw
+from engine.catalogue.pages import CHUNK
 from engine.catalogue.transaction import Transaction
 from engine.media_types import media_types
 from engine.ports import Opening
-from engine.types import State, extension, timestamp
+from engine.types import LAST_ITEM_ID, State, extension, timestamp
 from query.ast import Compare, Op, Range
 from query.evaluate import satisfies
 from query.relations import Relation, RelationKind
 
-CHUNK: Final = 50_000  # rows in one JSON array: about 7 ms
-
 STATE_IDS: Final = (
     "SELECT json_group_array(id) FROM (SELECT id FROM item"
     " WHERE state = ? AND id > ? AND trashed_ns IS NULL ORDER BY id LIMIT ?)"
-)
-TAG_IDS: Final = (
-    "SELECT json_group_array(item) FROM (SELECT item FROM tagging WHERE tag = ? AND item > ? ORDER BY item LIMIT ?)"
 )
 TRASHED: Final = "SELECT id FROM item WHERE trashed_ns IS NOT NULL"
 HELD: Final = "SELECT parent, json_group_array(id) FROM item WHERE parent IS NOT NULL GROUP BY parent"
@@ -70,13 +67,20 @@ def opening(transaction: Transaction) -> Opening:
 
 def carriers(transaction: Transaction, tag: int) -> BitMap:
     """As `tagged`, for one tag, on the writer thread."""
-    return _ids(transaction.connection, TAG_IDS, tag) - _trashed(transaction.connection)
+    return pages.scan(transaction.connection, tag, 0, LAST_ITEM_ID + 1) - _trashed(transaction.connection)
 
 
-def tagged(database: SqliteDatabase, tags: Collection[int]) -> dict[int, BitMap]:
+def tagged(database: SqliteDatabase, tags: Collection[int]) -> tuple[dict[int, BitMap], dict[pages.Page, int]]:
+    """And the pages of them that are worth keeping, with how many ids each has."""
+    worth: dict[pages.Page, int] = {}
+    found: dict[int, BitMap] = {}
     with database.atomic():  # one snapshot for all
         trashed = _trashed(raw(database))
-        return {tag: _ids(raw(database), TAG_IDS, tag) - trashed for tag in tags}
+        for tag in tags:
+            ids, more = pages.load(raw(database), tag)
+            found[tag] = ids - trashed
+            worth |= more
+    return found, worth
 
 
 def valued(database: SqliteDatabase, key: str) -> dict[str, BitMap]:

@@ -16,7 +16,7 @@ from typing import Final
 
 from peewee import SchemaManager, SqliteDatabase
 
-from engine.catalogue.models import MODELS
+from engine.catalogue.models import MODELS, TRIGGERS
 from engine.disk import kill_point
 from engine.errors import EngineError
 from engine.types import FIRST_ITEM_ID
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 Step = Callable[[SqliteDatabase], None]
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 # SQL and not models: a step stays what it was when the models go on to change.
 TORRENT: Final = (
@@ -101,6 +101,19 @@ RELATIONS_AND_HISTORY: Final = (
     'CREATE INDEX "draft_item" ON "draft" ("item")',
     'CREATE UNIQUE INDEX "draft_staging" ON "draft" ("staging")',
 )
+TAG_PAGE: Final = (
+    'CREATE TABLE "tag_page" ("tag" INTEGER NOT NULL, "page" INTEGER NOT NULL, "items" BLOB NOT NULL,'
+    ' PRIMARY KEY ("tag", "page"),'
+    ' FOREIGN KEY ("tag") REFERENCES "tag" ("id") ON DELETE CASCADE) STRICT, WITHOUT ROWID'
+)
+_DROP_OLD: Final = "DELETE FROM tag_page WHERE tag = OLD.tag AND page = OLD.item >> 16;"
+_DROP_NEW: Final = "DELETE FROM tag_page WHERE tag = NEW.tag AND page = NEW.item >> 16;"
+TAG_PAGES: Final = (
+    TAG_PAGE,
+    f"CREATE TRIGGER tagging_insert AFTER INSERT ON tagging BEGIN {_DROP_NEW} END",
+    f"CREATE TRIGGER tagging_delete AFTER DELETE ON tagging BEGIN {_DROP_OLD} END",
+    f"CREATE TRIGGER tagging_update AFTER UPDATE ON tagging BEGIN {_DROP_OLD} {_DROP_NEW} END",
+)
 
 
 def _statements(*statements: str) -> Step:
@@ -114,6 +127,7 @@ def _statements(*statements: str) -> Step:
 STEPS: Final[Mapping[int, Step]] = {
     1: _statements(*FOLDERS_AND_TORRENTS),
     2: _statements(*RELATIONS_AND_HISTORY),
+    3: _statements(*TAG_PAGES),
 }
 
 # Marks the file as ours to file(1) and to ourselves: "tgfs".
@@ -125,6 +139,8 @@ def create(database: SqliteDatabase) -> None:
     with database.atomic("IMMEDIATE"):
         for model in MODELS:
             SchemaManager(model, database).create_all(safe=False)
+        for trigger in TRIGGERS:
+            database.execute_sql(trigger)  # type: ignore[no-untyped-call]  # by peewee's stubs
         # AUTOINCREMENT gives one more than the largest it ever gave; this is where it starts.
         start = "INSERT INTO sqlite_sequence (name, seq) VALUES ('item', ?)"
         database.execute_sql(start, (FIRST_ITEM_ID - 1,))  # type: ignore[no-untyped-call]  # by peewee's stubs

@@ -23,9 +23,10 @@ import trio
 from peewee import DatabaseError, SqliteDatabase
 from pyroaring import BitMap
 
-from engine.catalogue import columns, dump, feed, journal, points, scans, snapshot, verify
+from engine.catalogue import columns, dump, feed, journal, pages, points, scans, snapshot, verify
 from engine.catalogue.database import open_reader, prepare, raw, translate
 from engine.catalogue.delivery import Delivery
+from engine.catalogue.pages import Keeper
 from engine.catalogue.readers import Readers
 from engine.catalogue.recent import Recent
 from engine.catalogue.reserve import Reserve
@@ -103,6 +104,7 @@ class SqliteCatalogue:
         self._token = trio.lowlevel.current_trio_token()
         self._reserve = Reserve(path, reserve)
         self._writer = Writer(path, clock, self._hand_over, self._reserve)
+        self._keeper = Keeper()
         self._recent = Recent(self._connection, lambda: self._writer.commits)
         self._pending: set[Job] = set()
         self._cause = Cause.MOUNT
@@ -144,6 +146,15 @@ class SqliteCatalogue:
         while True:
             await trio.to_thread.run_sync(self._reserve.take_back)
             await trio.sleep(RESERVE_CHECK)
+
+    async def keep_pages(self) -> None:
+        """For ever: pages of tags that had to be read from their taggings are kept for the next start."""
+
+        async def write(some: Sequence[pages.Page]) -> None:
+            # Tried once: the reserve is not for what can be done without.
+            await self._perform(Job(lambda transaction: pages.keep(transaction, some), once=True))
+
+        await self._keeper.run(write)
 
     async def _deliver(self, task_status: trio.TaskStatus[None]) -> None:
         try:
@@ -581,7 +592,9 @@ class SqliteCatalogue:
         await self._perform(Job(lambda transaction: feed.carriers(transaction, tag), arrived))
 
     async def tagged(self, tags: Collection[int]) -> Mapping[int, BitMap]:
-        return await self._readers.run(lambda database: feed.tagged(database, tags))
+        found, worth = await self._readers.run(lambda database: feed.tagged(database, tags))
+        self._keeper.want(worth)
+        return found
 
     async def valued(self, key: str) -> Mapping[str, BitMap]:
         return await self._readers.run(lambda database: feed.valued(database, key))

@@ -7,10 +7,12 @@ that a commit in between cannot make them disagree.
 from __future__ import annotations
 
 import sqlite3
+from itertools import islice
 from typing import Final
 
 from peewee import SqliteDatabase
 
+from engine.catalogue import pages
 from engine.catalogue.database import raw
 from engine.types import FIRST_ITEM_ID, LAST_ITEM_ID
 
@@ -99,4 +101,6 @@ def _faults(connection: sqlite3.Connection) -> list[str]:
         faults.append(f"foreign_key_check: row {rowid} of {table} points to a row of {parent} that does not exist")
     for query, parameters, sentence in RULES:
         faults += [sentence.format(*row) for row in connection.execute(query, parameters).fetchmany(SHOWN)]
+    for tag, page in islice(pages.wrong(connection), SHOWN):
+        faults.append(f"page {page} of who carries tag {tag} is not what its taggings say")
     return faults

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.catalogue import checks
+from engine.catalogue import checks, pages
 from engine.catalogue.transaction import Transaction
 from engine.catalogue.verify import NEEDLESS_DOWNLOAD, WRONG_COUNT, WRONG_SIZE
 from engine.types import ItemId
@@ -72,6 +72,8 @@ def mend(transaction: Transaction) -> None:
     connection.execute("REINDEX")
     for table in {row[0] for row in connection.execute("PRAGMA foreign_key_check").fetchall()} & LOOSE.keys():
         connection.execute(LOOSE[table])
+    for tag, page in list(pages.wrong(connection)):
+        connection.execute(pages.DROP, (tag, page))
     for item, _ in connection.execute(NEEDLESS_DOWNLOAD).fetchall():
         connection.execute(DROP_DOWNLOAD, (item,))
     for item, _, size in connection.execute(WRONG_SIZE).fetchall():

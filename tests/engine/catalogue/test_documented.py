@@ -15,8 +15,8 @@ from engine.types import SourceKind, State
 
 TEXT = (Path(__file__).parents[3] / "docs" / "on-disk-format.md").read_text()
 TABLES = (
-    "blob", "digest", "item", "tag", "tagging", "xattr", "source", "download", "draft", "torrent", "torrent_file",
-    "relation", "saved_query", "journal", "suggestion",
+    "blob", "digest", "item", "tag", "tagging", "tag_page", "xattr", "source", "download", "draft", "torrent",
+    "torrent_file", "relation", "saved_query", "journal", "suggestion",
 )  # fmt: skip
 
 

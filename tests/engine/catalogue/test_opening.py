@@ -152,6 +152,8 @@ def shape(path: Path) -> dict[str, set[tuple[object, ...]]]:
                 (table,),
             ).fetchall()
             found[table] = {*columns, *references, *indexes}
+        triggers = connection.execute("SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+        found["triggers"] = {*triggers}
     finally:
         connection.close()
     return found
