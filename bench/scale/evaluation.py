@@ -165,7 +165,7 @@ class Copies:
         return ()
 
     async def tagged(self, tags: Collection[int]) -> Mapping[int, BitMap]:
-        return {tag: self._again(ids) for tag, ids in feed.tagged(self._database, tags).items()}
+        return {tag: self._again(ids) for tag, ids in feed.tagged(self._database, tags)[0].items()}
 
     async def valued(self, key: str) -> Mapping[str, BitMap]:
         return {value: self._again(ids) for value, ids in feed.valued(self._database, key).items()}

@@ -223,10 +223,10 @@ async def test_a_folder_is_listed_by_the_number_that_stat_shows(
     listings: Listings, directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else by its node id, where that cannot be written over."""
-    shown = [int.from_bytes(answer[128:136], "little") for answer in listed(listings, directory, Lines([line(17)]))[:1]]
+    shown = [int.from_bytes(answer[128:136], "little") for answer in listed(listings, directory, Shown([line(17)]))[:1]]
     assert shown == [FIRST_ITEM_ID + 17]
     monkeypatch.setattr(Room, "of", lambda _token, _used: None)
-    (answer, _) = listed(listings, directory, Lines([line(17)]))
+    (answer, _) = listed(listings, directory, Shown([line(17)]))
     assert answer[128:136] == answer[:8] != shown[0].to_bytes(8, "little")
 
 
