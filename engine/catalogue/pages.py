@@ -97,6 +97,11 @@ def wrong(connection: sqlite3.Connection) -> Iterator[Page]:
             yield tag, page
 
 
+def drop_wrong(connection: sqlite3.Connection) -> None:
+    for page in list(wrong(connection)):
+        connection.execute(DROP, page)
+
+
 def _bytes(ids: BitMap) -> bytes:
     """The same ids have the same bytes."""
     ids.run_optimize()

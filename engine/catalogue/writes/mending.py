@@ -72,8 +72,7 @@ def mend(transaction: Transaction) -> None:
     connection.execute("REINDEX")
     for table in {row[0] for row in connection.execute("PRAGMA foreign_key_check").fetchall()} & LOOSE.keys():
         connection.execute(LOOSE[table])
-    for tag, page in list(pages.wrong(connection)):
-        connection.execute(pages.DROP, (tag, page))
+    pages.drop_wrong(connection)
     for item, _ in connection.execute(NEEDLESS_DOWNLOAD).fetchall():
         connection.execute(DROP_DOWNLOAD, (item,))
     for item, _, size in connection.execute(WRONG_SIZE).fetchall():
