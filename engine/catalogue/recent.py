@@ -4,7 +4,8 @@ Between two commits the kernel has the same few rows read three times over (stat
 7 µs of SQLite, and 50 where the writer thread has the interpreter's lock.
 
 State: the answers, and the number of commits that they are of. A commit is counted before anybody is told of it, so who
-has been told finds nothing of before.
+has been told finds nothing of before. Commits of nothing but `edits.is_about_tags` are not counted: they are frequent,
+and each says which item it changed and what its row is then, when those who asked for it are told.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import sqlite3
 from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar
 
+from engine.catalogue import points
+from engine.types import Item
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 MOST: Final = 1000  # answers
+_OF_ITEM: Final = (points.item, points.tags, points.facts)
 _NONE: Final = object()
 
 
@@ -40,3 +45,11 @@ class Recent:
             found = self._found[read, key] = read(self._connection, key)
         answer: V = found
         return answer
+
+    def changed(self, row: Item, commit: int) -> None:
+        """An item has this row since a commit that was not counted, when `commit` others had been. Of two groups the
+        one that was committed first is told of first."""
+        for read in _OF_ITEM:
+            self._found.pop((read, row.id), None)
+        if commit == self._counted == self._commits():
+            self._found[points.item, row.id] = row

@@ -173,7 +173,13 @@ class SqliteCatalogue:
 
     def _hand_over(self, group: list[Job]) -> None:
         """On the writer thread."""
-        self._token.run_sync_soon(self._delivery.deliver, group)
+        self._token.run_sync_soon(self._arrive, group)
+
+    def _arrive(self, group: list[Job]) -> None:
+        for job in group:
+            if job.about_tags and job.error is None:
+                self._recent.changed(job.result, job.commit)
+        self._delivery.deliver(group)
 
     async def _write(self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         job = Job(lambda transaction: verb(transaction, *args, **kwargs), cause=self._cause)
@@ -379,7 +385,11 @@ class SqliteCatalogue:
         await self._perform(Job(lambda within: loading.load(within, found, so_far), cause=self._cause, once=True))
 
     async def edit(self, item: ItemId, edit: Edit) -> Item:
-        return await self._write(edits.edit, item, edit)
+        about_tags = edits.is_about_tags(edit)
+        job = Job(lambda within: edits.edit(within, item, edit), cause=self._cause, about_tags=about_tags)
+        await self._perform(job)
+        row: Item = job.result
+        return row
 
     async def edit_many(self, edits_: Sequence[tuple[ItemId, Edit]]) -> None:
         await self._write(edits.edit_many, list(edits_))

@@ -49,6 +49,8 @@ class Job:
     cause: Cause = Cause.MOUNT  # who asked for it, for the journal
     alone: bool = False  # in a group of its own: when it runs, all before it is committed and handed to delivery
     once: bool = False  # it changes more than the database, so it cannot be tried again
+    about_tags: bool = False  # `edits.is_about_tags`; its result is the row of the item
+    commit: int = 0  # how many commits had been counted with the one of this job; for `about_tags`
     result: Any = None
     error: BaseException | None = None
     changes: Sequence[Change] = ()
@@ -68,7 +70,7 @@ class Writer:
         self._clock = clock
         self._deliver = deliver
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
-        self.commits = 0  # that have become visible to readers
+        self.commits = 0  # that have become visible to readers, without those that are about tags alone
         self._next: Job | None = None  # taken from the queue, and to be alone in the next group
 
     def submit(self, job: Job) -> None:
@@ -124,12 +126,16 @@ class Writer:
         return starved
 
     def _commit(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> CatalogueFailed | None:
+        about_tags = all(job.about_tags for job in jobs)
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for job in jobs:
-                _perform(connection, job, self._clock)
+            if not (about_tags and self._all_succeed(connection, jobs)):
+                for job in jobs:
+                    _perform(connection, job, self._clock)
             connection.execute("COMMIT")
-            self.commits += 1
+            self.commits += not about_tags
+            for job in jobs:
+                job.commit = self.commits
         except (sqlite3.Error, DatabaseError) as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -140,22 +146,39 @@ class Writer:
             return failure if isinstance(failure, CatalogueFailed) else None
         return None
 
+    def _all_succeed(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> bool:
+        """Whether none of the most frequent jobs fails, which saves each of them the statements by which it could be
+        taken back alone. Otherwise nothing is done yet."""
+        try:
+            for job in jobs:
+                _run(Transaction(connection, self._clock, job.cause), job)
+        except Exception:  # by itself it says so once more
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            return False
+        return True
+
+
+def _run(transaction: Transaction, job: Job) -> None:
+    job.result = job.function(transaction)
+    transaction.seal()
+    job.changes, job.tags = transaction.changes, transaction.tags
+
 
 def _perform(connection: sqlite3.Connection, job: Job, clock: Callable[[], int]) -> None:
     """Run one job inside the group. Raises only what concerns the whole group."""
     transaction = Transaction(connection, clock, job.cause)
     connection.execute("SAVEPOINT job")
     try:
-        job.result = job.function(transaction)
-        transaction.seal()
+        _run(transaction, job)
     except Exception as error:  # the caller's, whatever it is: it travels to the caller
         job.error = _explain(error)
         # A full disk and the like make SQLite roll back the whole transaction by itself.
         if not connection.in_transaction or isinstance(job.error, CatalogueFailed):
             raise
         connection.execute("ROLLBACK TO job")
-    else:
-        job.changes, job.tags = transaction.changes, transaction.tags
+        job.changes, job.tags = (), ()
     connection.execute("RELEASE job")
 
 

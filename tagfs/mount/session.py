@@ -16,6 +16,7 @@ from typing import Final
 import pyfuse3
 import trio
 
+from tagfs.mount import requests
 from tagfs.mount.answers import Answers
 from tagfs.mount.invalidate import Invalidator
 from tagfs.mount.ops import Operations
@@ -82,7 +83,7 @@ async def _answer(ready: Callable[[], None]) -> None:
     async def main(task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED) -> None:
         with trio.CancelScope(shield=True) as scope:
             task_status.started(scope)
-            await pyfuse3.main(max_tasks=MAX_TASKS)
+            await requests.serve(MAX_TASKS)
         ended.set()
 
     async with trio.open_nursery() as nursery:

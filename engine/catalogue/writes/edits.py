@@ -27,7 +27,7 @@ DELETE_XATTR: Final = "DELETE FROM xattr WHERE item = ? AND name = ?"
 
 
 def edit(transaction: Transaction, item: int, edit: Edit) -> Item:
-    if _keeps_row(edit):  # the most frequent edit, and its outcome is known: two reads less
+    if is_about_tags(edit):  # the most frequent edit, and its outcome is known: two reads less
         row, before = transaction.both(item)
         tags = _edit_tags(transaction, item, edit, before)
         _edit_xattrs(transaction, item, edit)
@@ -87,7 +87,7 @@ def _edit_state(transaction: Transaction, item: int, state: State, error: str | 
     transaction.connection.execute(SET_STATE, (state.value, sentence, item))
 
 
-def _keeps_row(edit: Edit) -> bool:
+def is_about_tags(edit: Edit) -> bool:
     """Whether `edit` is about tags and attributes alone."""
     columns = (edit.name, edit.mtime_ns, edit.mtime_if_unset, edit.mode, edit.size, edit.state)
     return all(column is None for column in columns)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import trio
 
 from engine.catalogue import SqliteCatalogue, open_catalogue, points, recent
 from engine.ports import Edit
@@ -68,3 +69,49 @@ async def test_it_does_not_grow_without_bound(catalogue: SqliteCatalogue, monkey
     for number in range(100):
         catalogue.named(f"n{number}")
     assert len(catalogue._recent._found) <= 10
+
+
+async def test_rows_stay_right_while_tags_and_other_things_change(catalogue: SqliteCatalogue) -> None:
+    """Edits of tags are not counted as commits: each replaces the row that was kept, whatever was read in between."""
+    first, second = await catalogue.add(whole("x")), await catalogue.add(whole("y"))
+
+    async def change(item: points.ItemId, number: int) -> None:
+        edit = Edit(mode=number) if number % 5 == 4 else Edit(add=[f"t{number}"], remove=[f"t{number - 2}"])
+        await catalogue.edit(item, edit)
+        read(item)
+
+    def read(item: points.ItemId) -> None:
+        assert catalogue.item(item) is not None
+        assert catalogue.facts(item) is not None
+
+    for number in range(30):
+        async with trio.open_nursery() as nursery:
+            for item in (first.id, second.id, first.id):
+                nursery.start_soon(change, item, number)
+                read(item)
+        for item in (first.id, second.id):
+            assert catalogue.item(item) == points.item(catalogue._connection, item)
+            assert catalogue.facts(item) == points.facts(catalogue._connection, item)
+            assert list(catalogue.tags(item)) == points.tags(catalogue._connection, item)
+
+
+async def test_a_row_of_before_is_not_kept_as_one_of_after(catalogue: SqliteCatalogue) -> None:
+    """A group that is about tags and another one are committed; the row is read; then the loop is told of the first."""
+    item = await catalogue.add(whole("x"))
+    tagged = await catalogue.edit(item.id, Edit(add=["a"]))
+    before = catalogue._writer.commits
+    await catalogue.edit(item.id, Edit(mode=0o600))
+    row = catalogue.item(item.id)
+    catalogue._recent.changed(tagged, before)
+    assert catalogue.item(item.id) == row != tagged
+
+
+async def test_what_a_job_about_tags_has_changed_needs_no_reading(catalogue: SqliteCatalogue) -> None:
+    item = await catalogue.add(whole("x"))
+    other = await catalogue.add(whole("y"))
+    assert catalogue.item(other.id) == other
+    statements: list[str] = []
+    catalogue._connection.set_trace_callback(statements.append)
+    row = await catalogue.edit(item.id, Edit(add=["a"]))
+    assert (catalogue.item(item.id), catalogue.item(other.id)) == (row, other)
+    assert not statements
