@@ -39,7 +39,7 @@ async def serve(most: int) -> None:
     """Answer the kernel until the session ends, at most `most` requests at once. `pyfuse3.init` came before."""
     descriptor = _descriptor()
     if descriptor is None or not await Requests(descriptor, most).run():
-        log.info("pyfuse3's loop is not as we know it: its own one takes the requests")
+        log.warning("pyfuse3 has another loop than this version knows: requests take longer")
         await pyfuse3.main(max_tasks=most)
 
 
