@@ -75,7 +75,7 @@ def _answer(inode: InodeT) -> EntryAttributes:
 def _serve(mountpoint: str, which: str) -> None:
     pyfuse3.init(Operations(), mountpoint, {"fsname=bench", "default_permissions"})
     try:
-        trio.run(requests.serve, MOST) if which == "ours" else trio.run(pyfuse3.main, 1, MOST)
+        trio.run(requests.Requests(MOST).serve) if which == "ours" else trio.run(pyfuse3.main, 1, MOST)
     finally:
         pyfuse3.close()
 

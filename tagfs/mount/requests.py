@@ -35,14 +35,6 @@ SPARE: Final = 64  # idle workers that are kept
 NO_MORE: Final = -(2**31)
 
 
-async def serve(most: int) -> None:
-    """Answer the kernel until the session ends, at most `most` requests at once. `pyfuse3.init` came before."""
-    descriptor = _descriptor()
-    if descriptor is None or not await Requests(descriptor, most).run():
-        log.warning("pyfuse3 has another loop than this version knows: requests take longer")
-        await pyfuse3.main(max_tasks=most)
-
-
 def _descriptor() -> int | None:
     """Of the session: the only one of the device that this process has open."""
     found = []
@@ -65,12 +57,10 @@ class Worker:
 class Requests:
     """State: the workers, and which of them asks for the next request. At most `most` operations run at once."""
 
-    def __init__(self, descriptor: int, most: int) -> None:
-        """`descriptor`: of the session, which pyfuse3 keeps to itself."""
-        self._descriptor = descriptor
+    def __init__(self, most: int) -> None:
         self._most = most
+        self._descriptor = -1
         self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
         self._nursery: trio.Nursery | None = None
         self._asker: Worker | None = None
         self._running: Worker | None = None  # whose step runs
@@ -79,11 +69,26 @@ class Requests:
         self._number = 0
         self._ended = False
 
-    async def run(self) -> bool:
-        """Until the session ends. False when pyfuse3 does not ask us for requests; none was taken then."""
+    async def serve(self) -> None:
+        """Answer the kernel until the session ends. `pyfuse3.init` came before."""
+        descriptor = _descriptor()
+        if descriptor is None or not await self.run(descriptor):
+            log.warning("pyfuse3 has another loop than this version knows: requests take longer")
+            await pyfuse3.main(max_tasks=self._most)
+
+    def terminate(self) -> None:
+        """Take no more requests; `serve` ends with the operations that run."""
+        self._end()
+        pyfuse3.terminate()
+
+    async def run(self, descriptor: int) -> bool:
+        """Until the session, which has this descriptor, ends. False when pyfuse3 does not ask us for requests; none
+        was taken then."""
         loop, wait = getattr(pyfuse3, LOOP, None), getattr(pyfuse3, WAIT, None)
         if loop is None or wait is None:
             return False
+        self._descriptor = descriptor
+        self._poll.register(descriptor, select.POLLIN)
         setattr(pyfuse3, WAIT, self._next)
         try:
             async with trio.open_nursery() as self._nursery:
@@ -151,17 +156,18 @@ class Requests:
             self._asker = worker
         elif self._asker is not worker and not await self._rest(worker):
             return False
-        if worker.in_a_row < TURN and self._poll.poll(0):
-            worker.in_a_row += 1
-            return True
-        worker.in_a_row = 0
-        try:
-            await trio.lowlevel.wait_readable(self._descriptor)
-        except trio.ClosedResourceError:
-            self._end()
-            return False
-        worker.in_a_row = 1
-        return True
+        if worker.in_a_row == TURN:
+            worker.in_a_row = 0
+            await trio.lowlevel.checkpoint()
+        # Looked at right before it is read: a request whose caller is killed goes, and to read none would block.
+        while not self._ended and not self._poll.poll(0):
+            worker.in_a_row = 0
+            try:
+                await trio.lowlevel.wait_readable(self._descriptor)
+            except trio.ClosedResourceError:
+                self._end()
+        worker.in_a_row += 1
+        return not self._ended
 
     async def _rest(self, worker: Worker) -> bool:
         """Until this worker is the asker, or there is nothing to ask for any more."""

@@ -78,12 +78,12 @@ class Session:
 
 async def _answer(ready: Callable[[], None]) -> None:
     """Until the kernel hangs up. When cancelled, take no more requests and give those that run a moment to answer."""
-    ended = trio.Event()
+    ended, taking = trio.Event(), requests.Requests(MAX_TASKS)
 
     async def main(task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED) -> None:
         with trio.CancelScope(shield=True) as scope:
             task_status.started(scope)
-            await requests.serve(MAX_TASKS)
+            await taking.serve()
         ended.set()
 
     async with trio.open_nursery() as nursery:
@@ -93,7 +93,7 @@ async def _answer(ready: Callable[[], None]) -> None:
             await ended.wait()
         finally:
             if not ended.is_set():
-                pyfuse3.terminate()
+                taking.terminate()
                 scope.deadline = trio.current_time() + LAST_WORDS
 
 

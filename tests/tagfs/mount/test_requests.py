@@ -37,7 +37,7 @@ class Session:
         os.write(self.writing, bytes(numbers))
 
     def end(self) -> None:
-        """As `pyfuse3.terminate` does."""
+        """`pyfuse3.terminate`."""
         self.exited = True
         trio.lowlevel.notify_closing(self.reading)
 
@@ -48,16 +48,18 @@ async def running(
 ) -> AsyncIterator[Session]:
     session = Session(operation)
     monkeypatch.setattr(pyfuse3, requests.LOOP, session.loop)
+    monkeypatch.setattr(pyfuse3, "terminate", session.end)
+    taking = Requests(most)
     ours: list[bool] = []
 
     async def run() -> None:
-        ours.append(await Requests(session.reading, most).run())
+        ours.append(await taking.run(session.reading))
 
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run)
             yield session
-            session.end()
+            taking.terminate()
     assert ours == [True]
     os.close(session.reading)
     os.close(session.writing)
@@ -159,7 +161,7 @@ async def test_what_runs_at_the_end_is_finished(monkeypatch: pytest.MonkeyPatch)
     async with running(monkeypatch, operation) as session:
         session.ask(1, 2, 3)
         await wait_all_tasks_blocked()
-        session.end()
+        pyfuse3.terminate()
         await wait_all_tasks_blocked()
         gate.set()
     assert done == 3
@@ -207,9 +209,9 @@ async def test_another_loop_takes_its_requests_itself(monkeypatch: pytest.Monkey
     wait = vars(pyfuse3)["_wait_fuse_readable"]
     for strange in (loop, None):
         monkeypatch.setattr(pyfuse3, requests.LOOP, strange)
-        await requests.serve(7)
+        await Requests(7).serve()
     monkeypatch.setattr(requests, "_descriptor", lambda: None)
-    await requests.serve(8)
+    await Requests(8).serve()
     assert mains == [7, 7, 8]
     assert vars(pyfuse3)["_wait_fuse_readable"] is wait
 
