@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     except StartError as error:
         notifier.status(str(error))
         if not teller.failed(error):
-            print(f"tagfs: {error}", file=sys.stderr)  # noqa: T201  # to the terminal, or to the log by now
+            print(f"tagfs: {tame(str(error))}", file=sys.stderr)  # noqa: T201  # to the terminal, or to the log by now
         return error.exit_code
     return 0
 

@@ -175,6 +175,53 @@ def test_a_secret_goes_to_its_server_and_nowhere_else(mount: Mount, tmp_path: Pa
         mount.tagfs("add", str(listed))
         mount.wait_for(lambda: len(mount.names("tags/state:failed")) == 1)
         mount.wait_for(lambda: len(mount.names("tags/state:complete")) == 2)
+    seen = _all_that_can_be_seen(mount)
+    assert any("missing" in text for text in seen)
+    assert not [text for text in seen if "hunter2" in text]
+
+
+def test_a_secret_of_the_config_file_or_of_what_is_written_wrongly_is_not_told(
+    new_mount: Callable[..., Mount], tmp_path: Path
+) -> None:
+    """A login for one host, a netrc file, a header that cannot be sent, addresses and lines of lists that are none."""
+    mount = new_mount()
+    mount.expect_warnings = True
+    served, netrc = tmp_path / "served", tmp_path / "netrc"
+    served.mkdir()
+    (served / "f").write_bytes(b"x" * 1000)
+    netrc.write_text("machine 127.0.0.1 login me password hunter2\n")
+    with nginx(tmp_path / "nginx", served) as server:
+        host = server.url("f").removesuffix("/f")
+        mount.config.write_text(
+            f'[transfer]\nnetrc = "{netrc}"\n[transfer.host_headers."{host}"]\nX-Api-Key = "hunter2"\n'
+        )
+        mount.config.chmod(0o600)
+        mount.start()
+        mount.tagfs("add", server.url("f"))
+        mount.tagfs("add", server.url("f") + "?never", "--name", "never", "-H", "Cookie: hunter2\x01")
+        mount.wait_for(lambda: mount.names("tags/state:failed") == ["never"])
+        mount.settle(mount / "files/f")
+        listed = tmp_path / "links.txt"
+        listed.write_text(
+            "htps://me:hunter2@h/x\nheader=Cookie: hunter2\nX-Api-Key: hunter2\nhttp://h/x y;token=hunter2\n"
+        )
+        said = [_said(mount, "add", str(listed)), _said(mount, "add", "http://me:hunter2@h:0/", "http://u:hun/ter2@h/")]
+        (mount / "inbox/dropped.txt").write_bytes(listed.read_bytes())
+        mount.wait_for(lambda: "dropped" in (mount / ".tagfs/errors").read_text())
+    os.setxattr(mount / "files/f", "user.xdg.origin.url", b"http://me:hunter2@h/x;token=hunter2")
+    said += [_said(mount, "config"), _said(mount, "config", "--json"), _said(mount, "doctor")]
+    assert all("***" in text for text in said[:4])
+    assert not [text for text in [*said, *_all_that_can_be_seen(mount)] if "hunter2" in text]
+
+
+def _said(mount: Mount, *words: str) -> str:
+    command = [sys.executable, "-m", "tagfs", *words]
+    done = subprocess.run(command, env=mount.environ, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout + done.stderr
+
+
+def _all_that_can_be_seen(mount: Mount) -> list[str]:
+    """What commands, attributes, the files of the daemon, its log and the kernel say."""
     seen = [mount.tagfs(*words) for words in (
         ("status",), ("status", "--json"), ("ls", "--json"), ("log", "--json"), ("export",), ("trash", "--json")
     )]  # fmt: skip
@@ -183,6 +230,4 @@ def test_a_secret_goes_to_its_server_and_nowhere_else(mount: Mount, tmp_path: Pa
     seen += [path.read_text() for path in (mount / ".tagfs").iterdir() if path.is_file()]
     assert mount.process is not None
     seen += [Path(f"/proc/{mount.process.pid}/{name}").read_text() for name in ("cmdline", "environ")]
-    seen.append(mount.log.read_text())
-    assert any("missing" in text for text in seen)
-    assert not [text for text in seen if "hunter2" in text]
+    return [*seen, mount.log.read_text()]

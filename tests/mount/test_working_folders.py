@@ -60,7 +60,14 @@ def source(tmp_path: Path) -> Path:
     (top / "one").write_text("one")
     (top / "empty").touch()
     (top / "sub/we\udcffird\n,-a:b").write_bytes(os.urandom(70_000))
-    for name, target in (("sub/rel", "../one"), ("abs", "/etc/hostname"), ("dangling", "nowhere"), ("dir", "sub")):
+    links = (
+        ("sub/rel", "../one"),
+        ("abs", "/etc/hostname"),
+        ("dangling", "nowhere"),
+        ("far", "../../no/where"),
+        ("dir", "sub"),
+    )
+    for name, target in links:
         (top / name).symlink_to(target)
     (top / "one").chmod(0o600)
     (top / "sub").chmod(0o750)
