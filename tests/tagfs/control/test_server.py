@@ -269,10 +269,15 @@ async def test_a_message_cut_by_cancellation_is_the_last_one() -> None:
     ours, theirs = trio.socket.socketpair()
     talk = connection.Connection(trio.SocketStream(ours), MemoryVerbs())
     with theirs:
-        with trio.move_on_after(0.05) as scope:
+
+        async def send_all() -> None:
             while True:
                 await talk.send(connection.Failure(1, 1, "x" * 100_000))
-        assert scope.cancelled_caught
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send_all)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
         sent = 0
         is_empty = False
         while not is_empty:
