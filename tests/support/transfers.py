@@ -28,7 +28,7 @@ QUICK = TransferConfig(
     backoff_max=0.05,
     space_check=0.02,
     reserve=0,
-    http=HttpConfig(connect_timeout=5.0, header_timeout=5.0, read_timeout=5.0),
+    http=HttpConfig(connect_timeout=30.0, header_timeout=30.0, read_timeout=30.0),
 )
 ENDS = (State.COMPLETE, State.FAILED, State.PAUSED)
 
@@ -62,20 +62,20 @@ class Rig:
         return await self.when(item, lambda found: found.state in (states or ENDS))
 
     async def when(self, item: Item, test: Callable[[Item], bool]) -> Item:
-        with trio.fail_after(60):
+        with trio.fail_after(120):
             while not test(found := self.item(item)):
                 await self._changed.wait()
         return found
 
     async def here(self, item: Item, count: int) -> None:
         """Until `count` bytes of it have arrived. Progress has no event; 1 ms is how often the test looks."""
-        with trio.fail_after(60):
+        with trio.fail_after(120):
             while (progress := self.manager.progress(item.id)) is not None and progress.done < count:
                 await trio.sleep(0.001)
 
     async def waiting(self, item: Item, count: int = 1) -> None:
         """Until so many reads wait for it."""
-        with trio.fail_after(60):
+        with trio.fail_after(120):
             while len(self.manager._roster.jobs[item.id].arrival.waiters) < count:
                 await trio.sleep(0.001)
 
@@ -86,7 +86,7 @@ class Rig:
         with open(self.store.path(found.sha256), "rb") as file:
             return file.read()
 
-    async def read(self, item: Item, offset: int, length: int, patience: float = 30.0) -> bytes:
+    async def read(self, item: Item, offset: int, length: int, patience: float = 120.0) -> bytes:
         reader = self.manager.reader(item.id)
         assert reader is not None
         return await reader.pread(offset, length, trio.current_time() + patience)
