@@ -43,9 +43,8 @@ def _select(expr: Expr, live: BitMap, select: Callable[[Leaf], BitMap]) -> tuple
                 found, ours = _union(found, ours, *_select(operand, live, select)), True
             return found, ours
         case And(operands):
-            # a and not b is a - b: the complement, as large as everything, is never made. Nor is b or c of a and not
-            # (b or c), which is a - b - c.
-            without = [part for operand in operands if isinstance(operand, Not) for part in _parts(operand.operand)]
+            # a and not b is a - b: the complement, as large as everything, is never made.
+            without = [operand.operand for operand in operands if isinstance(operand, Not)]
             within = [_select(operand, live, select) for operand in operands if not isinstance(operand, Not)]
             found, ours = _intersection(within) if within else (live, False)
             for operand in without:
@@ -57,10 +56,6 @@ def _select(expr: Expr, live: BitMap, select: Callable[[Leaf], BitMap]) -> tuple
             return found, ours
         case Tag() | Compare() | Range():
             return select(expr), False
-
-
-def _parts(expr: Expr) -> tuple[Expr, ...]:
-    return expr.operands if isinstance(expr, Or) else (expr,)
 
 
 def _union(one: BitMap, ours: bool, other: BitMap, also_ours: bool) -> BitMap:
