@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -47,3 +48,14 @@ async def test_columns_say_what_rows_say(
                 paths = row.tag_count + (row.parent is not None)
                 assert values == [row.size or 0, row.mode, row.mtime_ns, row.added_ns, paths]
                 assert part.others.get(number) == (None if row.kind is Kind.FILE and row.state.whole else row)
+
+
+async def test_an_error_of_one_part_comes_out_as_itself(
+    catalogue: SqliteCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(ids: object, database: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(columns, "columns", fail)
+    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
+        await catalogue.columns(range(1, 20_000))
