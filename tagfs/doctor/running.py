@@ -22,7 +22,7 @@ from tagfs.daemon.state import DaemonInfo, locked, read_info
 from tagfs.doctor.finding import Finding, fault, ok, warning
 
 APPLICATION = 0x74676673  # of engine.catalogue.migrations, and so is the next; a test compares
-SCHEMA = 3
+SCHEMA = 4
 PATIENCE = 5.0  # seconds
 
 
