@@ -62,7 +62,7 @@ def test_killed_at(odd: OddMount, tmp_path: Path, point: str) -> None:
             rounds.live(LIFE)
             odd.process.terminate()
         try:
-            ended = odd.process.wait(60)
+            ended = odd.process.wait(240)  # which is no measure of anything on a busy machine
         except subprocess.TimeoutExpired:  # killed, and one of its threads cannot end
             assert odd.is_stuck(), f"it never came to {point}"
             ended = -signal.SIGKILL
