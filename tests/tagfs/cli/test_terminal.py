@@ -43,5 +43,5 @@ def test_long_work_shows_a_bar_that_leaves_nothing_behind(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "\x1b]0;evil\x07[red]").touch()
     code, sent = on_terminal(arguments, state)
-    assert code == 0 and "items" in sent
+    assert code == 0 and " of 1 item, " in sent
     assert "\x1b]0" not in sent
