@@ -356,13 +356,15 @@ class Model:
     def exchange(self, path: str, name: str, to: str, new: str) -> None:
         """RENAME_EXCHANGE."""
         thing, there = self.find(path, name), self.find(to, new)
-        if thing is there:
-            return
+        if thing is there and (path == to or not thing.is_folder):
+            return  # as of rename
         for place in (path, to):
             if place == "trash":
                 fail(errno.EINVAL, place)
             if place != "files" and not stated(self.query(place)):
                 fail(errno.EINVAL, place)
+        if thing is there:
+            return
         one, other = self._states(path), self._states(to)
         names = thing.name, there.name
         self._move(thing, path, other, names[1])
