@@ -20,6 +20,7 @@ import select
 import types
 from collections.abc import Coroutine, Generator
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, Final
 
 import pyfuse3
@@ -62,6 +63,8 @@ class Requests:
         self._descriptor = -1
         self._poll = select.poll()
         self._nursery: trio.Nursery | None = None
+        # Of all workers: one that is begun while an operation waits is no part of that, and inherits nothing of it.
+        self._context = copy_context()
         self._asker: Worker | None = None
         self._running: Worker | None = None  # whose step runs
         self._asked = False
@@ -102,7 +105,7 @@ class Requests:
         assert self._nursery is not None
         self._number += 1
         self._asker = Worker()
-        self._nursery.start_soon(self._work, self._asker)
+        self._context.run(self._nursery.start_soon, self._work, self._asker)
 
     async def _work(self, worker: Worker) -> None:
         await self._steps(worker, getattr(pyfuse3, LOOP)(None, 1, NO_MORE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from itertools import pairwise
 
 import pyfuse3
@@ -127,6 +128,24 @@ async def test_operations_that_wait_delay_no_other(monkeypatch: pytest.MonkeyPat
         assert done.count(255) == 2
         for gate in gates.values():
             gate.set()
+
+
+async def test_no_operation_inherits_what_another_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    own: ContextVar[int | None] = ContextVar("own", default=None)
+    seen: list[int | None] = []
+
+    async def operation(request: int) -> None:
+        seen.append(own.get())
+        token = own.set(request)
+        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
+        own.reset(token)
+
+    async with running(monkeypatch, operation) as session:
+        session.ask(*range(50))
+        while len(seen) < 50:
+            await trio.lowlevel.checkpoint()
+    assert seen == [None] * 50
 
 
 async def test_no_more_at_once_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
