@@ -48,7 +48,8 @@ class Recent:
 
     def changed(self, row: Item, commit: int) -> None:
         """An item has this row since a commit that was not counted, when `commit` others had been. Of two groups the
-        one that was committed first is told of first."""
+        one that was committed first is told of first. A row of a counted commit (`writer.MIXED`) is not kept: a later
+        job of the same group may have changed it, be it the sealing of what was just written."""
         for read in _OF_ITEM:
             self._found.pop((read, row.id), None)
         if commit == self._counted == self._commits():

@@ -37,6 +37,7 @@ from query.errors import show
 
 # Bounds what one commit holds in memory, and how long the first caller of a group waits for the last.
 GROUP_LIMIT: Final = 1_000
+MIXED: Final = -1  # in place of the number of commits: a later job of the group may have changed the same row
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +51,7 @@ class Job:
     alone: bool = False  # in a group of its own: when it runs, all before it is committed and handed to delivery
     once: bool = False  # it changes more than the database, so it cannot be tried again
     about_tags: bool = False  # `edits.is_about_tags`; its result is the row of the item
-    commit: int = 0  # how many commits had been counted with the one of this job; for `about_tags`
+    commit: int = 0  # how many had been counted when its group was committed, which was about tags alone; or MIXED
     result: Any = None
     error: BaseException | None = None
     changes: Sequence[Change] = ()
@@ -135,7 +136,7 @@ class Writer:
             connection.execute("COMMIT")
             self.commits += not about_tags
             for job in jobs:
-                job.commit = self.commits
+                job.commit = self.commits if about_tags else MIXED
         except (sqlite3.Error, DatabaseError) as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from engine.catalogue import SqliteCatalogue, open_catalogue, points, recent
+from engine.catalogue.writer import Job
 from engine.ports import Edit
 from tests.support.catalogue import whole
 
@@ -104,6 +108,27 @@ async def test_a_row_of_before_is_not_kept_as_one_of_after(catalogue: SqliteCata
     row = catalogue.item(item.id)
     catalogue._recent.changed(tagged, before)
     assert catalogue.item(item.id) == row != tagged
+
+
+async def test_a_row_of_the_middle_of_a_group_is_not_kept(catalogue: SqliteCatalogue) -> None:
+    """Tags and then something else of one item are changed by one commit, and it is read before the loop is told."""
+    item = await catalogue.add(whole("x"))
+    before, gate = catalogue._writer.commits, Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(catalogue._perform, Job(lambda _: gate.wait(60)))  # what comes meanwhile is one group
+        await wait_all_tasks_blocked()
+        nursery.start_soon(catalogue.edit, item.id, Edit(add=["a"]))
+        await wait_all_tasks_blocked()
+        nursery.start_soon(catalogue.edit, item.id, Edit(mode=0o600))
+        await wait_all_tasks_blocked()
+        gate.set()
+        end = time.monotonic() + 60
+        while catalogue._writer.commits < before + 2 and time.monotonic() < end:
+            pass  # the loop is not to be told yet
+        assert catalogue._writer.commits == before + 2
+        row = catalogue.item(item.id)
+        assert row is not None and (row.mode, row.tag_count) == (0o600, 1)
+    assert catalogue.item(item.id) == row
 
 
 async def test_what_a_job_about_tags_has_changed_needs_no_reading(catalogue: SqliteCatalogue) -> None:
