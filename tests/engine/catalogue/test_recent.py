@@ -113,10 +113,15 @@ async def test_a_row_of_before_is_not_kept_as_one_of_after(catalogue: SqliteCata
 async def test_a_row_of_the_middle_of_a_group_is_not_kept(catalogue: SqliteCatalogue) -> None:
     """Tags and then something else of one item are changed by one commit, and it is read before the loop is told."""
     item = await catalogue.add(whole("x"))
-    before, gate = catalogue._writer.commits, Event()
+    before, begun, gate = catalogue._writer.commits, Event(), Event()
+
+    def hold(_: object) -> None:
+        begun.set()
+        gate.wait(60)
+
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(catalogue._perform, Job(lambda _: gate.wait(60)))  # what comes meanwhile is one group
-        await wait_all_tasks_blocked()
+        nursery.start_soon(catalogue._perform, Job(hold))  # what comes meanwhile is one group
+        assert await trio.to_thread.run_sync(begun.wait, 60)
         nursery.start_soon(catalogue.edit, item.id, Edit(add=["a"]))
         await wait_all_tasks_blocked()
         nursery.start_soon(catalogue.edit, item.id, Edit(mode=0o600))
