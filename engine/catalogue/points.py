@@ -46,6 +46,9 @@ DOWNLOAD_COLUMNS: Final = (
 DOWNLOAD: Final = "SELECT " + DOWNLOAD_COLUMNS + " FROM download d WHERE d.item = ?"  # noqa: S608 -- constants, no values
 STAGED: Final = "SELECT staging FROM download WHERE item = ?"
 DRAFTS: Final = "SELECT staging FROM draft WHERE item = ? ORDER BY id"
+HOLDER: Final = (
+    "SELECT item, id FROM draft WHERE staging = ?1 UNION ALL SELECT item, 0 FROM download WHERE staging = ?1 LIMIT 1"
+)
 BLOB: Final = "SELECT id, sha256, size FROM blob WHERE sha256 = ?"
 BLOB_BY_DIGEST: Final = (
     "SELECT b.id, b.sha256, b.size FROM digest d JOIN blob b ON b.id = d.blob WHERE d.algorithm = ? AND d.hex = ?"
@@ -74,7 +77,7 @@ SUGGESTIONS: Final = "SELECT tag, origin FROM suggestion WHERE item = ? AND stat
 QUERIES: Final[Mapping[str, int]] = {
     ITEM: 1, LIVE_NAMED: 1, NAMES: 3, TRASH_NAMED: 1, TAGS: 1, FACTS: 1, XATTRS: 1, SOURCES: 1, DOWNLOAD: 1,
     BLOB: 1, BLOB_BY_DIGEST: 2, DIGEST_OF: 2, BLOBS_OF_SIZE: 1, CHILD: 2, HOLDS: 1, NAMESAKE: 3, UP: 1,
-    TAG: 1, TAG_CARRIED: 1, STAGED: 1, DRAFTS: 1, TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1,
+    TAG: 1, TAG_CARRIED: 1, STAGED: 1, DRAFTS: 1, HOLDER: 1, TORRENT_OF: 1, IS_TORRENT: 1, TORRENT_V1: 1, TORRENT_V2: 1,
     RELATED: 3, SAVED_QUERY: 1, SUGGESTIONS: 1,
 }  # fmt: skip
 
@@ -182,6 +185,12 @@ def staged(connection: sqlite3.Connection, number: int) -> list[str]:
     """The staged files of an item in the order in which they build on each other."""
     rows = connection.execute(STAGED, (number,)).fetchall() + connection.execute(DRAFTS, (number,)).fetchall()
     return [name for (name,) in rows]
+
+
+def holder(connection: sqlite3.Connection, staging: str) -> tuple[ItemId, int] | None:
+    """The item that a staged file belongs to, and the number of its draft, 0 for that of a new item."""
+    rows = connection.execute(HOLDER, (staging,)).fetchall()
+    return (ItemId(rows[0][0]), rows[0][1]) if rows else None
 
 
 def blob(connection: sqlite3.Connection, sha256: str) -> Blob | None:

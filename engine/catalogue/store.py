@@ -236,6 +236,10 @@ class SqliteCatalogue:
     def staged(self, item: ItemId) -> Sequence[str]:
         return points.staged(self._connection, item)
 
+    def holder(self, staging: str) -> ItemId | None:
+        found = points.holder(self._connection, staging)
+        return None if found is None else found[0]
+
     def blob(self, sha256: str) -> Blob | None:
         return points.blob(self._connection, sha256)
 

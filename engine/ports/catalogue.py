@@ -71,6 +71,9 @@ class Catalogue(Protocol):
         """Its files in staging: what a download or a writer brings, then drafts in the order in which they build on
         each other."""
 
+    def holder(self, staging: str) -> ItemId | None:
+        """Whose file in staging that is; never of before the last commit, even where nobody has been told of it."""
+
     def blob(self, sha256: str) -> Blob | None: ...
     def blob_by_digest(self, algorithm: str, hexdigest: str) -> Blob | None:
         """The blob that carries this digest (sha256, sha512, md5, btv2root, ... as recorded when it was verified)."""

@@ -122,7 +122,7 @@ class Sealer:
         try:
             blob = await self._ingest(item, staging, is_superseded)
             sealed = await self._catalogue.seal(
-                staging.partition(".")[0],
+                _stem(staging),
                 blob.sha256,
                 blob.size,
                 digests=blob.digests,
@@ -162,7 +162,7 @@ class Sealer:
                     await self._blobs.hash_ahead(staging, upto, ())
                     if is_superseded():
                         raise Superseded
-                row = self._catalogue.item(item())
+                row = self._catalogue.item(item()) or self._moved_to(staging)
                 if row is None:
                     raise NoSuchItem(f"item {item()} is gone")
                 return await self._blobs.ingest(staging, {}, name=row.name)
@@ -172,12 +172,17 @@ class Sealer:
                 await trio.sleep(pause)
         raise AssertionError
 
+    def _moved_to(self, staging: str) -> Item | None:
+        """The item that has it by the rows, which know of a `mv` over a file before those are told who asked for it."""
+        holder = self._catalogue.holder(_stem(staging))
+        return None if holder is None else self._catalogue.item(holder)
+
     async def renew(self, staging: str) -> None:
         """The disk has failed to write it: from now on it is another file, which was never synced (R9)."""
         path = self._path(staging)
         if path is None:
             return
-        stem = staging.partition(".")[0]
+        stem = _stem(staging)
         others = [found for name in self._markers(stem) if (found := self._blobs.staging_path(name)) != path]
         try:
             await trio.to_thread.run_sync(renew, path, self._blobs.staging_path(f"{stem}.again"), others)
@@ -187,6 +192,7 @@ class Sealer:
     async def fail(self, item: ItemId, staging: str, why: str) -> None:
         """The bytes stay in staging, to be read there (`kept`) and tried again. An item that has content keeps it, and
         says what is wrong."""
+        item = self._catalogue.holder(_stem(staging)) or item
         log.error("item %d: what was written cannot be stored: %s", item, why)
         path = self._path(staging)
         size = None if path is None else os.stat(path).st_size
@@ -291,16 +297,21 @@ class Sealer:
         return is_closed and not os.path.exists(self._blobs.staging_path(staging))
 
     def _markers(self, staging: str) -> list[str]:
-        stem = staging.partition(".")[0]
+        stem = _stem(staging)
         folder = os.path.dirname(self._blobs.staging_path(stem))
         return sorted(name for name in os.listdir(folder) if name.startswith(f"{stem}."))
 
     def drop(self, staging: str) -> None:
         """Nothing in staging belongs to this item any more."""
-        stem = staging.partition(".")[0]
+        stem = _stem(staging)
         markers = (self._closed_now, self._flushed_now, _SYNCED, _RECOVERED)
         for name in {stem, staging, *(stem + marker for marker in markers)}:
             self._blobs.discard_staging(name)
+
+
+def _stem(staging: str) -> str:
+    """The name that rows have, of a staged file or one of its markers."""
+    return staging.partition(".")[0]
 
 
 def _boot() -> str:

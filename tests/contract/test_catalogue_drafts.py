@@ -134,9 +134,11 @@ async def test_replace_by_what_is_still_written_moves_its_staged_file(catalogue:
     done = await catalogue.replace(target.id, source.id)
     assert (done.item.state, done.item.sha256, done.item.mode) == (State.WRITING, None, 0o600)
     assert catalogue.staged(target.id) == ["s1", "s2"]
+    assert [catalogue.holder(name) for name in ("s1", "s2", "s3")] == [target.id, target.id, None]
     assert await trash(catalogue) == [("doc", sha("old"))]
     sealed = await seal(catalogue, "s1", "new!")
     assert (sealed.id, sealed.sha256) == (target.id, sha("new!"))
+    assert [catalogue.holder(name) for name in ("s1", "s2")] == [None, target.id]
 
 
 async def test_what_is_written_over_the_old_content_goes_with_it(catalogue: Catalogue) -> None:

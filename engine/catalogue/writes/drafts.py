@@ -20,9 +20,6 @@ from engine.ports import Replaced
 from engine.types import Item, ItemId, Kind, SourceKind, State
 
 INSERT_DRAFT: Final = "INSERT INTO draft (item, staging) VALUES (?, ?)"
-HOLDER: Final = (
-    "SELECT item, id FROM draft WHERE staging = ?1 UNION ALL SELECT item, 0 FROM download WHERE staging = ?1 LIMIT 1"
-)
 DROP_UPTO: Final = "DELETE FROM draft WHERE item = ? AND id <= ?"
 DROP: Final = "DELETE FROM draft WHERE staging = ?"
 SET_MTIME: Final = "UPDATE item SET mtime_ns = coalesce(?, mtime_ns) WHERE id = ?"
@@ -142,9 +139,8 @@ def is_settled(transaction: Transaction, item: Item) -> bool:
 
 
 def _holder(transaction: Transaction, staging: str) -> tuple[int, int]:
-    """The item that a staged file belongs to, and the number of its draft, 0 for that of a new item."""
-    rows = transaction.connection.execute(HOLDER, (staging,)).fetchall()
-    if not rows:
+    """As `points.holder`, of what must have one."""
+    found = points.holder(transaction.connection, staging)
+    if found is None:
         raise NoSuchItem("the item that this was written for is gone")
-    item, draft = rows[0]
-    return item, draft
+    return found

@@ -11,8 +11,8 @@ import trio
 import trio.testing
 
 from engine.errors import Busy, StoreFull
-from engine.ports import NewDownload, NewItem
-from engine.types import Item, State
+from engine.ports import NewDownload, NewItem, Replaced
+from engine.types import Item, ItemId, State
 from tagfs.vfs.content import DraftFile
 from tagfs.vfs.keeping import KEEP_EVERY
 from tagfs.vfs.sealing import CUT_SHORT, STRANDED
@@ -224,6 +224,45 @@ async def test_others_find_what_took_the_place_at_once(world: World) -> None:
     assert found[0] or row(world, target.id).sha256 is not None  # sealed before
     await source.draft.sealed.wait()
     assert content(world, row(world, target.id)) == b"new"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_is_closed_while_it_takes_the_place_is_stored_there(
+    world: World, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Its last writer goes between the commit and the return of `replace`: its own item is no more, by the rows."""
+    target, source = await written(world, OLD, "f"), await create(world, "tmp")
+    await source.write(0, b"new")
+    real, committed, told = world.drafts._catalogue.replace, trio.Event(), trio.Event()
+
+    async def replace(one: ItemId, other: ItemId) -> Replaced:
+        replaced = await real(one, other)
+        committed.set()
+        await told.wait()
+        return replaced
+
+    def broken(*_: object, name: str) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.drafts._catalogue, "replace", replace)
+        if fails:
+            patch.setattr(world.drafts._blobs, "ingest", broken)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(world.drafts.replace, target.id, source.item)
+            await committed.wait()
+            await source.close()
+            await source.draft.sealed.wait()
+            told.set()
+    after = row(world, target.id)
+    if fails:
+        assert after.state is State.FAILED
+        kept = world.drafts.kept(after)
+        assert kept is not None and Path(kept).read_bytes() == b"new"
+        assert await world.drafts.retry(after)
+        after = row(world, target.id)
+    assert (after.state, content(world, after)) == (State.COMPLETE, b"new")
+    assert await trash(world) == [OLD]
 
 
 # -- stops and crashes. Opening the same folder again is a restart; what a crash left is put there by hand
