@@ -192,8 +192,12 @@ class Operations(pyfuse3.Operations):
             if not isinstance(directory.place, Closed | Inbox):
                 item = await edits.mkdir(self._context, directory, text, mode)
                 keep_name = await self._leads_to(directory, text, item)
+                if keep_name:  # else whoever goes there at once would lose it under his feet
+                    self._kernel.keep(parent_inode, text)
                 return self._answer(FolderDirectory(self._context, way_to(directory, item), item), keep_name=keep_name)
             made = await directory.mkdir(text)
+            if made.kept:
+                self._kernel.keep(parent_inode, text)
             return self._answer(made, keep_name=made.kept)
 
     @guarded

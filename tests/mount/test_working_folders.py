@@ -426,3 +426,21 @@ def test_sqlite_works_in_a_folder(made: Mount) -> None:
     assert made.stop() == 0
     made.start()
     assert ask("pragma integrity_check; select a from t") == ["ok", "2", "4"]
+
+
+@pytest.mark.parametrize("top", ["files", "tags/a"])
+def test_a_folder_is_there_for_who_goes_into_it_at_once(made: Mount, top: str) -> None:
+    """Also where items in other folders have its name."""
+    names = [f"n{number}" for number in range(40)]
+    for name in names:
+        (made / "files/E" / name).mkdir()
+    go = (
+        "import os, sys\n"
+        "for name in sys.argv[2:]:\n"
+        "    os.chdir(sys.argv[1])\n"
+        "    os.mkdir(name)\n"
+        "    os.chdir(name)\n"
+        "    open('file', 'x').close()\n"
+        "    assert os.path.basename(os.getcwd()) == name\n"
+    )
+    subprocess.run([sys.executable, "-c", go, str(made / top), *names], check=True, timeout=120)
