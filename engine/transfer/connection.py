@@ -130,7 +130,10 @@ class Connection:
         shared, file = self._shared, self._file
         ask, known = self._paced_ask(), self._known()
         options = shared.record.options
-        asked = Asked(ask.start, ask.end, known, file.ranges.total, self.mirror.url, options.any_type, options.size)
+        asked = Asked(
+            ask.start, ask.end, known, file.ranges.total, self.mirror.url, options.any_type, options.size,
+            beside=not self._is_alone(),
+        )  # fmt: skip
         async with shared.source.open(ask) as body:
             match judge(asked, body.head):
                 case Take() as take:
@@ -165,6 +168,9 @@ class Connection:
             self.mirror.left = f"{self.mirror.host} gives no ranges."
             return False
         shared.has_ranges = False
+        return self._is_alone()
+
+    def _is_alone(self) -> bool:
         return self.main and not self._others()
 
     def _known(self) -> Version | None:

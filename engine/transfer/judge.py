@@ -1,6 +1,7 @@
 """What to make of the head of an answer, given what was asked for and what is known. Pure; the whole table of trust.
 
 200 ─▶ Take from 0     nothing here yet, or the same strong ETag (then Range was ignored)
+   ├─▶ Unusable        beside others: nothing says that this is another version, so Range was ignored
    └─▶ Changed         something else is here
 206 ─▶ Take            starts where asked, adds up, is of the same version
    ├─▶ Changed         another ETag, date or size
@@ -33,6 +34,7 @@ class Asked:
     url: str  # as the user gave it
     any_type: bool = False  # the user knows that this is a web page
     size: int | None = None  # that was promised
+    beside: bool = False  # what is here does not depend on the answer: other connections go on with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ def _judge_whole(asked: Asked, head: Head) -> Verdict:
     why = contradiction(asked.known, head, size)
     if why is None and asked.known.etag is not None and asked.known.etag == head.etag:
         return Take(0, size, asked.known.size if size is None else size)
+    if why is None and asked.beside:
+        return Unusable(f"{host_of(head.url)} gives no ranges.")
     return Changed(why or "The server does not vouch that the file is still the same.")
 
 

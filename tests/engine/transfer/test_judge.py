@@ -72,6 +72,16 @@ def test_another_date_is_another_version():
     assert isinstance(judge(ask(100, None, known, 100), whole), Changed)
 
 
+def test_a_range_that_was_ignored_beside_others_says_nothing_of_what_is_here():
+    known = Version(1000, None, "Mon, 01 Jan 2024 00:00:00 GMT")
+    beside = ask(100, None, known, 100, beside=True)
+    whole = head(200, length=1000, last_modified=known.last_modified)
+    assert isinstance(judge(beside, whole), Unusable)
+    other = head(200, length=1000, last_modified="Tue, 02 Jan 2024 00:00:00 GMT")
+    assert isinstance(judge(beside, other), Changed)
+    assert isinstance(judge(beside, head(200, length=999)), Changed)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
