@@ -91,7 +91,7 @@ class Mender:
                 return await self._lose(sha256, fault.sentence)
             case FaultKind.MODE:
                 await self._store.protect(sha256)
-                return "it is read-only again"
+                return "it is read-only again; what is in it, verify --data says"
             case FaultKind.ORPHAN:
                 return await self._adopt(sha256)
             case FaultKind.FOUND:

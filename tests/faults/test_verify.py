@@ -178,6 +178,17 @@ async def test_each_fault_is_named_and_mended(store: Store, name: str) -> None:
         assert store.blob.read_bytes() == content
 
 
+async def test_what_could_be_written_to_is_read(store: Store) -> None:
+    flip(store.blob)
+    store.blob.chmod(0o640)
+    found = await store.verify(data=True)
+    assert [fault.kind for fault in found.faults] == ["mode", "damaged"]
+    mended = await store.verify(data=True, repair=True)
+    assert (mended.faults_total, mended.mended_total, len(store.kept())) == (2, 2, 1)
+    assert store.now().state is State.MISSING
+    assert (await store.verify(data=True)).faults == ()
+
+
 async def test_a_damaged_sqlite_index_is_built_anew(store: Store) -> None:
     """integrity_check finds entries that an index lacks; REINDEX makes them."""
     connection = sqlite3.connect(store.state / "catalogue.sqlite", isolation_level=None, timeout=20)
