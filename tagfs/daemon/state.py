@@ -170,5 +170,6 @@ def remove_info(state: str) -> None:
 
 
 def _own(path: str, flags: int) -> int:
-    """An opener for what lies in the state directory itself, wherever links would lead."""
+    """An opener for what lies in the state directory itself, wherever links would lead. As `engine.disk.own_file`,
+    which is not for here: the command line imports this, and nothing of the engine."""
     return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
