@@ -315,8 +315,7 @@ class Views:
             if change.event in SAVING:
                 again.update(d for d, path in self._paths.items() if path[:2] == (numbers.QUERIES, change.name))
             elif change.event not in (TagEvent.CREATED, TagEvent.RETAGGED):
-                names = (change.relation.tag, change.relation.other) if change.relation else (change.name,)
-                for view in set[View]().union(*map(self._naming_tag, names)):
+                for view in self._naming(change):
                     candidates |= view.directories
         turned: set[View] = set()
         for directory in candidates | again:
@@ -407,8 +406,10 @@ class Views:
         return found
 
     def _naming(self, change: TagChange) -> set[View]:
-        """Views whose query names the tag, by its old or its new name, or a key of it."""
-        return set().union(*map(self._naming_tag, filter(None, (change.name, change.new_name))))
+        """Views whose query names the tag, by its old or its new name, or one of two between which a relation changed;
+        or a key of them: what the old name implied, `year:1990..` means since it is called `year:1999`."""
+        names = (change.relation.tag, change.relation.other) if change.relation else (change.name, change.new_name)
+        return set().union(*map(self._naming_tag, filter(None, names)))
 
     def _naming_tag(self, tag: str) -> set[View]:
         key = key_of(tag)

@@ -54,6 +54,31 @@ async def test_a_live_directory_goes_over_to_what_its_query_means(world: World) 
     assert (number, "f") not in world.kernel.names
 
 
+async def test_a_range_means_what_is_the_same_as_a_tag_that_is_renamed_into_it(world: World) -> None:
+    for name, tag in (("f", "x"), ("g", "y"), ("h", "year:2000")):
+        await world.item(name, tag)
+    await world.catalogue.relate(Relation("x", RelationKind.SAME_AS, "y"))
+    _, directory = await known(world, "tags/year:1990..")
+    assert await shown(directory) == ["h"]
+    await world.catalogue.rename_tag("y", "year:1999")
+    assert await shown(directory) == ["f", "g", "h"]
+    await world.catalogue.rename_tag("year:1999", "y")
+    assert await shown(directory) == ["h"]
+
+
+async def test_a_saved_query_means_what_is_the_same_as_a_tag_that_is_renamed_to_one_it_names(world: World) -> None:
+    for name, tag in (("f", "x"), ("g", "y"), ("h", "b")):
+        await world.item(name, tag)
+    await world.catalogue.create_tag("z")
+    await world.catalogue.relate(Relation("x", RelationKind.SAME_AS, "y"))
+    await world.catalogue.save_query("q", "z or b")
+    await world.catalogue.remove_tag("z")
+    _, directory = await known(world, "queries/q")
+    assert await shown(directory) == ["h"]
+    await world.catalogue.rename_tag("y", "z")
+    assert await shown(directory) == ["f", "g", "h"]
+
+
 async def test_what_relations_do_not_concern_is_left_alone(world: World) -> None:
     await world.item("f", "a", "b")
     await world.item("g", "x")
