@@ -181,7 +181,7 @@ class Inodes:
 
     def _is_led_to(self, number: int, node: Directory) -> bool:
         """Whether the path of the directory that it is in leads there."""
-        path, above = self._context.views.path(number), node.location[:-1]
+        path, above = self._context.views.known.path(number), node.location[:-1]
         return path is None or path.parent in (self._fixed.get(above), self._ids.get(above))
 
     def leads_to(self, number: int) -> bool:
@@ -219,9 +219,9 @@ class Inodes:
             self._nodes[number] = node
             self._attach(node, number)
         elif isinstance(node, QueryDirectory | UnfinishedDirectory):
-            path, known = self._path(node), self._context.views.path(number)
+            path, known = self._path(node), self._context.views.known.path(number)
             if known is not None and known.parent != path.parent != 0:  # another one that its path leads to since
-                self._context.views.relocate(number, path)
+                self._context.views.known.relocate(number, path)
         self._counts[number] += 1
         return number
 
@@ -240,11 +240,11 @@ class Inodes:
 
     def _attach(self, node: Remembered, number: int) -> None:
         if isinstance(node, QueryDirectory):
-            self._context.views.attach(node, number, self._path(node))
+            self._context.views.known.attach(node, number, self._path(node))
         elif isinstance(node, UnfinishedDirectory):
-            self._context.views.attach_unfinished(number, self._path(node))
+            self._context.views.known.attach_unfinished(number, self._path(node))
         elif isinstance(node, FolderDirectory):
-            self._context.views.attach_folder(node.item, number)
+            self._context.views.known.attach_folder(node.item, number)
 
     def _path(self, node: QueryDirectory | UnfinishedDirectory) -> Path:
         """The kernel has known the directory that it is in for longer."""
@@ -255,9 +255,9 @@ class Inodes:
         if isinstance(node, QueryDirectory):
             self._context.views.detach(number)
         elif isinstance(node, UnfinishedDirectory):
-            self._context.views.detach_unfinished(number)
+            self._context.views.known.detach_unfinished(number)
         elif isinstance(node, FolderDirectory):
-            self._context.views.detach_folder(node.item, number)
+            self._context.views.known.detach_folder(node.item, number)
 
 
 def _query_above(node: Directory) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Making the kernel forget. Implements `tagfs.vfs.views.Kernel`.
+"""Making the kernel forget. Implements `tagfs.vfs.settling.Kernel`.
 
 Forgetting an attribute takes no lock and happens on the loop. Forgetting a name takes the lock of its directory in the
 kernel, which a running operation there holds until we answer it, so it happens in threads, and:
@@ -28,7 +28,7 @@ import pyfuse3
 import trio
 from pyroaring import BitMap
 
-from tagfs.vfs.views import NO_ITEMS
+from tagfs.vfs.settling import NO_ITEMS
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Directories that go along when what their path names is renamed or means another query: plain values, for `views.py`.
+"""Directories that go along when what their path names is renamed or means another query: values for `turning.py`.
 
     a tag a is renamed to z     /tags/a, /tags/b/-a, /queries/a or c and all that is below them are found by z from the
                                 commit on; whoever holds one of them open notices nothing
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from query.ast import Expr, Leaf
 
 if TYPE_CHECKING:
-    from tagfs.vfs.views import View
+    from tagfs.vfs.known import View
 
 
 class Path(NamedTuple):

@@ -1,4 +1,4 @@
-"""Which names a change makes wrong: plain decisions over values, for `views.py` to hand to the kernel. Pure.
+"""Which names a change makes wrong: plain decisions over values, for `settling.py` to hand to the kernel. Pure.
 
 A name that was never looked up, or led nowhere, needs no forgetting (absence is not cached). So of one item only these
 matter, in each directory that had it or has it now:

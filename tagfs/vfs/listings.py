@@ -18,7 +18,7 @@ from tagfs.vfs.lines import Lines
 from tagfs.vfs.tree import Snapshot
 
 if TYPE_CHECKING:
-    from tagfs.vfs.views import View
+    from tagfs.vfs.known import View
 
 CACHED_ENTRIES: Final = 250_000  # in all cached listings together; about 0.3 KB each with what the kernel side keeps
 FOLDER_ENTRIES: Final = 200_000  # the same of folder items: one of 100,000 files, and as much again

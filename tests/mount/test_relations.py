@@ -124,7 +124,7 @@ def test_whoever_stands_in_a_directory_sees_it(library: Mount) -> None:
 
 
 def test_so_many_names_that_the_directory_is_forgotten(mount: Mount, tmp_path: Path) -> None:
-    """Beyond `views.MANY`. One of them is open meanwhile, and the kernel keeps what is in use."""
+    """Beyond `settling.MANY`. One of them is open meanwhile, and the kernel keeps what is in use."""
     folder = tmp_path / "many"
     folder.mkdir()
     for number in range(1100):

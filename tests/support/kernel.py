@@ -21,8 +21,8 @@ from tagfs.mount.answers import Answers
 from tagfs.mount.ops import Operations
 from tagfs.vfs import numbers
 from tagfs.vfs.nodes.tags import TagsRoot
+from tagfs.vfs.settling import NO_ITEMS
 from tagfs.vfs.tree import Directory
-from tagfs.vfs.views import NO_ITEMS
 from tests.support.world import World
 
 ROOT = pyfuse3.ROOT_INODE
@@ -44,7 +44,7 @@ class Kernel:
         self.ops = Operations(world.context, tags, self, Answers(umask=0o022))
         world.views.connect(self)
 
-    # -- tagfs.vfs.views.Kernel, and `holding` of the Invalidator ------------------------------------------------
+    # -- tagfs.vfs.settling.Kernel, and `holding` of the Invalidator ------------------------------------------------
 
     def in_use(self) -> BitMap:
         return self.opened()

@@ -28,8 +28,9 @@ from tagfs.vfs.drafts import Drafts
 from tagfs.vfs.faults import Faults
 from tagfs.vfs.inbox import Inbox
 from tagfs.vfs.nodes import root
+from tagfs.vfs.settling import NO_ITEMS
 from tagfs.vfs.tree import Directory, Node
-from tagfs.vfs.views import NO_ITEMS, Views
+from tagfs.vfs.views import Views
 from tagfs.vfs.walk import walk
 from tests.support.folders import Files, make_folder
 
@@ -38,7 +39,7 @@ MOUNTPOINT = "/nowhere/mnt"
 
 @dataclass
 class Recorder:
-    """A `tagfs.vfs.views.Kernel` that writes down what it is told to forget."""
+    """A `tagfs.vfs.settling.Kernel` that writes down what it is told to forget."""
 
     names: list[tuple[int, str]] = field(default_factory=list)
     inodes: list[int] = field(default_factory=list)

@@ -35,8 +35,8 @@ from tagfs.vfs.tree import (
 )
 
 if TYPE_CHECKING:
+    from tagfs.vfs.known import View
     from tagfs.vfs.nodes.steps import Steps
-    from tagfs.vfs.views import View
 
 NARROWING = ".tags"
 FEW = 20  # items of one name: to ask about each is quicker than to evaluate the query (every album has a cover.jpg)
@@ -56,7 +56,7 @@ class QueryDirectory(Directory):
         self.named = tuple(leaves(query.expr))
         self._context = context
         self._steps = steps if query.end is End.OPEN else None
-        self.follow(context.views.view(self.meaning()))
+        self.follow(context.views.known.view(self.meaning()))
 
     def meaning(self) -> Expr:
         return self._context.index.relations.compiled(self.query)

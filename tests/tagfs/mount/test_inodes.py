@@ -46,9 +46,9 @@ def forget_all(world: World, inodes: Inodes, given: Counter[int]) -> None:
     for number, count in given.items():
         inodes.forget(number, count)
     assert len(inodes) == 0
-    assert not world.views._paths
-    assert not world.views._unfinished
-    assert not any(view.directories for view in world.views._views.values())
+    assert not world.views.known.paths
+    assert not world.views.known.unfinished
+    assert not any(view.directories for view in world.views.known.views.values())
 
 
 async def test_an_id_lives_until_its_last_reference_is_given_back(world: World, inodes: Inodes) -> None:

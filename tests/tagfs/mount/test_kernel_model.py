@@ -28,7 +28,7 @@ from engine.ports import Edit, Retagging
 from engine.types import FIRST_ITEM_ID, Facts, ItemId, Kind, State
 from query.evaluate import matches
 from query.relations import Relation, RelationKind
-from tagfs.vfs import numbers, views
+from tagfs.vfs import numbers, settling
 from tagfs.vfs.nodes.folder import FolderDirectory
 from tagfs.vfs.nodes.query import QueryDirectory
 from tagfs.vfs.tree import Directory
@@ -399,7 +399,7 @@ def test_nothing_is_stale_after_bulk_changes(played: list[Step], many: int) -> N
     """As if each change of tags were one of very many items; `many` decides whether directories are forgotten whole."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bulk, "FEW", 0)
-        patch.setattr(views, "MANY", many)
+        patch.setattr(settling, "MANY", many)
         run(played)
 
 

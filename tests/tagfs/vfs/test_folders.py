@@ -7,7 +7,7 @@ import pytest
 from engine.ports import Edit, FolderFile, NewDownload, NewItem
 from engine.types import ItemId, State
 from tagfs.mount.inodes import Inodes
-from tagfs.vfs import listings, numbers, views
+from tagfs.vfs import listings, numbers, settling
 from tagfs.vfs.nodes.folder import FolderDirectory
 from tagfs.vfs.nodes.tags import TagsRoot
 from tagfs.vfs.tree import Directory, ItemNode
@@ -83,7 +83,7 @@ async def test_nothing_is_forgotten_for_files_that_nobody_has_seen(world: World,
 async def test_very_many_names_are_forgotten_with_their_directory(
     world: World, known: Known, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "MANY", 2)
+    monkeypatch.setattr(settling, "MANY", 2)
     folder, _ = await many(world, 10)
     await world.catalogue.create_tag("a")
     await known.list("tags/ext:mkv")

@@ -127,7 +127,7 @@ async def test_what_happens_to_an_item_while_the_kernel_is_told_is_told_too(
             nursery.start_soon(world.catalogue.unrelate, IMPLIES)
     assert (number, "g") in world.kernel.names
     assert await shown(directory) == []
-    assert world.views._moves == []
+    assert world.views._turning.moves == []
 
 
 @pytest.mark.parametrize(
