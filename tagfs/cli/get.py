@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import shutil
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from tagfs.cli import exits
-from tagfs.cli.copying import copy_out
+from tagfs.cli.copying import copy_out, copy_symlink, new_folder
 from tagfs.cli.ls import pages
 from tagfs.cli.output import warn
 from tagfs.cli.progress import work
@@ -39,25 +40,30 @@ def _run(options: argparse.Namespace, session: Session) -> int:
         (item,) = client.call("show", {"items": [ref]}, tuple[ItemView, ...])
         target = options.destination
         if target == "-":
-            if item.kind == "folder":
-                raise UsageError("A folder needs a directory to be copied to: name one instead of -.")
+            if item.kind != "file":
+                raise UsageError(
+                    f"A {item.kind} has no content of its own: name a directory to copy it to instead of -."
+                )
             with open(locate(item.id).path, "rb") as source:
                 shutil.copyfileobj(source, sys.stdout.buffer, 1 << 20)
             return exits.OK
         if os.path.isdir(target):
             target = os.path.join(target, item.name)
-        if item.kind != "folder":
-            return exits.OK if _copy(locate(item.id), target, replace=options.force) else exits.FAILED
-        if os.path.lexists(target) and not options.force:
-            warn(f"{escape(target)} exists already; --force writes into it.")
+        try:
+            if item.kind != "folder":
+                _copy(item, target, locate, replace=options.force)
+            elif os.path.lexists(target := target.rstrip("/") or "/"):
+                _write_into(client, item, target, locate, force=options.force)
+            else:
+                with new_folder(target) as beside:
+                    _fill(client, item, beside, locate, replace=False)
+        except FileExistsError as error:
+            if error.filename != target:
+                raise
+            does = "writes into it" if item.kind == "folder" else "replaces it"
+            warn(f"{escape(target)} exists already; --force {does}.")
             return exits.FAILED
-        whole = True
-        for inside, path in tree(client, item, target):
-            if inside.kind == "folder":
-                os.makedirs(path, exist_ok=True)
-            elif inside.state != "skipped":
-                whole &= _copy(locate(inside.id), path, replace=options.force)
-    return exits.OK if whole else exits.FAILED
+    return exits.OK
 
 
 def _locate(client: Client, report: Callable[[WorkView], None], item: int, *, wait: bool) -> ContentView:
@@ -67,15 +73,37 @@ def _locate(client: Client, report: Callable[[WorkView], None], item: int, *, wa
     return view
 
 
-def _copy(content: ContentView, target: str, *, replace: bool) -> bool:
-    """Whether the bytes are at `target` now; said if not."""
+def _copy(item: ItemView, target: str, locate: Callable[[int], ContentView], *, replace: bool) -> None:
+    """A file or a symlink, whole or not at all; FileExistsError as `copying` says."""
+    if item.kind == "symlink":
+        copy_symlink(item.target or "", target, replace=replace)
+        return
+    content = locate(item.id)
     with open(content.path, "rb") as source:  # from here on the bytes stay, whatever becomes of the item
-        try:
-            copy_out(source.fileno(), target, content, replace=replace)
-        except FileExistsError:
-            warn(f"{escape(target)} exists already; --force replaces it.")
-            return False
-    return True
+        copy_out(source.fileno(), target, content, replace=replace)
+
+
+def _write_into(
+    client: Client, folder: ItemView, target: str, locate: Callable[[int], ContentView], *, force: bool
+) -> None:
+    if not force:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+    _fill(client, folder, target, locate, replace=True)
+
+
+def _fill(
+    client: Client, folder: ItemView, target: str, locate: Callable[[int], ContentView], *, replace: bool
+) -> None:
+    """All that is in `folder`, into the directory `target`. No symlink below it is followed: what stands where a
+    directory must be is an error."""
+    for inside, path in tree(client, folder, target):
+        if inside.kind != "folder":
+            if inside.state != "skipped":
+                _copy(inside, path, locate, replace=replace)
+        elif not os.path.lexists(path):
+            os.mkdir(path)
+        elif os.path.islink(path) or not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, "A folder cannot take the place of what is no directory", path)
 
 
 def tree(client: Client, folder: ItemView, path: str) -> Iterator[tuple[ItemView, str]]:

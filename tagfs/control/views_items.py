@@ -22,6 +22,7 @@ class ItemView:
     trashed: str | None = None
     folder: int | None = None  # the folder item that it is directly in
     inherited: tuple[str, ...] = ()  # tags that it has by the folders that hold it, sorted
+    target: str | None = None  # of a symlink: where it leads
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ def item_view(context: Context, item: Item) -> ItemView:
         trashed=None if item.trashed_ns is None else timestamp(item.trashed_ns),
         folder=item.parent,
         inherited=inherited(context.catalogue, item),
+        target=item.target,
     )
 
 

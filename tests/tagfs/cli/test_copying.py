@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tagfs.cli import copying
-from tagfs.cli.copying import copy_out
+from tagfs.cli.copying import copy_out, new_folder
 from tagfs.control.views import ContentView
 
 
 def refuse(number: int) -> Callable[..., Any]:
-    def refused(*_: object) -> Any:
+    def refused(*_: object, **__: object) -> Any:
         raise OSError(number, os.strerror(number))
 
     return refused
@@ -86,3 +86,12 @@ def test_a_filesystem_without_links(source: Path, tmp_path: Path, monkeypatch: p
     with source.open("rb") as stream:
         copy_out(stream.fileno(), str(tmp_path / "target"), content(source), replace=False)
     assert (tmp_path / "target").read_bytes() == source.read_bytes()
+
+
+def test_a_folder_that_came_meanwhile_stays_as_it_is(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    with pytest.raises(OSError, match="not empty") as caught, new_folder(str(target)) as beside:
+        (Path(beside) / "ours").touch()
+        (target / "theirs").mkdir(parents=True)
+    assert caught.value.filename == str(target)
+    assert os.listdir(tmp_path) == ["target"] and os.listdir(target) == ["theirs"]

@@ -85,6 +85,15 @@ def test_a_copy_out_is_the_file(home: Home) -> None:
     assert copy.stat().st_mtime_ns == (home.folder / "a.txt").stat().st_mtime_ns
 
 
+def test_a_copy_of_a_folder_keeps_its_symlinks(home: Home) -> None:
+    made = home.top / "files/made"
+    made.mkdir()
+    (made / "link").symlink_to("/nowhere/at all")
+    assert home.tagfs("get", str(made), str(home.folder)).stderr == ""
+    assert os.readlink(home.folder / "made/link") == "/nowhere/at all"
+    assert home.tagfs("rm", "--purge", str(made)).returncode == 0
+
+
 def test_status_and_verify(home: Home) -> None:
     status = home.tagfs("status").stdout
     assert status.startswith(f"tagfs 0.1.0 at {home.top}, up ")

@@ -79,7 +79,7 @@ class TestLs:
             "id": 4096, "name": "a.iso", "kind": "file", "state": "complete", "size": 1000, "done": 1000,
             "tags": ["linux"], "sha256": "ab" * 32, "added": "2026-11-23T10:00:00Z",
             "mtime": "2026-11-22T10:00:00Z", "url": None, "error": None, "trashed": None,
-            "folder": None, "inherited": [],
+            "folder": None, "inherited": [], "target": None,
         }  # fmt: skip
         assert len(listed.lines) == 4  # one line an item
 
@@ -484,6 +484,62 @@ class TestGet:
         )
         assert tagfs("get", "album", str(out / "album"), "--force").code == exits.OK
         assert tagfs("get", "album", "-").code == exits.USAGE
+
+    def test_a_symlink_is_copied_as_a_symlink(self, tagfs: Tagfs, verbs: MemoryVerbs, tmp_path: Path) -> None:
+        album = verbs.put("album", kind="folder")
+        verbs.put("link", kind="symlink", target="../elsewhere\udcff", folder=album.id)
+        verbs.put("alone", kind="symlink", target="/etc/passwd")
+        out = tmp_path / "out"
+        out.mkdir()
+        assert tagfs("get", "album", str(out)).err == tagfs("get", "alone", str(out)).err == ""
+        assert os.readlink(out / "album/link") == "../elsewhere\udcff"
+        assert os.readlink(out / "alone") == "/etc/passwd"
+        assert sorted(os.listdir(out)) == ["album", "alone"]
+        assert tagfs("get", "alone", str(out)).err == f"tagfs: {out}/alone exists already; --force replaces it.\n"
+        assert tagfs("get", "alone", str(out), "--force").code == exits.OK
+        assert tagfs("get", "alone", "-").code == exits.USAGE
+
+    @pytest.mark.parametrize("option", [(), ("--no-wait",)])
+    def test_nothing_is_left_of_a_folder_that_failed(
+        self, tagfs: Tagfs, verbs: MemoryVerbs, state: Path, tmp_path: Path, option: tuple[str, ...]
+    ) -> None:
+        album = verbs.put("album", kind="folder")
+        first = verbs.put("a", folder=album.id)
+        inner = verbs.put("inner", kind="folder", folder=album.id)
+        second = verbs.put("b", folder=inner.id, state="downloading")  # its bytes are nowhere: no copy, even by waiting
+        (state / str(first.id)).write_text("a")
+        out = tmp_path / "out"
+        out.mkdir()
+        assert tagfs("get", "album", str(out), *option).code != exits.OK
+        assert os.listdir(out) == []
+        (state / str(second.id)).write_text("b")
+        assert tagfs("get", "album", str(out)).err == ""
+        assert (out / "album/inner/b").read_text() == "b"
+        assert (out / "album").stat().st_mode == (out / "album/inner").stat().st_mode
+
+    def test_no_symlink_in_the_destination_is_followed(
+        self, tagfs: Tagfs, verbs: MemoryVerbs, state: Path, tmp_path: Path
+    ) -> None:
+        album = verbs.put("album", kind="folder")
+        inner = verbs.put("inner", kind="folder", folder=album.id)
+        (state / str(verbs.put("a", folder=album.id).id)).write_text("a")
+        (state / str(verbs.put("b", folder=inner.id).id)).write_text("b")
+        elsewhere, out = tmp_path / "elsewhere", tmp_path / "out/album"
+        elsewhere.mkdir()
+        out.mkdir(parents=True)
+        (elsewhere / "precious").write_text("mine")
+        (out / "a").symlink_to(elsewhere / "precious")
+        (out / "inner").symlink_to(elsewhere)
+        ran = tagfs("get", "album", str(out.parent), "--force")
+        assert ran.err == f"tagfs: {out}/inner: A folder cannot take the place of what is no directory.\n"
+        (out / "inner").unlink()
+        (out / "other").write_text("stays")
+        assert tagfs("get", "album", str(out.parent), "--force").code == exits.OK
+        assert {path.name: path.read_text() for path in out.rglob("?*") if path.is_file()} == {
+            "a": "a", "b": "b", "other": "stays",
+        }  # fmt: skip
+        assert not (out / "a").is_symlink()
+        assert (elsewhere / "precious").read_text() == "mine" and os.listdir(elsewhere) == ["precious"]
 
     def test_to_standard_output(self, stored: bytes, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         from tagfs.cli import main
