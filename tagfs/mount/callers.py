@@ -1,4 +1,4 @@
-"""Whether the program that waits for our answer to a lookup is about to make that name. Trio thread.
+"""Who asks: the name of a program, and whether it is about to make the name that it looks up. Trio thread.
 
 mkdir(2) and symlink(2) look a name up first, and fail with EEXIST where it leads somewhere; the request that reaches us
 is the one that stat(2) makes. Below /queries every expression leads somewhere, so none could ever be saved under its
@@ -56,6 +56,14 @@ def is_naming(thread: int) -> bool:
     return _read(thread, "comm") in ("mkdir", "ln", "mv")
 
 
+def name_of(thread: int) -> str | None:
+    """Of its process, as `ps -o comm` shows it: at most 15 bytes. None for a program that has ended, or lives where we
+    cannot see it (0). Two reads in /proc, some 30 µs."""
+    status = _read(thread, "status") or ""
+    group = next((line.split()[1] for line in status.splitlines() if line.startswith("Tgid:")), None)
+    return None if group is None else _read(int(group), "comm")
+
+
 def _ends_with(path: bytes | None, name: str) -> bool:
     """Also where nobody may know the path."""
     return path is None or os.path.basename(path.rstrip(b"/")) == os.fsencode(name)
@@ -86,7 +94,7 @@ def _read(thread: int, what: str) -> str | None:
     except OSError:
         return None
     try:
-        return os.read(fd, 256).decode(errors="replace").strip() or None
+        return os.read(fd, 256).decode(errors="surrogateescape").strip() or None
     except OSError:
         return None
     finally:

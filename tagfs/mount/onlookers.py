@@ -7,13 +7,12 @@ opened.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from typing import Final
 
-COMM: Final = 15  # bytes that the kernel keeps of a name, proc_pid_comm(5)
+from tagfs.mount.callers import name_of
 
-_GROUP: Final = re.compile(rb"^Tgid:\s+(\d+)$", re.MULTILINE)
+COMM: Final = 15  # bytes that the kernel keeps of a name, proc_pid_comm(5)
 
 
 def names(text: str) -> frozenset[str]:
@@ -24,12 +23,4 @@ def names(text: str) -> frozenset[str]:
 
 def is_onlooker(thread: int, known: Collection[str]) -> bool:
     """False also for a program that has ended, or that lives where we cannot see it (0)."""
-    try:
-        with open(f"/proc/{thread}/status", "rb") as stream:
-            group = _GROUP.search(stream.read())
-        if group is None:
-            return False
-        with open(f"/proc/{int(group[1])}/comm", "rb") as stream:
-            return stream.read().rstrip(b"\n").decode("utf-8", "surrogateescape") in known
-    except OSError:
-        return False
+    return name_of(thread) in known

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyfuse3
@@ -19,6 +20,7 @@ from engine.ports import Edit
 from engine.types import Item, ItemId, Kind, State
 from tagfs.mount.answers import Answers
 from tagfs.mount.callers import is_making, is_naming
+from tagfs.mount.copiers import copy_by
 from tagfs.mount.guard import guarded, silent
 from tagfs.mount.handles import Handles
 from tagfs.mount.inodes import Inodes
@@ -128,19 +130,14 @@ class Operations(pyfuse3.Operations):
         node = self._node(inode)
         if isinstance(node, DropNode):
             return self._set_drop(node, attr, fields)
-        if (
-            isinstance(node, Directory)
-            and node.item is None
-            and not (fields.update_mode or fields.update_uid or fields.update_gid)
-        ):
-            return self._answers.attributes(node.attr())  # its times are computed; tar and rsync set them at the end
+        if isinstance(node, Directory) and node.item is None:
+            return self._set_computed(node, attr, fields)
         item_id = item_of(node)
         if item_id is None:
             raise OSError(errno.EPERM, "only items have attributes that can be changed")
         row = self._context.catalogue.item(item_id)
         item = row or self._ended(item_id)
-        if (fields.update_uid and attr.st_uid != os.getuid()) or (fields.update_gid and attr.st_gid != os.getgid()):
-            raise OSError(errno.EPERM, "all items belong to the user who mounted")
+        _check_owner(attr, fields)
         if fields.update_size:
             await self._truncate(item, attr.st_size, fh)
         draft = self._context.drafts.get(item.id)
@@ -395,14 +392,15 @@ class Operations(pyfuse3.Operations):
         item = item_of(node)
         if item is None:
             raise OSError(errno.EPERM, "only items have attributes")
-        await self._xattrs.set(item, key, value, program=ctx.pid)
+        copier = partial(copy_by, self._context, ctx.pid)
+        await self._xattrs.set(item, key, value, program=ctx.pid, copier=copier)
 
     @guarded
     async def removexattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> None:
         item, key = item_of(self._node(inode)), _attribute(name)
         if item is None:
             raise OSError(errno.ENODATA, f"there is no attribute {key}")
-        await self._xattrs.remove(item, key)
+        await self._xattrs.remove(item, key, copier=partial(copy_by, self._context, ctx.pid))
 
     # -- in between --------------------------------------------------------------------------------------------
 
@@ -578,6 +576,14 @@ class Operations(pyfuse3.Operations):
             raise OSError(errno.ENOENT, "it was taken in already")
         return drop
 
+    def _set_computed(self, directory: Directory, attr: EntryAttributes, fields: SetattrFields) -> EntryAttributes:
+        """Its times are computed; tar and rsync set them at the end, and `cp -a` the mode that it has."""
+        answer = self._answers.attributes(directory.attr())
+        _check_owner(attr, fields)
+        if fields.update_mode and stat.S_IMODE(attr.st_mode) != stat.S_IMODE(answer.st_mode):
+            raise OSError(errno.EPERM, "only items have a mode that can be changed")
+        return answer
+
     async def _open_drop(self, node: DropNode, flags: int) -> DropFile:
         drop, writing = self._drop(node), bool(flags & _WRITE)
         await self._context.inbox.open(drop, writing=writing, truncate=writing and bool(flags & os.O_TRUNC))
@@ -649,6 +655,11 @@ async def _is_to_be_saved(queries: QueriesDirectory, name: str, thread: int) -> 
     if queries.is_saved(name):
         return False
     return await is_making(thread, name) or (not queries.is_expression(name) and is_naming(thread))
+
+
+def _check_owner(wanted: EntryAttributes, fields: SetattrFields) -> None:
+    if (fields.update_uid and wanted.st_uid != os.getuid()) or (fields.update_gid and wanted.st_gid != os.getgid()):
+        raise OSError(errno.EPERM, "all items belong to the user who mounted")
 
 
 def _draft_file(drafts: Drafts, draft: Draft, flags: int) -> DraftFile:

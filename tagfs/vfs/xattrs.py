@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 from unicodedata import normalize
 
 from engine.ports import Catalogue, Edit
 from engine.sources.urls import public_url
 from engine.torrents.adopting import ROOT
-from engine.types import Item, ItemId, State, timestamp
+from engine.types import Item, ItemId, Kind, State, timestamp
 from query.errors import BadName
 from query.names import check_own_tag
 from tagfs.vfs.context import Context
-from tagfs.vfs.edits import resume
+from tagfs.vfs.edits import own_tags, resume
 from tagfs.vfs.newcomers import Newcomers
+from tagfs.vfs.tree import Stated
 
 XDG_TAGS = "user.xdg.tags"
 TAGS = "user.tags"
@@ -41,6 +43,21 @@ READ_ONLY = frozenset(
         "suggested",
     )
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """By a program that makes an item look like another file. `to` is what the directory states that it copies to: no
+    tag of that is taken off. None, where nobody knows: none at all is."""
+
+    to: Stated | None
+
+
+Copier: TypeAlias = Callable[[], Awaitable[Copy | None]]
+
+
+async def nobody() -> Copy | None:
+    return None
 
 
 def _bytes(text: str) -> bytes:
@@ -74,6 +91,8 @@ class Xattrs:
 
     def list(self, item: ItemId) -> list[str]:
         row = self._row(item)
+        if row.kind is Kind.SYMLINK:
+            return []  # the kernel lets nobody get user.* of one
         names = [name for name, value in self._computed.items() if value(row) is not None]
         names += [name for name in self._context.catalogue.xattrs(item) if name not in self._computed]
         if sum(len(os.fsencode(name)) + 1 for name in names) > LIST_MAX:
@@ -99,45 +118,58 @@ class Xattrs:
         except KeyError:
             raise _missing(name) from None
 
-    async def set(self, item: ItemId, name: str, value: bytes, *, program: int = 0) -> None:
-        """`program` is who does it, as the kernel tells; 0: unknown."""
+    async def set(self, item: ItemId, name: str, value: bytes, *, program: int = 0, copier: Copier = nobody) -> None:
+        """`program` is who does it, as the kernel tells; 0: unknown. `copier` says whether that one copies; it is asked
+        where that matters, since it costs more than the rest."""
         check_namespace(name)
         if len(value) > VALUE_MAX:
             raise OSError(errno.E2BIG, f"an attribute has at most {VALUE_MAX} bytes")
         self._check_live(item)
         if name in (XDG_TAGS, TAGS):
-            await self._edit(item, self._keep_stated(item, tags_edit(_text(value)), program))
+            edit = await self._keep_copied(item, tags_edit(_text(value)), copier)
+            await self._edit(item, self._keep_stated(item, edit, program))
         elif name.startswith(TAG_PREFIX):
             tag = name.removeprefix(TAG_PREFIX)
             await self._edit(item, Edit(add=[_tag(f"{tag}:{_text(value)}" if value else tag)]))
-        elif name == STATE:
-            await self._set_state(item, _text(value))
-        elif name == MODE:
-            await self._set_mode(self._row(item), _text(value))
-        elif name == RATING:
-            await self._set_rating(item, value)
         elif name.startswith(OWN_PREFIX):
-            raise OSError(errno.EPERM, f"{name} is read-only")
+            if await copier() is None:  # else it is true of the original, and said of this one
+                await self._set_own(item, name, value)
+        elif name == RATING:
+            await self._set_rating(item, value, copier)
         else:
             stored = _public(value) if name in (ORIGIN, REFERRER) else value
             await self._edit(item, Edit(set_xattrs={name: stored}))
 
-    async def remove(self, item: ItemId, name: str) -> None:
+    async def remove(self, item: ItemId, name: str, *, copier: Copier = nobody) -> None:
+        """What is computed cannot be removed; a copier, whose original has no such thing, need not know."""
         check_namespace(name)
         self.get(item, name)  # ENODATA for what is not there
         self._check_live(item)
         own = self._context.catalogue.tags(item)
         if name in (XDG_TAGS, TAGS):
-            await self._edit(item, Edit(tags=()))
+            await self._edit(item, await self._keep_copied(item, Edit(tags=()), copier))
         elif name.startswith(TAG_PREFIX):
             tag = normalize("NFC", name.removeprefix(TAG_PREFIX))
             await self._edit(item, Edit(remove=[t for t in own if t == tag or t.startswith(f"{tag}:")]))
         elif name == RATING:
-            await self._edit(item, Edit(remove=_ratings(own), remove_xattrs=[name]))
-        elif name not in self._context.catalogue.xattrs(item):
-            raise OSError(errno.EPERM, f"{name} is read-only")
-        else:
+            kept = self._kept(item, await copier())
+            await self._edit(item, Edit(remove=_ratings(own).difference(kept), remove_xattrs=[name]))
+        elif name in self._context.catalogue.xattrs(item):
             await self._edit(item, Edit(remove_xattrs=[name]))
+        elif await copier() is None:
+            raise OSError(errno.EPERM, f"{name} is read-only")
+
+    async def _keep_copied(self, item: ItemId, edit: Edit, copier: Copier) -> Edit:
+        if edit.tags is None or set(self._context.catalogue.tags(item)).issubset(edit.tags):
+            return edit
+        copy = await copier()
+        return replace(edit, tags={*edit.tags, *self._kept(item, copy)})
+
+    def _kept(self, item: ItemId, copy: Copy | None) -> Collection[str]:
+        """The own tags that a copier does not take off."""
+        if copy is None:
+            return ()
+        return self._context.catalogue.tags(item) if copy.to is None else own_tags(self._context, item, copy.to)
 
     def _keep_stated(self, item: ItemId, edit: Edit, program: int) -> Edit:
         """`cp -a`, `gio copy` and `mv` from elsewhere bring the file's own tags along: those do not take off the tags
@@ -214,10 +246,20 @@ class Xattrs:
             raise OSError(errno.EPERM, f"{MODE} is for what is arriving, and {item.name!r} is not")
         await self._context.transfers.set_mode(item.id, mode)
 
-    async def _set_rating(self, item: ItemId, value: bytes) -> None:
+    async def _set_own(self, item: ItemId, name: str, value: bytes) -> None:
+        if name == STATE:
+            await self._set_state(item, _text(value))
+        elif name == MODE:
+            await self._set_mode(self._row(item), _text(value))
+        else:
+            raise OSError(errno.EPERM, f"{name} is read-only")
+
+    async def _set_rating(self, item: ItemId, value: bytes, copier: Copier) -> None:
         """Stored as given, and also the tag rating:N."""
         tag = _tag(f"rating:{_text(value)}")
-        others = [own for own in _ratings(self._context.catalogue.tags(item)) if own != tag]
+        others = _ratings(self._context.catalogue.tags(item)) - {tag}
+        if others:
+            others = others.difference(self._kept(item, await copier()))
         await self._edit(item, Edit(add=[tag], remove=others, set_xattrs={RATING: value}))
 
     async def _edit(self, item: ItemId, edit: Edit) -> None:
@@ -258,8 +300,8 @@ def tags_edit(text: str) -> Edit:
     )
 
 
-def _ratings(own: tuple[str, ...]) -> list[str]:
-    return [tag for tag in own if tag.startswith("rating:")]
+def _ratings(own: tuple[str, ...]) -> set[str]:
+    return {tag for tag in own if tag.startswith("rating:")}
 
 
 def _tag(text: str) -> str:

@@ -343,6 +343,8 @@ def test_tar_and_rsync_may_set_the_times_of_a_directory(tagged: Mount, tmp_path:
     (tmp_path / "d/g").write_text("g")
     tagged.sh(f"rsync -rt '{tmp_path}/d/' tags/a/ && tar -C '{tmp_path}/d' -c . | tar -C tags/b -x --no-same-owner")
     os.utime(tagged / "tags/a")
+    os.chmod(tagged / "tags/a", 0o755)  # as it is: `cp -a` and `tar -p` do so
+    os.chown(tagged / "tags/a", os.getuid(), os.getgid())
     with pytest.raises(PermissionError):
         os.chmod(tagged / "tags/a", 0o700)
     assert tagged.names("tags/a") == ["f.txt", "g"]

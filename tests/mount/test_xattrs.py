@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -125,15 +126,74 @@ def test_other_namespaces_are_not_supported(item: str, name: str) -> None:
         os.setxattr(item, name, b"x")
 
 
-def test_directories_have_none(mount: Mount) -> None:
+def test_directories_and_symlinks_have_none(mount: Mount) -> None:
     assert os.listxattr(mount / "tags") == []
     with failing(errno.EPERM):
         os.setxattr(mount / "tags", "user.x", b"1")
     with failing(errno.ENODATA):
         os.getxattr(mount / "tags", "user.x")
+    os.symlink("/nowhere", mount / "files/l")  # whose attributes the kernel lets nobody get
+    assert os.listxattr(mount / "files/l", follow_symlinks=False) == []
+    assert mount.sh("getfattr -h -d files/l 2>&1") == ""
 
 
 def test_tags_by_the_shell_tools(mount: Mount, item: str) -> None:
     mount.sh("setfattr -n user.xdg.tags -v movie,1080p files/f.mkv")
     assert 'user.xdg.tags="1080p,movie"' in mount.sh("getfattr -d files/f.mkv")
     assert mount.names("tags/movie/1080p") == ["f.mkv"]
+
+
+# -- programs that copy attributes -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Files with tags of their own and without, a folder, and a symlink."""
+    tree = tmp_path / "source"
+    (tree / "d").mkdir(parents=True)
+    for name in ("f", "plain", "d/g"):
+        (tree / name).write_text(name)
+    (tree / "d/l").symlink_to("g")
+    os.setxattr(tree / "f", "user.xdg.tags", b"own")
+    os.setxattr(tree / "d", "user.foo", b"bar")
+    return tree
+
+
+def own_tags(mount: Mount, path: str) -> bytes:
+    return os.getxattr(mount / path, "user.xdg.tags")
+
+
+def test_rsync_x_takes_no_tag_of_its_path_off(mount: Mount, source: Path, tmp_path: Path) -> None:
+    """It removes what the original does not have, which is `user.tagfs.*` and, where that has no tags, `user.xdg.tags`:
+    into a tag, again, to a disk and back, and from one tag to another."""
+    mount.sh("mkdir tags/x tags/y")
+    for _ in range(2):
+        mount.sh(f"rsync -aX '{source}/' tags/x/")
+        assert mount.names("tags/x") == ["d", "f", "plain"]
+        assert mount.names("tags/x/d") == ["g", "l"]
+        assert [own_tags(mount, f"tags/x/{name}") for name in ("d", "f", "plain")] == [b"x", b"own,x", b"x"]
+    os.setxattr(mount / "tags/x/plain", "user.xdg.tags", b"+more")
+    mount.sh(f"rsync -aX '{source}/' tags/x/")
+    assert own_tags(mount, "tags/x/plain") == b"x"  # else it is as the original
+    mount.sh(f"rsync -aX tags/x/ '{tmp_path}/out' && rsync -aX '{tmp_path}/out/' tags/x/")
+    assert mount.names("tags/x") == ["d", "f", "plain"]
+    assert os.getxattr(tmp_path / "out/f", "user.xdg.tags") == b"own,x"
+    for _ in range(2):
+        mount.sh("rsync -aX tags/x/f tags/y/")
+        assert own_tags(mount, "tags/y/f") == b"own,x,y"
+    mount.sh(f"rsync -aX '{tmp_path}/out/' files/copy/ && rsync -aX '{source}/' files/copy/")
+    assert own_tags(mount, "files/copy/f") == b"own"  # a mirror, since /files states nothing
+    assert "user.xdg.tags" not in os.listxattr(mount / "files/copy/plain")
+    assert mount.errors() == ""
+
+
+def test_cp_with_attributes_takes_no_tag_off(mount: Mount, source: Path, tmp_path: Path) -> None:
+    """cp says where it fails, but for `cp -a`; nobody knows by which path it has the file, so it adds only."""
+    mount.sh("mkdir tags/x")
+    for _ in range(2):
+        mount.sh(f"cp -a --preserve=xattr '{source}/.' tags/x/")
+        assert [own_tags(mount, f"tags/x/{name}") for name in ("d", "f", "plain")] == [b"x", b"own,x", b"x"]
+    mount.sh(f"cp -r --preserve=xattr tags/x/. '{tmp_path}/out' && cp -r --preserve=xattr '{tmp_path}/out/.' tags/x/")
+    assert own_tags(mount, "tags/x/f") == b"own,x"
+    assert int(os.getxattr(mount / "tags/x/f", "user.tagfs.id")) == os.stat(mount / "tags/x/f").st_ino
+    assert mount.errors() == ""

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.types import ItemId
+from engine.ports import NewItem
+from engine.types import ItemId, Kind
 from query.errors import BadName
 from query.names import check_own_tag
 from tagfs.vfs.newcomers import Newcomers
-from tagfs.vfs.xattrs import LIST_MAX, READ_ONLY, VALUE_MAX, Xattrs, tags_edit
+from tagfs.vfs.tree import Stated
+from tagfs.vfs.xattrs import LIST_MAX, READ_ONLY, VALUE_MAX, Copier, Copy, Xattrs, tags_edit
 from tests.support.world import World
 
 
@@ -159,6 +161,68 @@ async def test_what_is_computed_cannot_be_changed(item: ItemId, xattrs: Xattrs, 
         await xattrs.set(item, name, b"x")
     with pytest.raises(OSError, check=lambda error: error.errno in (errno.EPERM, errno.ENODATA)):
         await xattrs.remove(item, name)
+
+
+# -- copiers -----------------------------------------------------------------------------------------------------------
+
+
+def by_copier(to: Stated | None) -> Copier:
+    async def copier() -> Copy | None:
+        return Copy(to)
+
+    return copier
+
+
+@pytest.mark.parametrize(
+    ("to", "kept"),
+    [
+        (Stated(("a",)), ("a",)),
+        (Stated(("a", "elsewhere")), ("a",)),
+        (Stated(("rating:7",)), ("rating:7",)),
+        (Stated(()), ()),
+        (None, ("a", "b", "rating:7")),
+    ],
+)
+async def test_a_copier_takes_no_tag_off_that_its_path_states(
+    world: World, item: ItemId, xattrs: Xattrs, to: Stated | None, kept: tuple[str, ...]
+) -> None:
+    copier = by_copier(to)
+
+    async def tags_after(change: Callable[[], Awaitable[None]]) -> tuple[str, ...]:
+        await xattrs.set(item, "user.baloo.rating", b"7")
+        await xattrs.set(item, "user.xdg.tags", b"a,b,rating:7")
+        await change()
+        return world.catalogue.tags(item)
+
+    assert await tags_after(lambda: xattrs.remove(item, "user.xdg.tags", copier=copier)) == kept
+    copied = await tags_after(lambda: xattrs.set(item, "user.xdg.tags", b"own", copier=copier))
+    assert set(copied) == {*kept, "own"}
+    ratings = {"rating:7"}.intersection(kept)
+    unrated = await tags_after(lambda: xattrs.remove(item, "user.baloo.rating", copier=copier))
+    assert set(unrated) == {"a", "b", *ratings}
+    rated = await tags_after(lambda: xattrs.set(item, "user.baloo.rating", b"8", copier=copier))
+    assert set(rated) == {"a", "b", "rating:8", *ratings}
+
+
+async def test_what_a_path_implies_stays_under_a_copier(world: World, item: ItemId, xattrs: Xattrs) -> None:
+    await xattrs.set(item, "user.xdg.tags", b"year:2000.0,b")
+    await xattrs.remove(item, "user.xdg.tags", copier=by_copier(Stated(("year:2000",))))
+    assert world.catalogue.tags(item) == ("year:2000.0",)
+
+
+async def test_what_is_computed_is_not_said_by_a_copier(world: World, item: ItemId, xattrs: Xattrs) -> None:
+    before = {name: xattrs.get(item, name) for name in xattrs.list(item)}
+    for name in (*READ_ONLY, "user.tagfs.state", "user.tagfs.mode", "user.tagfs.unheard"):
+        await xattrs.set(item, name, b"paused", copier=by_copier(None))
+    for name in before:
+        if name != "user.xdg.tags":
+            await xattrs.remove(item, name, copier=by_copier(Stated(())))
+    assert {name: xattrs.get(item, name) for name in xattrs.list(item)} == before
+
+
+async def test_a_symlink_lists_nothing_that_the_kernel_lets_nobody_get(world: World, xattrs: Xattrs) -> None:
+    link = await world.catalogue.add(NewItem("l", kind=Kind.SYMLINK, target="/nowhere", tags=["a"]))
+    assert xattrs.list(link.id) == []
 
 
 @pytest.mark.parametrize("name", ["user.xdg.origin.url", "user.xdg.referrer.url", "user.xdg.comment", "user.\udcff"])
