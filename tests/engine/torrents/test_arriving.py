@@ -155,7 +155,7 @@ async def test_pieces_come_in_order_while_there_is_nobody_to_trade_with(tmp_path
             assert files is not None
             have = bytes(files.layout.have)
             assert have.find(0) >= 3 * sum(have) // 4  # but for what is on its way
-            with peer() as other:
+            with peer(download_rate_limit=100_000) as other:  # it trades for longer than this test may take
                 await trio.to_thread.run_sync(
                     lambda: other.leech(torrent, tmp_path / "other", from_=[here.address, seeds.address])
                 )

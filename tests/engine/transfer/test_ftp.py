@@ -48,7 +48,7 @@ async def test_a_cut_is_gone_on_with_also_after_a_restart(served, tmp_path):
 async def test_a_reader_at_the_end_does_not_wait_for_the_rest(served, tmp_path):
     with ftp_server(served) as server:
         async with rig(tmp_path / "state", split=1) as here:
-            item = await here.add(server.url("x.bin"), options={"max-download": "1000000"})
+            item = await here.add(server.url("x.bin"), options={"max-download": "200000"})
             assert await here.read(item, len(CONTENT) - 100, 100) == CONTENT[-100:]
             assert here.item(item).state is State.DOWNLOADING
             assert server.started("REST")

@@ -33,11 +33,17 @@ def server(tmp_path):
         yield server
 
 
+@pytest.fixture
+def slow_server(server, tmp_path):
+    with nginx(tmp_path / "slow", tmp_path / "served", limit_rate="4m") as server:
+        yield server
+
+
 async def idle(here, item):
     """Until it rests: no connection, no place in the queue."""
     roster = here.manager._roster
     job = roster.jobs[item.id]
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         while job.run is not None or item.id in roster.queue or job.arrival.size is None:
             await trio.sleep(0.01)
     assert here.item(item).state is State.QUEUED
@@ -85,13 +91,14 @@ async def test_it_survives_a_restart(server, tmp_path):
     assert server.log()[-1].start == 50 * MIB
 
 
-async def test_reading_all_of_it_makes_it_complete(server, tmp_path):
+async def test_reading_all_of_it_makes_it_complete(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "FRESH", 60.0)  # a reader that a busy machine holds up does not lose its connection
     async with rig(tmp_path / "state") as here:
         item = await here.add(server.url("x.bin"), options=ON_DEMAND)
         reader = here.manager.reader(item.id)
         step = MIB // 2
         for offset in range(0, SIZE, step):
-            assert await reader.pread(offset, step, trio.current_time() + 30) == CONTENT[offset : offset + step]
+            assert await reader.pread(offset, step, trio.current_time() + 120) == CONTENT[offset : offset + step]
         assert here.content(await here.until(item, State.COMPLETE)) == CONTENT
     assert len(server.log()) < 30
 
@@ -136,15 +143,15 @@ async def test_a_server_without_ranges_gives_all_of_it(tmp_path):
         assert here.content(await here.until(item, State.COMPLETE)) == CONTENT[:MIB]
 
 
-async def test_two_readers_far_apart_both_go_on(server, tmp_path):
+async def test_two_readers_far_apart_both_go_on(slow_server, tmp_path):
     async with rig(tmp_path / "state") as here:
-        item = await here.add(server.url("x.bin"), options=ON_DEMAND)
+        item = await here.add(slow_server.url("x.bin"), options=ON_DEMAND)
         turns = []
 
         async def read(name, begin):
             reader = here.manager.reader(item.id)
             for offset in range(begin, begin + 8 * MIB, MIB // 2):
-                data = await reader.pread(offset, MIB // 2, trio.current_time() + 30)
+                data = await reader.pread(offset, MIB // 2, trio.current_time() + 120)
                 assert data == CONTENT[offset : offset + MIB // 2]
                 turns.append(name)
 
@@ -155,14 +162,14 @@ async def test_two_readers_far_apart_both_go_on(server, tmp_path):
         assert min(half.count("a"), half.count("b")) >= len(half) // 4
 
 
-async def test_a_seek_leaves_the_old_window(server, tmp_path):
+async def test_a_seek_leaves_the_old_window(slow_server, tmp_path):
     """The connection for the place that was left is closed, not kept until its window is full."""
     async with rig(tmp_path / "state", window=32 * MIB) as here:
-        item = await here.add(server.url("x.bin"), options=ON_DEMAND)
+        item = await here.add(slow_server.url("x.bin"), options=ON_DEMAND)
         await idle(here, item)
         reader = here.manager.reader(item.id)
-        await reader.pread(8 * MIB, 1000, trio.current_time() + 30)
-        await reader.pread(56 * MIB, 1000, trio.current_time() + 30)
+        await reader.pread(8 * MIB, 1000, trio.current_time() + 120)
+        await reader.pread(56 * MIB, 1000, trio.current_time() + 120)
         await idle(here, item)
         file = here.manager._roster.jobs[item.id].arrival.look()
         assert not file.ranges.covers(8 * MIB, 24 * MIB)

@@ -94,6 +94,7 @@ async def test_a_stalled_body_shows_what_is_here_and_serves_it(server, tmp_path)
     async with rig(tmp_path) as here:
         item = await here.add(server.add("/x", resource))
         await resource.held.wait()
+        await here.here(item, 100_000)
         assert await here.read(item, 50_000, 1000) == CONTENT[50_000:51_000]
         assert here.manager.progress(item.id).done == 100_000
         await here.until(item, State.DOWNLOADING)
@@ -144,7 +145,7 @@ async def test_whoever_reads_while_it_lands_gets_the_bytes(server, tmp_path, mon
         found = []
 
         async def read():
-            found.append(await reader.pread(1000, 10, trio.current_time() + 30))
+            found.append(await reader.pread(1000, 10, trio.current_time() + 120))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(read)

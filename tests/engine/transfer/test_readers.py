@@ -97,7 +97,7 @@ async def test_reading_on_does_not_wait_at_every_window(server, tmp_path):
         reader = here.manager.reader(item.id)
         step = 128 << 10
         for offset in range(10 * MIB, 16 * MIB, step):
-            data = await reader.pread(offset, step, trio.current_time() + 30)
+            data = await reader.pread(offset, step, trio.current_time() + 120)
             assert data == CONTENT[offset : offset + step]
         resource.release.set()
         await here.until(item)
@@ -238,7 +238,7 @@ async def test_a_reader_goes_on_through_pause_and_completion(server, tmp_path):
     async with rig(tmp_path) as here:
         item = await begun(here, server, resource)
         reader = here.manager.reader(item.id)
-        patience = trio.current_time() + 30
+        patience = trio.current_time() + 120
         assert await reader.pread(0, 10, patience) == CONTENT[:10]
         await here.manager.pause(item.id)
         resource.release.set()
@@ -257,7 +257,7 @@ async def test_what_was_read_never_changes(server, tmp_path):
     async with rig(tmp_path, **SMALL) as here:
         item = await begun(here, server, resource)
         old, fresh = here.manager.reader(item.id), here.manager.reader(item.id)
-        patience = trio.current_time() + 30
+        patience = trio.current_time() + 120
         assert await old.pread(0, 100, patience) == CONTENT[:100]
         resource.content, resource.etag = new, '"v2"'
         async with trio.open_nursery() as nursery:
@@ -311,7 +311,7 @@ async def test_the_size_is_waited_for_until_the_server_tells_it(server, tmp_path
         item = await here.add(server.add("/x", slow))
         reader = here.manager.reader(item.id)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(reader.wait_size, trio.current_time() + 30)
+            nursery.start_soon(reader.wait_size, trio.current_time() + 120)
             await asked.wait()
             await here.waiting(item)
             assert reader.size is None
