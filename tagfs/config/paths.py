@@ -17,6 +17,7 @@ from collections.abc import Mapping
 LOG_NAME = "daemon.log"
 INFO_NAME = "daemon.json"
 LOCK_NAME = "daemon.lock"
+BLOBS_NAME = "blobs"
 CATALOGUE_NAME = "catalogue.sqlite"
 RESERVE_NAME = "catalogue.sqlite.reserve"  # see engine.catalogue.reserve
 

@@ -127,12 +127,15 @@ def _spare() -> int | None:
 def _listen(path: str) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise FileExistsError(f"{path} is in the way of the control socket.")
+            raise FileExistsError(errno.EEXIST, "This is in the way of the control socket", path)
         os.unlink(path)
     with contextlib.ExitStack() as on_error:
         raw = on_error.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         with short(path) as address:
-            raw.bind(address)
+            try:
+                raw.bind(address)
+            except OSError as error:  # it does not say where
+                raise OSError(error.errno, f"No socket can be made here: {error.strerror}", path) from error
         os.chmod(path, 0o600)  # in time: nobody can connect before listen()
         raw.listen(MAX_CONNECTIONS)
         raw.setblocking(False)

@@ -36,6 +36,14 @@ def mount_at(path: str) -> Mount | None:
     return next((mount for mount in reversed(mounts()) if mount.mountpoint == path), None)
 
 
+def mount_of(path: str) -> Mount | None:
+    """The mount that `path` (absolute, without symlinks) lies on, or would, by its name alone."""
+    found = {mount.mountpoint: mount for mount in mounts()}  # of several at one place the topmost
+    while path not in found and path != "/":
+        path = os.path.dirname(path)
+    return found.get(path)
+
+
 def tagfs_mount_of(device: int) -> Mount | None:
     """The tagfs mount whose files have `device` as st_dev; None for any other filesystem."""
     return next((mount for mount in mounts() if mount.device == device and mount.fstype == FSTYPE), None)

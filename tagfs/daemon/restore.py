@@ -43,7 +43,7 @@ class Restored:
 def restore(backup: str, state: str, report: Callable[[int, int], None], *, replace: bool = False) -> Restored:
     """`report` hears how many of how many contents are there. StartError says what cannot be."""
     blobs, items = _read(backup)
-    state_directory.prepare(state)
+    state_directory.prepare(state, contents=True)
     held = state_directory.lock(state)
     try:
         there = [name for name in ASIDE[:3] if os.path.lexists(os.path.join(state, name))]

@@ -13,16 +13,19 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import select
+import stat
 from dataclasses import asdict, dataclass
 
-from tagfs.config.paths import INFO_NAME, LOCK_NAME, RESERVE_NAME
+from tagfs.config.paths import BLOBS_NAME, INFO_NAME, LOCK_NAME, RESERVE_NAME
 from tagfs.daemon import wreck
 from tagfs.daemon.errors import StartError
-from tagfs.daemon.mountinfo import mount_at
+from tagfs.daemon.mountinfo import FSTYPE, mount_at, mount_of
 
 LAST_WORDS = 6.0  # seconds; a daemon promises to end within five
 SQLITE_PREFIX = "etilqs_"  # of its temporary files
+_PREFIX = re.compile("[0-9a-f]{2}")
 ROOM = 1 << 20  # bytes that a start needs: this note, the log, the side files of the catalogue
 
 
@@ -34,15 +37,36 @@ class DaemonInfo:
     version: str
 
 
-def prepare(state: str) -> None:
-    """Make the state directory, mode 0700. StartError when it is somebody else's, or holds what is not tagfs's."""
+def prepare(state: str, *, contents: bool = False) -> None:
+    """Make the state directory, mode 0700. StartError, before anything is made, when it is somebody else's, holds what is
+    not tagfs's, or lies on a tagfs mount: what is on its own would wait for itself. With `contents` one may hold these and
+    nothing else."""
+    mount = mount_of(os.path.realpath(state))
+    if mount is not None and mount.fstype == FSTYPE:
+        raise StartError(
+            f"The state directory {state} lies on the tagfs mount {mount.mountpoint}: choose one elsewhere."
+        )
     try:
         names = os.listdir(state) if os.path.lexists(state) else []
     except OSError as error:
         raise StartError(f"The state directory {state} cannot be used: {error.strerror}.") from error
     if names and LOCK_NAME not in names:  # a slip of --state must not close, and fill, the home directory
-        raise StartError(f"{state} is no state directory of tagfs, and it is not empty.")
+        if names != [BLOBS_NAME] or not _store(os.path.join(state, BLOBS_NAME)):
+            raise StartError(f"{state} is no state directory of tagfs, and it is not empty.")
+        if not contents:  # an empty mount where somebody expects items is what others would mirror
+            raise StartError(
+                f"{state} holds contents and no catalogue: tagfs restore brings one back; to begin with what tagfs export "
+                f"wrote, mount on an empty state directory, copy {BLOBS_NAME} into it, and tagfs import --catalogue."
+            )
     make_private(state)
+
+
+def _store(folder: str) -> bool:
+    """Whether it is a directory with nothing in it but the 256 of a blob store, or some of them."""
+    if not stat.S_ISDIR(os.lstat(folder).st_mode):
+        return False
+    with os.scandir(folder) as entries:
+        return all(_PREFIX.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False) for entry in entries)
 
 
 def make_private(folder: str) -> None:

@@ -2,7 +2,7 @@
 
 import os
 
-from tagfs.daemon.mountinfo import Mount, mount_at, mounts, parse, tagfs_mount_of
+from tagfs.daemon.mountinfo import Mount, mount_at, mount_of, mounts, parse, tagfs_mount_of
 
 
 def test_a_line_with_everything_that_is_awkward() -> None:
@@ -21,3 +21,5 @@ def test_the_mounts_of_this_machine() -> None:
     assert proc in mounts()
     assert mount_at("/nowhere") is None
     assert tagfs_mount_of(proc.device) is None
+    assert mount_of("/proc/1/nowhere/at all") == mount_of("/proc") == proc
+    assert mount_of("/nowhere") == mount_at("/")

@@ -44,6 +44,19 @@ def test_mount_returns_when_the_mount_answers_and_umount_when_all_is_gone(home: 
 
 
 @pytest.mark.mount
+def test_a_state_directory_on_a_mount_is_refused_before_anything_is_made(home: Home) -> None:
+    home.mount()
+    other = home.folder / "other"
+    other.mkdir()
+    command = [sys.executable, "-m", "tagfs", "mount", str(other), "--state", f"{home.top}/files/a/state"]
+    done = subprocess.run(command, env=home.environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, (
+        f"tagfs: The state directory {home.top}/files/a/state lies on the tagfs mount {home.top}: choose one elsewhere.\n"
+    ))  # fmt: skip
+    assert os.listdir(home.top / "files") == os.listdir(home.top / "trash") == []
+
+
+@pytest.mark.mount
 def test_it_takes_the_descriptors_that_it_may_have(home: Home) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))

@@ -40,6 +40,26 @@ def test_a_folder_with_other_things_in_it_is_refused_and_left_alone(tmp_path: Pa
     assert os.listdir(tmp_path) == ["letters"]
 
 
+def test_contents_without_a_catalogue_are_for_restore_alone(tmp_path: Path) -> None:
+    (tmp_path / "blobs/a0").mkdir(parents=True)
+    with pytest.raises(
+        StartError, match="holds contents and no catalogue: tagfs restore brings one back; to begin with"
+    ):
+        state.prepare(str(tmp_path))
+    state.prepare(str(tmp_path), contents=True)
+    (tmp_path / "letters").touch()
+    with pytest.raises(StartError, match="it is not empty"):
+        state.prepare(str(tmp_path), contents=True)
+
+
+@pytest.mark.parametrize("other", ["letters/", "a1"])
+def test_a_folder_called_blobs_with_other_things_in_it_is_refused(tmp_path: Path, other: str) -> None:
+    (tmp_path / "blobs/a0").mkdir(parents=True)
+    (tmp_path / "blobs" / other).mkdir() if other.endswith("/") else (tmp_path / "blobs" / other).touch()
+    with pytest.raises(StartError, match="it is not empty"):
+        state.prepare(str(tmp_path))
+
+
 def test_what_cannot_be_a_folder_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for bad in (tmp_path / "file", tmp_path / "file/below"):
