@@ -100,8 +100,12 @@ def parse_header(data: bytes) -> int:
     values = _object(data)
     if values.get("tagfs") != "catalogue":
         raise BadRequest("this is not what tagfs export writes")
-    if values.get("version") != VERSION or isinstance(values["version"], bool):
-        raise BadRequest(f"only version {VERSION} of the format can be read")
+    version = values.get("version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise BadRequest(f"it does not say its version of the format, and only version {VERSION} can be read")
+    if version != VERSION:
+        who = ": a newer tagfs wrote it" if version > VERSION else ""
+        raise BadRequest(f"this is version {version} of the format, and only version {VERSION} can be read{who}")
     return _number(values, "items") or 0
 
 

@@ -77,8 +77,10 @@ def _read(backup: str) -> tuple[list[tuple[str, int]], int]:
             manifest = json.load(file)
     except (OSError, ValueError) as error:
         raise StartError(f"{backup} is no backup of tagfs.") from error
-    if manifest.get("version") != VERSION or manifest.get("tagfs") != "backup":
-        raise StartError(f"{backup} was made by another version of tagfs, which this one cannot read.")
+    if not isinstance(manifest, dict) or manifest.get("tagfs") != "backup":
+        raise StartError(f"{backup} is no backup of tagfs.")
+    if (version := manifest.get("version")) != VERSION:
+        raise StartError(f"The backup in {backup} has version {version!r}, and only version {VERSION} can be read.")
     database = os.path.join(backup, CATALOGUE_NAME)
     if not os.path.isfile(database):
         raise StartError(f"The backup in {backup} was never finished.")

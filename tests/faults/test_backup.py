@@ -200,6 +200,7 @@ async def test_what_is_no_whole_backup_is_refused(tmp_path: Path, state: Path) -
         (
             lambda folder: (folder / "tagfs-backup.json").unlink(),
             lambda folder: (folder / "tagfs-backup.json").write_text('{"tagfs": "backup", "version": 2}'),
+            lambda folder: (folder / "tagfs-backup.json").write_text("[]"),
             lambda folder: (folder / "catalogue.sqlite").unlink(),
             lambda folder: (folder / "catalogue.sqlite").write_bytes(b"x" * 5000),
             lambda folder: os.truncate(folder / "catalogue.sqlite", 8192),
@@ -208,8 +209,9 @@ async def test_what_is_no_whole_backup_is_refused(tmp_path: Path, state: Path) -
         bad = tmp_path / f"bad{number}"
         shutil.copytree(good, bad)
         spoil(bad)
-        with pytest.raises(StartError, match=r"^\S.*\.$"):
+        with pytest.raises(StartError, match=r"^\S.*\.$") as caught:
             brought_back(bad, tmp_path / f"to{number}")
+        assert number != 1 or "has version 2, and only version 1 can be read" in str(caught.value)
         assert not (tmp_path / f"to{number}").exists()
 
 

@@ -159,6 +159,20 @@ async def test_a_wrong_header(service: Service, tmp_path: Path, line: str) -> No
         await load(service, tmp_path / "c", [line])
 
 
+@pytest.mark.parametrize(
+    ("version", "sentence"),
+    [
+        (9, "this is version 9 of the format, and only version 1 can be read: a newer tagfs wrote it"),
+        (0, "this is version 0 of the format, and only version 1 can be read"),
+        (True, "it does not say its version of the format, and only version 1 can be read"),
+        ("x" * 1000, "it does not say its version of the format, and only version 1 can be read"),
+    ],
+)
+async def test_another_version_is_named(service: Service, tmp_path: Path, version: object, sentence: str) -> None:
+    with pytest.raises(VerbError, match=rf"^Line 1: {sentence}\. "):
+        await load(service, tmp_path / "c", [json.dumps(HEADER | {"version": version})])
+
+
 async def test_a_file_that_was_cut_off_says_so(service: Service, tmp_path: Path) -> None:
     with pytest.raises(VerbError, match=r"ends after 1 of 2 items\. The lines before made 1 item\."):
         await load(service, tmp_path / "c", [json.dumps({**HEADER, "items": 2}), json.dumps(ITEM)])
