@@ -16,6 +16,9 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\\\\\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\U000e0000-\U000e007f]"
 )
 
+# What `repr` makes of such a byte; after an even number of backslashes, for two of them are one that is in the name.
+_QUOTED = re.compile(r"(?<!\\)((?:\\\\)*)\\udc([89a-f][0-9a-f])")
+
 
 def escape(text: str) -> str:
     """`text` on one line, without anything that a terminal acts upon."""
@@ -23,8 +26,10 @@ def escape(text: str) -> str:
 
 
 def tame(text: str) -> str:
-    """The same for a sentence of ours with names in it, some escaped already: backslashes stay as they are."""
-    return _UNSAFE.sub(lambda match: match[0] if match[0] == "\\" else _spell(match), text)
+    """The same for a sentence of ours with names in it, some escaped already: backslashes stay as they are. A byte that
+    is not UTF-8 is spelled as everywhere else also where `repr` has quoted the name."""
+    safe = _UNSAFE.sub(lambda match: match[0] if match[0] == "\\" else _spell(match), text)
+    return _QUOTED.sub(r"\1\\x\2", safe) if "\\udc" in safe else safe
 
 
 def _spell(match: re.Match[str]) -> str:

@@ -38,9 +38,9 @@ class DaemonInfo:
 
 
 def prepare(state: str, *, contents: bool = False) -> None:
-    """Make the state directory, mode 0700. StartError, before anything is made, when it is somebody else's, holds what is
-    not tagfs's, or lies on a tagfs mount: what is on its own would wait for itself. With `contents` one may hold these and
-    nothing else."""
+    """Make the state directory, mode 0700. StartError, before anything is made, when it is somebody else's, holds what
+    is not tagfs's, or lies on a tagfs mount: what is on its own would wait for itself. With `contents` one may hold
+    these and nothing else."""
     mount = mount_of(os.path.realpath(state))
     if mount is not None and mount.fstype == FSTYPE:
         raise StartError(
@@ -55,8 +55,8 @@ def prepare(state: str, *, contents: bool = False) -> None:
             raise StartError(f"{state} is no state directory of tagfs, and it is not empty.")
         if not contents:  # an empty mount where somebody expects items is what others would mirror
             raise StartError(
-                f"{state} holds contents and no catalogue: tagfs restore brings one back; to begin with what tagfs export "
-                f"wrote, mount on an empty state directory, copy {BLOBS_NAME} into it, and tagfs import --catalogue."
+                f"{state} holds contents and no catalogue: tagfs restore brings one back; to begin with what tagfs "
+                f"export wrote, mount on an empty one, copy {BLOBS_NAME} into that, and tagfs import --catalogue."
             )
     make_private(state)
 

@@ -45,6 +45,24 @@ def test_a_sentence_is_one_line_and_is_escaped_once(text: str) -> None:
     assert tame(escape(text)) == escape(text)
 
 
+@given(TEXT)
+def test_a_byte_in_a_quoted_name_is_spelled_as_in_an_escaped_one(text: str) -> None:
+    told = tame(f"There is no item called {text!r}.")
+    assert not re.search(r"\\udc[89a-f]", told.replace("\\\\", ""))
+    assert told.replace("\\\\", "").count("\\x") >= len(re.findall("[\udc80-\udcff]", text))
+
+
+def test_a_name_with_backslashes_is_not_taken_for_such_a_byte() -> None:
+    names = ["\\udcff", "\\\\udcff", "\\\udcff", "\udcff"]
+    assert tame(", ".join(map(repr, names))) == r"'\\udcff', '\\\\udcff', '\\\xff', '\xff'"
+
+
+def test_names_that_are_not_utf8_look_alike_in_every_sentence(tagfs: Tagfs, verbs: MemoryVerbs) -> None:
+    verbs.known.add("a")
+    assert tagfs("relation", "add", "a", "implies", "x\udcff").err == "tagfs: There is no tag called 'x\\xff'.\n"
+    assert tagfs("rm", "x\udcff").err == "tagfs: There is no item x\\xff.\n"
+
+
 def test_harmless_text_stays_as_it_is() -> None:
     assert escape("Füße – naïve 日本語 🎞.mkv ~'\"$`") == "Füße – naïve 日本語 🎞.mkv ~'\"$`"
 

@@ -48,11 +48,11 @@ def test_a_state_directory_on_a_mount_is_refused_before_anything_is_made(home: H
     home.mount()
     other = home.folder / "other"
     other.mkdir()
-    command = [sys.executable, "-m", "tagfs", "mount", str(other), "--state", f"{home.top}/files/a/state"]
+    state = f"{home.top}/files/a/state"
+    command = [sys.executable, "-m", "tagfs", "mount", str(other), "--state", state]
     done = subprocess.run(command, env=home.environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, (
-        f"tagfs: The state directory {home.top}/files/a/state lies on the tagfs mount {home.top}: choose one elsewhere.\n"
-    ))  # fmt: skip
+    sentence = f"The state directory {state} lies on the tagfs mount {home.top}: choose one elsewhere."
+    assert (done.returncode, done.stderr) == (1, f"tagfs: {sentence}\n")
     assert os.listdir(home.top / "files") == os.listdir(home.top / "trash") == []
 
 
