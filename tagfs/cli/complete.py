@@ -94,7 +94,7 @@ def _of_verb(verb: str, actions: Sequence[argparse.Action], before: Sequence[str
     awaited, position, literal = _read(options, before)
     if awaited is not None:
         return _value(verb, awaited[0], awaited[1], current, ask)
-    if not literal and current.startswith("-"):
+    if not literal and _optional(current):
         name, equals, value = current.partition("=")
         if equals and name in options:
             found = _value(verb, options[name], 0, value, ask)
@@ -121,9 +121,14 @@ def _read(
             if at + takes > len(before) or (action.nargs == "+" and not any(w[:1] == "-" for w in before[at:])):
                 return (action, len(before) - at), position, False
             at += takes
-        elif not word.startswith("-") or word == "-":
+        elif not _optional(word) or word == "-":
             position += 1
     return None, position, False
+
+
+def _optional(word: str) -> bool:
+    """Whether it is, or becomes, an option: `-/watched` is a path."""
+    return word.startswith("-") and not word.startswith("-/")
 
 
 def _value(verb: str, action: argparse.Action, number: int, current: str, ask: Ask) -> Answer:

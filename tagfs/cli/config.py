@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 
 from tagfs.cli import exits
 from tagfs.cli.common import declare_json
-from tagfs.cli.display import columns
 from tagfs.cli.output import json_list, say
 from tagfs.cli.session import Session
 from tagfs.cli.verb import Verb
@@ -37,8 +38,8 @@ def _run(options: argparse.Namespace, session: Session) -> int:
     elif options.json:
         json_list({"key": key, "value": value, "origin": origin} for key, value, origin in _effective(loaded))
     else:
-        rows = ((key, "=", escape(_toml(value)), f"# {escape(origin)}") for key, value, origin in _effective(loaded))
-        for line in columns(rows):
+        rows = [(key, escape(_toml(value)), f"# {escape(origin)}") for key, value, origin in _effective(loaded)]
+        for line in _aligned(rows, shutil.get_terminal_size().columns) if sys.stdout.isatty() else map(_line, rows):
             say(line)
     return exits.OK
 
@@ -53,6 +54,30 @@ def _effective(loaded: Loaded) -> Iterator[tuple[str, object, str]]:
     for number, rule in enumerate(loaded.config.rules, 1):
         for key in keys(Rule):
             yield f"rules.{number}.{key.name}", getattr(rule, key.name), loaded.file
+
+
+def _line(row: tuple[str, str, str]) -> str:
+    key, value, origin = row
+    return f"{key} = {value}  {origin}"
+
+
+def _aligned(rows: Sequence[tuple[str, str, str]], width: int) -> Iterator[str]:
+    """In three columns, within `width` where no word is longer: what has no place beside the others goes on below."""
+    import textwrap
+
+    indent = max(len(key) for key, _, _ in rows) + 3
+    room = max(width - indent, 20)
+    column = max((len(value) for _, value, origin in rows if len(value) + 2 + len(origin) <= room), default=0)
+    for key, value, origin in rows:
+        lines = textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False)
+        for told in (f"{lines[-1]:<{column}}  {origin}", f"{lines[-1]}  {origin}"):
+            if len(told) <= room:
+                lines[-1] = told
+                break
+        else:
+            lines.append(origin)
+        for number, line in enumerate(lines):
+            yield (" " * indent if number else f"{key:<{indent - 3}} = ") + line
 
 
 def _toml(value: object) -> str:

@@ -16,9 +16,11 @@ TYPE_CHECKING = False  # as in typing, which takes 4 ms to import
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from tagfs.cli.verb import Verb
+
+_NAMED = ("WHAT", "ITEM", "PATH", "FILE", "DIR", "[DIR]", "DEST")
 
 
 def main() -> int:
@@ -78,14 +80,20 @@ def parser(name: str) -> argparse.ArgumentParser:
         def error(self, message: str) -> NoReturn:  # it quotes arguments, which may be names from outside
             super().error(tame(message))
 
+        def _parse_optional(self, arg_string: str) -> Any:  # None is a positional; argparse offers no other way
+            return None if arg_string.startswith("-/") else super()._parse_optional(arg_string)  # the path -/watched
+
     class Once(argparse.Action):
-        """What stores one value, as argparse does; the second of two would win without a word."""
+        """What stores one value, as argparse does; the second of two would win without a word. An empty one for a file
+        would be the working directory, and is a slip: a variable of the shell that is not set."""
 
         def __call__(
             self, parser: argparse.ArgumentParser, namespace: object, values: object, option_string: str | None = None
         ) -> None:
             if option_string is not None and getattr(namespace, self.dest) is not self.default:
                 raise argparse.ArgumentError(self, "it is given twice, and takes one value")
+            if self.metavar in _NAMED and "" in (values if isinstance(values, list) else [values]):
+                raise argparse.ArgumentError(self, "an empty word names nothing")
             setattr(namespace, self.dest, values)
 
     verb, entry = find(name), table.ENTRIES[name]

@@ -50,6 +50,8 @@ class Fake:
         (["--state=/srv/t", "unt"], ["untag"]),
         (["help", "ver"], ["verify"]),
         (["tags", "mo"], ["movie", "movies"]),
+        (["ls", "-/mo"], ["-/movie", "-/movies"]),
+        (["ls", "-/film", "mo"], ["movie", "movies"]),
         (["tags", "--del"], ["--delete"]),
         (["tags", "--delete", "mo"], ["movie", "movies"]),
         (["tags", "--delete", "film", "mo"], ["movie", "movies"]),

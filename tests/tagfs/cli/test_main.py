@@ -63,6 +63,17 @@ def test_an_option_that_takes_one_value_is_given_once(tagfs: Tagfs, words: tuple
     assert "it is given twice, and takes one value" in ran.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("add", ""), ("add", "http://h/a", ""), ("add", "-i", ""), ("mount", ""), ("restore", ""), ("get", "a", ""),
+     ("import", ""), ("import", "--catalogue="), ("tag", "", "-t", "x"), ("rm", "a", ""), ("ls", "--state", "")],
+)  # fmt: skip
+def test_an_empty_word_is_no_file_and_no_item(tagfs: Tagfs, words: tuple[str, ...]) -> None:
+    ran = tagfs(*words)
+    assert (ran.code, ran.out) == (exits.USAGE, "")
+    assert "an empty word names nothing" in ran.err
+
+
 def test_the_version(tagfs: Tagfs) -> None:
     assert tagfs("--version").out == "tagfs 0.1.0\n"
 

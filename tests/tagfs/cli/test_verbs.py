@@ -93,6 +93,7 @@ class TestLs:
         ("query", "sent"),
         [
             (["a/-/b"], "a/-/b path"),
+            (["-0", "-/a/b"], "-/a/b path"),
             (["/a/b/"], "a/b path"),
             (["/mnt/tags/a/+/b"], "a/+/b path"),
             (["not a"], "not a expression"),
@@ -151,6 +152,7 @@ class TestTags:
         ("words", "call"),
         [
             (["--where", "a", "+x", "-todo"], "tag_where a expression +x -todo False"),
+            (["--where", "-/a", "+x"], "tag_where -/a path +x - False"),
             (["-t", "x", "--where", "a/-/b", "-todo,+y", "-e"], "tag_where a/-/b path +x,y -todo,e False"),
             (["-e", "--where=a/b", "+x", "--dry-run"], "tag_where a/b expression +x - True"),
         ],
@@ -612,7 +614,23 @@ class TestConfig:
         file.write_text("[[rules]]\nmatch = 'type:video'\ntags = ['movie']\n")
         by_key = {entry["key"]: entry["value"] for entry in tagfs("config", "--json").json}
         assert (by_key["rules.1.match"], by_key["rules.1.tags"]) == ("type:video", ["movie"])
-        assert any(line.startswith("rules.1.tags ") and '["movie"]' in line for line in tagfs("config").lines)
+        assert any(line.startswith("rules.1.tags =") and '["movie"]' in line for line in tagfs("config").lines)
+
+    def test_lines_are_not_padded_for_programs_and_no_wider_than_a_terminal(
+        self, tagfs: Tagfs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        piped = tagfs("config").lines
+        assert "transfer.split = 5  # default" in piped
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        for width in ("80", "120", "1000"):
+            monkeypatch.setenv("COLUMNS", width)
+            shown = tagfs("config")
+            words = [word for word in shown.out.split() if len(word) < 40]
+            assert words == [word for line in piped for word in line.split() if len(word) < 40]
+            assert all(len(line) <= int(width) for line in shown.lines if "/" not in line)  # a path is not broken
+            assert len({line.index(" = ") for line in shown.lines if line[0] != " "}) == 1
+        monkeypatch.setenv("COLUMNS", "1")
+        assert len(tagfs("config").lines) > len(piped)
 
     def test_the_path_is_printed_even_when_the_file_is_broken(self, tagfs: Tagfs, tmp_path: Path) -> None:
         file = tmp_path / ".config/tagfs/config.toml"
