@@ -68,7 +68,7 @@ def read_metainfo(data: bytes, config: TorrentConfig) -> Metainfo:
     if count > config.max_files:
         raise BadRequest(f"This torrent has {count} files, more than {config.max_files} are not taken.")
     hashes = info.info_hashes()
-    name = safe_name(raw.get(b"name.utf-8", raw.get(b"name", b"")) or b"", "torrent")
+    name = safe_name(_bytes(raw, b"name.utf-8") or _bytes(raw, b"name"), "torrent")
     entries = list(_raw_files(raw))
     hidden = frozenset(
         position
@@ -145,12 +145,10 @@ def _raw_files(raw: Mapping[bytes, Any]) -> Iterator[tuple[tuple[bytes, ...], in
         yield from _tree_files(tree)
     elif isinstance(raw.get(b"files"), list):
         for entry in raw[b"files"]:
-            attributes = entry.get(b"attr", b"")
-            if b"p" not in attributes and b"l" not in attributes:
-                path = entry.get(b"path.utf-8", entry.get(b"path", ()))
-                yield tuple(part for part in path if isinstance(part, bytes)), entry.get(b"length", 0), None
+            if not _is_hidden(entry):
+                yield tuple(_list(entry, b"path.utf-8") or _list(entry, b"path")), entry.get(b"length", 0), None
     else:
-        yield (raw.get(b"name", b""),), raw.get(b"length", 0), None
+        yield (_bytes(raw, b"name"),), raw.get(b"length", 0), None
 
 
 def _tree_files(tree: Mapping[bytes, Any]) -> Iterator[tuple[tuple[bytes, ...], int, str | None]]:
@@ -161,10 +159,8 @@ def _tree_files(tree: Mapping[bytes, Any]) -> Iterator[tuple[tuple[bytes, ...], 
         for name, entry in entries:
             if isinstance(entry.get(b""), dict):
                 leaf = entry[b""]
-                attributes = leaf.get(b"attr", b"")
-                if b"p" not in attributes and b"l" not in attributes:
-                    root = leaf.get(b"pieces root")
-                    yield (*path, name), leaf.get(b"length", 0), root.hex() if root else None
+                if not _is_hidden(leaf):
+                    yield (*path, name), leaf.get(b"length", 0), _bytes(leaf, b"pieces root").hex() or None
             else:
                 stack.append(((*path, name), iter(sorted(entry.items()))))
                 break
@@ -177,3 +173,21 @@ def _is_single_v2(raw: Mapping[bytes, Any]) -> bool:
     if not isinstance(tree, dict):
         return True
     return len(tree) == 1 and isinstance(tree.get(raw.get(b"name", b""), {}).get(b""), dict)
+
+
+def _is_hidden(entry: Mapping[bytes, Any]) -> bool:
+    """Whether it is a pad or a symlink."""
+    attributes = _bytes(entry, b"attr")
+    return b"p" in attributes or b"l" in attributes
+
+
+def _bytes(entry: Mapping[bytes, Any], key: bytes) -> bytes:
+    """Empty where it is missing or no string, which to libtorrent is the same."""
+    found = entry.get(key)
+    return found if isinstance(found, bytes) else b""
+
+
+def _list(entry: Mapping[bytes, Any], key: bytes) -> list[bytes]:
+    """The strings of a list, likewise."""
+    found = entry.get(key)
+    return [part for part in found if isinstance(part, bytes)] if isinstance(found, list) else []

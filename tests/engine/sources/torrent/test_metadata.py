@@ -97,6 +97,21 @@ def test_pads_and_symlinks_are_hidden_and_folders_may_be_deep() -> None:
         read_metainfo(info(length=None, files=files, pieces=b"x" * 40), CONFIG)
 
 
+@pytest.mark.parametrize("odd", [0, [], ["a"], {}, {"p": 1}], ids=repr)
+@pytest.mark.parametrize("field", ["attr", "path.utf-8", "path", "name.utf-8"])
+def test_a_field_of_another_type_is_as_if_it_were_missing_or_refused(field: str, odd: object) -> None:
+    entry = {"length": 5, "path": ["a"]} | ({} if field == "name.utf-8" else {field: odd})
+    try:
+        meta = read_metainfo(
+            info(length=None, files=[entry], **({field: odd} if field == "name.utf-8" else {})), CONFIG
+        )
+    except BadRequest:
+        assert field.startswith("path")  # libtorrent reads no file that has none
+        return
+    assert [file.size for file in meta.files] == [5] and not meta.hidden
+    assert meta.name == "a"
+
+
 def test_a_hundred_thousand_names_that_become_one_take_no_age(tmp_path: Path) -> None:
     paths = safe_paths([(bytes(1 + (number >> bit & 1) for bit in range(17)),) for number in range(100_000)])
     assert len(set(paths)) == 100_000
