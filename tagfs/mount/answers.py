@@ -10,6 +10,7 @@ import pyfuse3
 from pyroaring import BitMap
 
 from tagfs.mount.packed import pack, pack_files
+from tagfs.mount.passing import Passing
 from tagfs.vfs import numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.lines import Lines
@@ -26,6 +27,7 @@ class Answers:
         self._owner = (os.getuid() if uid is None else uid, os.getgid() if gid is None else gid)
         self._mask = ~umask
         self.told = BitMap()  # items that the kernel may know by their node id, from the first answer about them on
+        self.passing = Passing()
 
     def entry(self, attr: Attr, *, keep: bool = True, keep_name: bool = True) -> pyfuse3.EntryAttributes:
         """The answer to lookup and readdir for what has a node id of its own: `attr.ino`. The kernel may cache it
@@ -67,6 +69,8 @@ class Answers:
         readdir shows is written over by `Listings`."""
         if entry.st_ino != number:
             entry.st_ino = pyfuse3.InodeT(number)
+            entry.attr_timeout = 0
+        if number in self.passing.unsure:
             entry.attr_timeout = 0
         return entry
 

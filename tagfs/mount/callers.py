@@ -1,4 +1,5 @@
-"""Who asks: the name of a program, and whether it is about to make the name that it looks up. Trio thread.
+"""Who asks: the name of a program, whether it is about to make the name that it looks up, and whether it may have locked
+what it asks about. Trio thread.
 
 mkdir(2) and symlink(2) look a name up first, and fail with EEXIST where it leads somewhere; the request that reaches us
 is the one that stat(2) makes. Below /queries every expression leads somewhere, so none could ever be saved under its
@@ -29,6 +30,24 @@ _MAKING: Final = {
 }
 _PATH_MAX: Final = 4096
 _PAGE: Final = 4096
+
+# Calls that walk to a name and hold no lock of a directory when the kernel asks us for something: stat lstat access
+# execve chdir readlink statfs getxattr lgetxattr listxattr llistxattr newfstatat readlinkat faccessat execveat statx
+# faccessat2; open and openat unless they say O_CREAT, in the argument of that number.
+_WALKING_GENERIC: Final = frozenset({8, 9, 11, 12, 43, 48, 49, 78, 79, 221, 281, 291, 439})
+_WALKING: Final = {
+    "x86_64": frozenset({4, 6, 21, 59, 80, 89, 137, 191, 192, 194, 195, 262, 267, 269, 322, 332, 439}),
+    "aarch64": _WALKING_GENERIC,
+    "riscv64": _WALKING_GENERIC,
+    "loongarch64": _WALKING_GENERIC,
+}
+_OPENING_GENERIC: Final = {56: 2}
+_OPENING: Final = {
+    "x86_64": {2: 1, 257: 2},
+    "aarch64": _OPENING_GENERIC,
+    "riscv64": _OPENING_GENERIC,
+    "loongarch64": _OPENING_GENERIC,
+}
 
 # Right after it has sent its request a thread is still shown as running, until it sleeps: some microseconds.
 _LOOKS: Final = 40
@@ -62,6 +81,17 @@ def name_of(thread: int) -> str | None:
     status = _read(thread, "status") or ""
     group = next((line.split()[1] for line in status.splitlines() if line.startswith("Tgid:")), None)
     return None if group is None else _read(int(group), "comm")
+
+
+def is_walking(thread: int) -> bool:
+    """Whether a thread is known to be in a call that looks for a name and has no directory locked meanwhile."""
+    machine, (number, *arguments) = platform.machine(), (_read(thread, "syscall") or "running").split()
+    if machine not in _WALKING or not number.isdecimal():
+        return False
+    flags = _OPENING[machine].get(int(number))
+    if flags is None:
+        return int(number) in _WALKING[machine]
+    return flags < len(arguments) and not int(arguments[flags], 16) & os.O_CREAT
 
 
 def _ends_with(path: bytes | None, name: str) -> bool:

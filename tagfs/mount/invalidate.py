@@ -6,6 +6,8 @@ kernel, which a running operation there holds until we answer it, so it happens 
 - a directory that the operation holds which made the change is not waited for: the kernel drops or moves the name
   itself, and the message follows as soon as the operation has ended. Observers settle in the context of who asked for
   the change, by which we know;
+- where a tag was renamed or removed, these are names of directories, such as `KEY:..` beside it: nobody walks by until
+  they are forgotten (`passing`);
 - everything else is waited for, so that the change is visible everywhere when the call that made it returns, but not
   longer than PATIENCE without progress. The one case known to need it: `rm a/f` has locked `a` and waits in the kernel
   for f, which a setxattr that waits for us has locked. We cannot see the rm yet; giving way lets both go on.
@@ -28,6 +30,7 @@ import pyfuse3
 import trio
 from pyroaring import BitMap
 
+from tagfs.mount.passing import Passing
 from tagfs.vfs.settling import NO_ITEMS
 
 log = logging.getLogger(__name__)
@@ -79,11 +82,12 @@ class Batch:
 class Invalidator:
     """State: which directories our running operations hold, and how many messages are under way.
 
-    `told` are the items that the kernel may know, and whoever answers it adds to them. `opened` says which of them are
-    open; set by whoever opens them."""
+    `told` are the items that the kernel may know, and whoever answers it adds to them; `passing` is for him to look at.
+    `opened` says which items are open; set by whoever opens them."""
 
-    def __init__(self, told: BitMap | None = None) -> None:
+    def __init__(self, told: BitMap | None = None, passing: Passing | None = None) -> None:
         self._told = BitMap() if told is None else told
+        self._passing = Passing() if passing is None else passing
         self.opened: Callable[[], BitMap] = BitMap
         self._held: Counter[int] = Counter()
         self._deferred: dict[int, dict[str, None]] = {}
@@ -108,14 +112,17 @@ class Invalidator:
         self._open = True
 
     @contextmanager
-    def holding(self, *directories: int) -> Iterator[None]:
-        """While an operation runs, in this task, for which the kernel has locked `directories`."""
+    def holding(self, *directories: int, guard: bool = False) -> Iterator[None]:
+        """While an operation runs, in this task, for which the kernel has locked `directories`.
+
+        `guard`: nobody walks by afterwards until names in them are forgotten."""
         self._held.update(directories)
         outer = _own.get()
         holding = Holding(frozenset(directories) | (outer.directories if outer else frozenset()))
         token = _own.set(holding)
         try:
-            yield
+            with self._passing.guarding(directories if guard else ()):
+                yield
         finally:
             _own.reset(token)
             holding.ended = True
@@ -123,7 +130,7 @@ class Invalidator:
             for directory in directories:
                 if self._held[directory] <= 0:
                     del self._held[directory]
-                    self._forget_deferred(directory)
+                    self._forget_deferred(directory, guard=guard)
 
     def in_use(self) -> BitMap:
         return self.opened()
@@ -179,10 +186,20 @@ class Invalidator:
         """A running operation, which holds the directory, has found that the kernel is right about a name."""
         self._deferred.get(directory, {}).pop(name, None)
 
-    def _forget_deferred(self, directory: int) -> None:
+    def _forget_deferred(self, directory: int, *, guard: bool) -> None:
         names = self._deferred.pop(directory, None)
         if names and self._nursery is not None:
-            self._nursery.start_soon(self._work, Batch((directory, name) for name in names), trio.Event())
+            done = trio.Event()
+            if guard:
+                self._passing.shut(directory, done)
+            self._nursery.start_soon(
+                self._work_after, directory, Batch((directory, name) for name in names), done, guard
+            )
+
+    async def _work_after(self, directory: int, batch: Batch, done: trio.Event, guard: bool) -> None:
+        await self._work(batch, done)
+        if guard:
+            self._passing.open(directory, done)
 
     async def _work(self, batch: Batch, done: trio.Event) -> None:
         async with trio.open_nursery() as nursery:

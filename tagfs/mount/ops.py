@@ -42,6 +42,7 @@ from tagfs.vfs.nodes.inbox import drop_attr
 from tagfs.vfs.nodes.items import item_attr
 from tagfs.vfs.nodes.queries import QueriesDirectory
 from tagfs.vfs.nodes.tags import TagsRoot
+from tagfs.vfs.nodes.unfinished import UnfinishedDirectory
 from tagfs.vfs.tree import (
     BlobNode,
     Closed,
@@ -121,6 +122,7 @@ class Operations(pyfuse3.Operations):
 
     @guarded
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
+        await self._answers.passing.walk(inode, ctx.pid)
         return self._attributes(inode)
 
     @guarded
@@ -200,7 +202,8 @@ class Operations(pyfuse3.Operations):
     @guarded
     async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
         directory, text = self._directory(parent_inode), _text(name)
-        with self._kernel.holding(parent_inode, *await self._victims(directory, text)):
+        victims, guard = await self._victims(directory, text), isinstance(directory, UnfinishedDirectory)
+        with self._kernel.holding(parent_inode, *victims, guard=guard):
             node = await directory.lookup(text)
             if not isinstance(node, Directory):
                 raise OSError(errno.ENOTDIR, "this is no directory")
@@ -252,8 +255,8 @@ class Operations(pyfuse3.Operations):
             raise OSError(errno.EINVAL, "of the flags of renameat2 only NOREPLACE or EXCHANGE are known")
         source, target = self._directory(parent_inode_old), self._directory(parent_inode_new)
         old, new = _text(name_old), _text(name_new)
-        victims = await self._victims(target, new)
-        with self._kernel.holding(*{parent_inode_old, parent_inode_new, *victims}):
+        victims, guard = await self._victims(target, new), isinstance(source, TagsRoot)
+        with self._kernel.holding(*{parent_inode_old, parent_inode_new, *victims}, guard=guard):
             if flags == pyfuse3.RENAME_EXCHANGE:
                 await self._exchange((parent_inode_old, source, old), (parent_inode_new, target, new))
             elif isinstance(source, TagsRoot | QueriesDirectory) and source is target:
@@ -454,7 +457,7 @@ class Operations(pyfuse3.Operations):
         """The answer to getattr and setattr. A node that stands for another item than its number says is not told when
         that changes."""
         answer = self._answers.attributes(self._attr(self._node(inode)))
-        if self._context.drafts.aliases.item(inode) is not None:
+        if self._context.drafts.aliases.item(inode) is not None or inode in self._answers.passing.unsure:
             answer.attr_timeout = 0
         return answer
 

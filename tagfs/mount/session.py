@@ -49,7 +49,7 @@ class Session:
         tags = context.nodes[numbers.TAGS]
         assert isinstance(tags, TagsRoot)
         answers = Answers(umask=umask)
-        kernel = Invalidator(answers.told)
+        kernel = Invalidator(answers.told, answers.passing)
         operations = Operations(context, tags, kernel, answers)
         try:
             pyfuse3.init(operations, context.mountpoint, set(options))

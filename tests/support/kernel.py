@@ -63,7 +63,7 @@ class Kernel:
             self.attributes.pop(inode, None)
 
     @contextmanager
-    def holding(self, *directories: int) -> Iterator[None]:
+    def holding(self, *directories: int, guard: bool = False) -> Iterator[None]:
         self._held.update(directories)
         try:
             yield

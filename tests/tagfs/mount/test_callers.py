@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from tagfs.mount import callers
-from tagfs.mount.callers import is_making
+from tagfs.mount.callers import is_making, is_walking
 
 
 async def test_a_thread_that_waits_otherwise_makes_nothing() -> None:
@@ -66,3 +66,26 @@ async def test_only_the_last_of_the_path_is_made(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(callers, "_read", lambda _thread, what: {"syscall": text, "comm": "x"}[what])
     monkeypatch.setattr(callers.platform, "machine", lambda: "x86_64")
     assert await is_making(os.getpid(), "f") is making
+
+
+@pytest.mark.parametrize(
+    ("syscall", "walking"),
+    [
+        ("262 0xffffff9c 0x7f 0x7e", True),  # newfstatat
+        ("2 0x7f 0x80000", True),  # open
+        ("257 0xffffff9c 0x7f 0x90800", True),  # openat
+        ("257 0xffffff9c 0x7f 0x80241", False),  # with O_CREAT
+        ("257", False),
+        ("83 0x7f 0x1ff", False),  # mkdir
+        ("280 0xffffff9c 0x7f", False),  # utimensat
+        ("running", False),
+        ("-1 0x7ffd 0x7f", False),
+        (None, False),
+    ],
+)
+def test_who_walks_has_nothing_locked(monkeypatch: pytest.MonkeyPatch, syscall: str | None, walking: bool) -> None:
+    monkeypatch.setattr(callers, "_read", lambda _thread, _what: syscall)
+    monkeypatch.setattr(callers.platform, "machine", lambda: "x86_64")
+    assert is_walking(1) is walking
+    monkeypatch.setattr(callers.platform, "machine", lambda: "vax")
+    assert not is_walking(1)

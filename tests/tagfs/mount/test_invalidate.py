@@ -14,6 +14,7 @@ import trio.testing
 
 from tagfs.mount import invalidate
 from tagfs.mount.invalidate import Invalidator
+from tagfs.mount.passing import Passing
 
 Told = list[tuple[int, bytes]]
 
@@ -110,6 +111,25 @@ async def test_what_an_operation_holds_is_forgotten_after_it(invalidator: Invali
         assert kernel.told == [(3, b"h")]  # the outer one still holds it
     await until(lambda: len(kernel.told) == 4)
     assert sorted(kernel.told) == [(1, b"f"), (1, b"i"), (2, b"g"), (3, b"h")]
+
+
+async def test_nobody_walks_by_until_what_an_operation_held_is_forgotten(kernel: Kernel, nursery: trio.Nursery) -> None:
+    passing = Passing()
+    invalidator = Invalidator(passing=passing)
+    await nursery.start(invalidator.run)
+    invalidator.open()
+    kernel.locked[1] = threading.Event()
+    with invalidator.holding(1, 2, guard=True):
+        assert passing.unsure == {1: 1, 2: 1}
+        await invalidator.forget([(1, "year:1990..")], [])
+    assert passing.unsure == {1: 1}
+    with invalidator.holding(1):  # one that changes nothing of the kind
+        pass
+    await trio.to_thread.run_sync(kernel.waiting.acquire)
+    assert passing.unsure == {1: 1}
+    kernel.locked[1].set()
+    await until(lambda: not passing.unsure)
+    assert kernel.told == [(1, b"year:1990..")]
 
 
 async def test_what_another_operation_holds_is_waited_for(
