@@ -1,5 +1,5 @@
-"""Who asks: the name of a program, whether it is about to make the name that it looks up, and whether it may have locked
-what it asks about. Trio thread.
+"""Who asks: the name of a program, whether it is about to make the name that it looks up, and whether it may have a
+directory locked. Trio thread.
 
 mkdir(2) and symlink(2) look a name up first, and fail with EEXIST where it leads somewhere; the request that reaches us
 is the one that stat(2) makes. Below /queries every expression leads somewhere, so none could ever be saved under its
