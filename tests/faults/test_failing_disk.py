@@ -115,7 +115,7 @@ async def test_what_found_no_space_is_stored_once_there_is_some(
     monkeypatch.setattr(type(world.catalogue), "seal", seal)
     monkeypatch.setattr(type(world.catalogue), "edit", edit)
     monkeypatch.setattr(world.drafts, "_free", free)
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         while state(world, item) != (State.COMPLETE, None):
             await trio.sleep(0.01)
     assert os.listdir(Path(world.context.store, "staging")) == []

@@ -28,7 +28,7 @@ def server(tmp_path: Path) -> Iterator[Nginx]:
     served = tmp_path / "served"
     served.mkdir()
     (served / "slow").write_bytes(os.urandom(SIZE))
-    with nginx(tmp_path / "nginx", served, limit_rate="500k") as one:
+    with nginx(tmp_path / "nginx", served, limit_rate="60k") as one:  # until it is told to hurry
         yield one
 
 
@@ -106,6 +106,7 @@ def test_stopped_with_open_files_and_a_running_download(
     os.write(writing, b"half")
     odd.wait_for(lambda: arrived(odd, "slow") > 0.05)
     assert odd.stop() == 0
+    server.hurry()
     assert not os.path.ismount(odd.top)
     with sqlite3.connect(odd.state / "catalogue.sqlite") as connection:
         rows = connection.execute("SELECT ranges FROM download WHERE ranges != ''").fetchall()
@@ -119,6 +120,12 @@ def test_stopped_with_open_files_and_a_running_download(
     assert arrived(odd, "slow") > 0.04
     odd.wait_for(lambda: arrived(odd, "slow") == 1)
     assert sum(access.start == 0 for access in server.log()) == 1
+
+
+def stands_still(odd: OddMount) -> bool:
+    assert odd.process is not None
+    threads = Path(f"/proc/{odd.process.pid}/task").glob("*/stat")
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
 
 
 def suspended(odd: OddMount, server: Nginx, seconds: float) -> None:
@@ -135,11 +142,13 @@ def suspended(odd: OddMount, server: Nginx, seconds: float) -> None:
         answers.append(sorted(os.listdir(odd / "tags/b")))
 
     odd.process.send_signal(signal.SIGSTOP)
+    odd.wait_for(lambda: stands_still(odd))
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(seconds)
     assert asking.is_alive()
     assert answers == []
+    server.hurry()
     odd.process.send_signal(signal.SIGCONT)
     asking.join(60)
     assert answers == [True, b"other", ["other"]]
@@ -176,6 +185,7 @@ def test_the_connection_is_aborted(odd: OddMount, inside: subprocess.Popen[bytes
 
     reading = threading.Thread(target=read, daemon=True)
     reading.start()
+    server.hurry()
     odd.abort()
     reading.join(60)
     assert [is_dead(error) for error in errors] == [True]

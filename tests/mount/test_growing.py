@@ -87,8 +87,8 @@ def test_tail_of_a_link_just_made_waits_where_the_server_has_no_ranges(mount: Mo
     os.symlink(f"http://127.0.0.1:{server.server_port}/sized", file)
     with subprocess.Popen(["tail", "-c", "20000", str(file)], stdout=subprocess.PIPE) as tail:
         mount.wait_for(lambda: tail.poll() is not None or has_open(tail.pid, file))
+        mount.wait_for(lambda: os.getxattr(file, "user.tagfs.state") == b"downloading")
         assert tail.poll() is None
-        assert os.getxattr(file, "user.tagfs.state") == b"downloading"
         server.go_on.set()
         assert tail.communicate(timeout=120)[0] == (FIRST + REST)[-20_000:]
     assert tail.returncode == 0

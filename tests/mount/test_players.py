@@ -72,7 +72,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def mount(new_mount: Callable[..., Mount]) -> Mount:
     fresh: Mount = new_mount()
-    fresh.config.write_text('[torrent]\nlisten = "127.0.0.1:0"\ndht = false\nprivate_addresses = true\n')
+    # One main connection: the others of a long look on a busy machine would bring a good part of the whole.
+    torrent = '[torrent]\nlisten = "127.0.0.1:0"\ndht = false\nprivate_addresses = true\n'
+    fresh.config.write_text(f"[transfer]\nsplit = 1\n{torrent}")
     fresh.start()
     return fresh
 

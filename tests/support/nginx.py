@@ -69,6 +69,10 @@ class Nginx:
     prefix: Path
     process: subprocess.Popen[bytes]
 
+    def hurry(self) -> None:
+        """Answers to what is asked from now on are not held back any more. Those that are under way still are."""
+        (self.prefix / "quick").touch()
+
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}/{path.lstrip('/')}"
 
@@ -80,7 +84,7 @@ class Nginx:
 
 @contextmanager
 def nginx(prefix: Path, root: Path, *, limit_rate: str | None = None, extra: str = "") -> Iterator[Nginx]:
-    """Serve `root` until the block ends. `limit_rate` (`500k`) is bytes a second of each connection."""
+    """Serve `root` until the block ends. `limit_rate` (`500k`) is bytes a second of each connection, until `hurry`."""
     assert BINARY is not None, "these tests need nginx (apt-get install nginx-light)"
     prefix.mkdir(parents=True, exist_ok=True)
     port = _free_port()
@@ -91,7 +95,9 @@ def nginx(prefix: Path, root: Path, *, limit_rate: str | None = None, extra: str
             root=root,
             port=port,
             user="user root;" if os.geteuid() == 0 else "",
-            limit=f"limit_rate {limit_rate};" if limit_rate else "",
+            limit=f"set $held {limit_rate}; if (-f {prefix}/quick) {{ set $held 0; }} limit_rate $held;"
+            if limit_rate
+            else "",
             extra=extra,
         )
     )
