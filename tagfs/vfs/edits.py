@@ -13,6 +13,7 @@ from contextlib import suppress
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
+from engine.errors import BadRequest
 from engine.formats.magnet import is_magnet
 from engine.ports import AddRequest, Edit, NewItem
 from engine.types import Item, ItemId, Kind, Source, SourceKind, State
@@ -63,7 +64,10 @@ async def unlink(context: Context, directory: Directory, name: str, program: int
         case Stated() as stated:
             await context.catalogue.edit(item.id, Edit(remove=own_tags(context, item.id, stated)))
         case Inside() if not item.tag_count and context.drafts.is_blank(item.id):
-            await context.catalogue.discard(item.id)  # nothing was ever in it, as of a lock: nothing to bring back
+            try:
+                await context.catalogue.discard(item.id)  # nothing was ever in it, as of a lock: nothing to bring back
+            except BadRequest:  # but what it got in this moment
+                await _take_away(context, directory, item, program)
         case Everything() | Inside() | Trash():
             await _take_away(context, directory, item, program)
         case Closed() as closed:
@@ -99,7 +103,7 @@ async def drop_in(context: Context, directory: Directory, name: str) -> Drop:
     node = await directory.lookup(name)
     found = context.inbox.numbered(node.number) if isinstance(node, DropNode) else None
     if found is None:
-        raise OSError(errno.EISDIR, f"{name!r} is a directory")
+        raise OSError(errno.EPERM, f"{name!r} is a directory: it stays where it is")
     return found
 
 
@@ -305,13 +309,6 @@ def own_tags(context: Context, item: ItemId, stated: Stated) -> set[str]:
     return {tag for wanted in stated.tags for leaf in relations.implying(wanted) for tag in own.satisfying(leaf)}
 
 
-async def maybe_item_in(context: Context, directory: Directory, name: str) -> Item | None:
-    try:
-        return await item_in(context, directory, name)
-    except FileNotFoundError:
-        return None
-
-
 async def item_in(context: Context, directory: Directory, name: str) -> Item:
     node: Node = await directory.lookup(name)
     item = item_of(node)
@@ -319,8 +316,6 @@ async def item_in(context: Context, directory: Directory, name: str) -> Item:
         row = context.catalogue.item(item)
         if row is not None:
             return row
-    if isinstance(node, Directory):
-        raise OSError(errno.EISDIR, f"{name!r} is a directory")
-    if isinstance(directory.place, Closed):
+    if isinstance(directory.place, Closed) and not isinstance(node, Directory):
         raise OSError(directory.place.errno, directory.place.why)
-    raise OSError(errno.EPERM, f"{name!r} is no item")
+    raise OSError(errno.EPERM, f"{name!r} is no item: it stays where it is")

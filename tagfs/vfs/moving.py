@@ -19,10 +19,10 @@ from engine.errors import Busy
 from engine.ports import Edit, Move
 from engine.types import Item, ItemId, Kind
 from tagfs.vfs.context import Context
-from tagfs.vfs.edits import go_on, item_in, maybe_item_in, new_name_of, own_tags, stop, transfers_of, trash
+from tagfs.vfs.edits import go_on, item_in, new_name_of, own_tags, stop, transfers_of, trash
 from tagfs.vfs.names import is_tilde_name
 from tagfs.vfs.nodes.folder import place_of
-from tagfs.vfs.tree import Closed, Directory, Everything, Inside, Place, Stated, Trash
+from tagfs.vfs.tree import Closed, Directory, Everything, Inside, Place, Stated, Trash, item_of
 
 
 async def rename(
@@ -46,7 +46,7 @@ async def rename(
     was_live = item.id in context.index.live
     move = _move(context, item, start, end, new_name)
     await _check(context, item, move)
-    there = await maybe_item_in(context, target, new_name)
+    there = await _in_the_way(context, target, new_name)
     if there is not None and there.id != item.id:
         if isinstance(start, Trash) or not replace:
             raise OSError(errno.EEXIST, f"there is {new_name!r} already: use another name")
@@ -122,6 +122,17 @@ async def _check_arrived(context: Context, item: Item, left: Collection[ItemId])
         torrent = None if row.kind is not Kind.FILE or row.state.whole else context.catalogue.torrent_of(row.id)
         if torrent is not None and torrent[0] in left:
             raise OSError(errno.EPERM, f"{row.name!r} stays in the folder of its torrent until it is here")
+
+
+async def _in_the_way(context: Context, target: Directory, name: str) -> Item | None:
+    """The item that has the name. The kernel lets only folders come where a directory is, and of those that are
+    computed none can be replaced."""
+    try:
+        if item_of(await target.lookup(name)) is None:
+            raise OSError(errno.ENOTEMPTY, f"{name!r} is taken there, by what is no item: use another name")
+    except FileNotFoundError:
+        return None
+    return await item_in(context, target, name)
 
 
 async def _take_over(context: Context, item: Item, there: Item) -> bool:

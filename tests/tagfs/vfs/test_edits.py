@@ -47,6 +47,16 @@ async def test_what_is_being_written_can_be_tagged_renamed_and_removed(world: Wo
     assert row(world, file.item).trashed_ns is None
 
 
+async def test_what_got_content_in_the_moment_of_its_removal_goes_to_the_trash(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a lock that nobody wrote to it would be ended for good."""
+    await world.folder("D", {"f": b"content"})
+    monkeypatch.setattr(world.drafts, "is_blank", lambda item: True)
+    await edits.unlink(world.context, await world.directory("files/D"), "f")
+    assert await world.names("trash") == ["f"]
+
+
 async def test_the_trash_keeps_the_tags_of_what_is_in_it(world: World) -> None:
     """A tag cannot be removed while something in the trash carries it: it would come back with less than it had."""
     item = await world.item("f", "a", "b")
@@ -71,6 +81,7 @@ async def test_moves_that_are_refused_change_nothing(world: World) -> None:
     item = await world.item("f", "a", "b")
     gone = await world.item("gone", "a")
     await world.catalogue.trash(gone.id)
+    await world.folder("D", {"b": b""}, "c")
     for source, name, target, new_name, number in (
         ("tags/a", "f", "trash", "f", errno.EPERM),  # nothing below /tags removes content
         ("tags/a", "f", "tags/a/+/b", "f", errno.EPERM),
@@ -79,7 +90,12 @@ async def test_moves_that_are_refused_change_nothing(world: World) -> None:
         ("tags/a", "f", "tags", "f", errno.EPERM),
         ("tags/a", "none", "tags/b", "none", errno.ENOENT),
         ("trash", "gone", "trash", "other", errno.EPERM),
-        ("tags", "a", "files", "a", errno.EISDIR),
+        ("tags", "a", "files", "a", errno.EPERM),  # on EXDEV mv would copy all that is in it, and take the tag off
+        ("tags", "a", "tags/b", "a", errno.EPERM),
+        ("tags/a", "b", "tags/a", "z", errno.EPERM),
+        ("", "files", "", "other", errno.EPERM),
+        ("files", "D", "tags/a", "b", errno.ENOTEMPTY),  # where a tag is
+        ("tags/c", "D", "tags/a", "f", errno.ENOTDIR),
         ("files", "f", "files", "x" * 256, errno.ENAMETOOLONG),
     ):
         with failing(number):
