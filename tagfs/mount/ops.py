@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pyfuse3
 from pyroaring import BitMap
 
+from engine.errors import NoSuchItem
 from engine.ports import Edit
 from engine.types import Item, ItemId, Kind, State
 from tagfs.mount.answers import Answers
@@ -27,6 +28,7 @@ from tagfs.mount.inodes import Inodes
 from tagfs.mount.invalidate import Invalidator
 from tagfs.mount.listing import Listings, OpenDirectory
 from tagfs.mount.onlookers import is_onlooker
+from tagfs.mount.sentback import SentBack
 from tagfs.vfs import attr, edits, moving, numbers
 from tagfs.vfs.attr import Attr
 from tagfs.vfs.content import ArrivingFile, BlobFile, DraftFile, KeptFile, OpenFile, TextFile
@@ -96,6 +98,7 @@ class Operations(pyfuse3.Operations):
         self._directories: Handles[OpenDirectory] = Handles()
         self._listings = Listings(context, self.inodes, answers)
         self._newcomers = Newcomers()
+        self._sent_back = SentBack()
         self._xattrs = Xattrs(context, self._newcomers)
 
     def init(self) -> None:
@@ -311,13 +314,16 @@ class Operations(pyfuse3.Operations):
             case BlobNode(blob):
                 return self._opened(BlobFile(self._context, blob.sha256))
             case ItemNode(item):
-                if self._context.drafts.aliases.refuses(inode):
-                    raise OSError(errno.ESTALE, f"item {item} has another node")
-                row = self._item(item)
-                opened = await self._open_item(row, flags, ctx.pid)
-                opened.row = row
-                await opened.prepare()
-                return self._opened(opened, inode)
+                sent_from = self._sent_back.take(ctx.pid)
+                try:
+                    if sent_from is None and self._context.drafts.aliases.refuses(inode):
+                        raise OSError(errno.ESTALE, f"item {item} has another node")
+                    return await self._open_node(inode, item, flags, ctx.pid)
+                except (NoSuchItem, FileNotFoundError, PermissionError) as error:
+                    if sent_from == inode:
+                        raise
+                    self._sent_back.add(ctx.pid, inode)
+                    raise OSError(errno.ESTALE, f"item {item} has no such name any more") from error
             case DropNode():
                 return self._opened(await self._open_drop(node, flags))
             case _:
@@ -468,8 +474,8 @@ class Operations(pyfuse3.Operations):
     def _ended(self, item: ItemId) -> Item:
         """What is gone for good, for those who still have it open."""
         row = next((opened.row for opened in self.files if opened.row is not None and opened.row.id == item), None)
-        if row is None:
-            raise OSError(errno.ENOENT, f"item {item} is gone")
+        if row is None:  # the kernel looks its name up anew
+            raise OSError(errno.ESTALE, f"item {item} is gone")
         return row
 
     def _edit_ended(self, item: Item, mtime_ns: int | None, mode: int | None) -> None:
@@ -600,6 +606,15 @@ class Operations(pyfuse3.Operations):
         if fields.update_mtime:
             drop.mtime_ns = min(max(attr.st_mtime_ns, FIRST_MOMENT), LAST_MOMENT)
         return self._answers.attributes(drop_attr(drop))
+
+    async def _open_node(self, node: int, item: ItemId, flags: int, program: int) -> FileInfo:
+        row = self._item(item)
+        if row.state is State.WRITING and not self._context.drafts.has(item):
+            row = await self._context.drafts.told(item)
+        opened = await self._open_item(row, flags, program)
+        opened.row = row
+        await opened.prepare()
+        return self._opened(opened, node)
 
     async def _open_item(self, item: Item, flags: int, program: int) -> OpenFile:
         if item.kind is Kind.FOLDER:

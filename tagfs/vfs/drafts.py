@@ -23,8 +23,8 @@ from typing import Final
 import trio
 
 from engine.disk import clone_or_copy, full_is_store_full, kill_point, write_at
-from engine.errors import BadRequest, Busy
-from engine.ports import Blobs, Catalogue, NewDownload, NewItem, Replaced, Transfers
+from engine.errors import BadRequest, Busy, NoSuchItem
+from engine.ports import Blobs, Catalogue, Edit, NewDownload, NewItem, Replaced, Transfers
 from engine.types import Item, ItemId, Source, SourceKind, State
 from tagfs.vfs.aliases import Aliases
 from tagfs.vfs.draft import Draft, Version, is_superseded, open_one, readable, shown
@@ -119,14 +119,17 @@ class Drafts:
 
     async def write_to(self, item: Item, *, truncate: bool = False) -> Draft:
         """An open draft of an item that has content, or had been closed by its last writer, with one more writer, who
-        must `leave` it. Busy where a download brings the content."""
+        must `leave` it. Busy where a download brings the content, NoSuchItem where another item took it."""
         async with self._door(item.id):
             chain = self._chain(item.id)
             draft = open_one(chain)
             if draft is None:
-                row = (
-                    self._catalogue.item(item.id) or item
-                )  # what was closed when the caller looked may be stored by now
+                row = self._catalogue.item(item.id)  # what was closed when the caller looked may be stored by now
+                if row is None:
+                    raise NoSuchItem(f"item {item.id} is gone")
+                if row.state is State.WRITING and not chain:
+                    row = await self.told(item.id)
+                    chain = self._chain(item.id)
                 draft = self._begin(row, chain[-1] if chain else None, truncate=truncate)
             else:
                 self.enter(draft, writing=True)
@@ -194,7 +197,8 @@ class Drafts:
         """Others may find a draft before `create` has returned, and by the item that it has just been moved to: then
         rows say whose a staged file is. They are not asked about any other item: from the commit of a sealing on none
         of them has the draft, while the item's own row may still be the one that was read before it was told
-        (`catalogue/recent.py`), and whoever opened the item would be sent back to what it had."""
+        (`catalogue/recent.py`), and whoever opened the item would be sent back to what it had. Of an item that is being
+        moved such a draft is its own until we are told."""
         chain = self._chains.get(item, [])
         if not self._moving or (chain and item not in self._moved):
             return chain
@@ -202,7 +206,10 @@ class Drafts:
         for draft in found:
             if draft.item is None:
                 self._adopt(item, draft)
-        return chain if found == [draft for draft in chain if draft.started] else found
+        known = [draft for draft in chain if draft.started]
+        untold = [one for one in known if one not in found and self._catalogue.holder(one.staging) is None]
+        found = [*untold, *found]  # the oldest is stored first
+        return chain if found == known else found
 
     def get(self, item: ItemId) -> Draft | None:
         """The newest draft of an item that is being written or sealed, untouched ones left out."""
@@ -220,6 +227,16 @@ class Drafts:
         """Whether others than the users of `draft` (None: of the blob) write to the item now."""
         writing = open_one(self._chain(item))
         return writing is not None and writing is not draft
+
+    def has(self, item: ItemId) -> bool:
+        """Whether there is any draft of it."""
+        return bool(self._chain(item))
+
+    async def told(self, item: ItemId) -> Item:
+        """The row, for whom it says that the item is being written, and nobody is known to: between a commit and our
+        being told of it, it may be of before (docs/concurrency.md). What is told of a write comes after all before it.
+        NoSuchItem."""
+        return await self._catalogue.edit(item, Edit())
 
     def size(self, item: ItemId) -> int | None:
         """Bytes written so far; None when nobody is writing this item."""
@@ -335,7 +352,7 @@ class Drafts:
     async def replace(self, target: ItemId, source: ItemId) -> Replaced:
         """See ports.Catalogue.replace: `mv source target`. Who has either of them open goes on with what he has."""
         for draft in [*self._chain(target), *self._chain(source)]:
-            await self.touch(draft)  # an untouched one has no row that would move
+            await self._start(draft)  # an untouched one has no row that would move
         row = self._catalogue.item(target)
         if row is not None and row.state is State.SEEDING and self._catalogue.is_torrent(target):
             await self._transfers.stop(target)
@@ -360,6 +377,17 @@ class Drafts:
         self.aliases.replaced(source, target)
         self.pages.sealed(target)
         return replaced
+
+    async def _start(self, draft: Draft) -> None:
+        """As one of its writers: the last of the others must not close what is copied from, and somebody has to see to
+        it that it is stored."""
+        if draft.started or not draft.handles:
+            return
+        self.enter(draft, writing=True)
+        try:
+            await self.touch(draft)
+        finally:
+            self.leave(draft, writing=True)
 
     @contextmanager
     def changing(self, items: Iterable[ItemId]) -> Iterator[None]:

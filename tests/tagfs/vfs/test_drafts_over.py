@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
-from engine.errors import Busy, StoreFull
+from engine.catalogue.writer import Job
+from engine.disk import clone_or_copy
+from engine.errors import Busy, NoSuchItem, StoreFull
 from engine.ports import NewDownload, NewItem, Replaced
 from engine.types import Item, ItemId, State
+from tagfs.vfs import drafts
 from tagfs.vfs.content import DraftFile
 from tagfs.vfs.keeping import KEEP_EVERY
 from tagfs.vfs.sealing import CUT_SHORT, STRANDED
@@ -263,6 +267,85 @@ async def test_what_is_closed_while_it_takes_the_place_is_stored_there(
         after = row(world, target.id)
     assert (after.state, content(world, after)) == (State.COMPLETE, b"new")
     assert await trash(world) == [OLD]
+
+
+@pytest.mark.parametrize("which", ["target", "source"])
+async def test_what_is_stored_but_not_told_is_there_while_it_is_moved(
+    world: World, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    """Between the commit of a sealing and its delivery, while a rename over a file has not been committed: no row has
+    the draft any more, and the item's own is of before."""
+    target, source = await written(world, OLD, "f"), await written(world, b"tmp", "tmp")
+    moved = target if which == "target" else source
+    file = await edit(world, moved, truncate=True)
+    await file.write(0, b"closed")
+    old, deliver, held = row(world, moved.id), world.catalogue._delivery.deliver, []
+    committed, go_on = trio.Event(), trio.Event()
+    real, counted = world.drafts._catalogue.replace, world.catalogue._recent._commits()
+
+    def hold(group: list[Job]) -> None:
+        held.append(group)
+        committed.set()
+
+    async def replace(one: ItemId, other: ItemId) -> Replaced:
+        await go_on.wait()
+        return await real(one, other)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.catalogue._delivery, "deliver", lambda group: hold(group))
+        patch.setattr(world.catalogue._recent, "_commits", lambda: counted)
+        patch.setattr(world.drafts._catalogue, "replace", replace)
+        async with trio.open_nursery() as nursery:
+            await file.close()
+            await committed.wait()
+            nursery.start_soon(world.drafts.replace, target.id, source.id)
+            await trio.testing.wait_all_tasks_blocked()
+            assert (world.catalogue.staged(moved.id), row(world, moved.id)) == ([], old)
+            reader, size = world.drafts.readable(moved.id), world.drafts.size(moved.id)
+            for group in held:
+                deliver(group)
+            hold = deliver
+            patch.undo()
+            go_on.set()
+    assert (reader, size) == (file.draft, 6)
+    assert content(world, row(world, target.id)) == (b"tmp" if which == "target" else b"closed")
+
+
+async def test_who_leaves_while_his_draft_is_started_for_a_rename(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He was the last that had it open: what is copied from must stay open, and what was copied be stored."""
+    target, source = await written(world, OLD, "f"), await written(world, b"new", "tmp")
+    file = await edit(world, target)
+    copying, go_on = trio.Event(), threading.Event()
+
+    def copy(source: int, target: int, *, limit: int | None = None) -> None:
+        trio.from_thread.run_sync(copying.set)
+        assert go_on.wait(60)
+        clone_or_copy(source, target, limit=limit)
+
+    monkeypatch.setattr(drafts, "clone_or_copy", copy)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.drafts.replace, target.id, source.id)
+        await copying.wait()
+        await file.close()
+        go_on.set()
+    await file.draft.sealed.wait()
+    assert content(world, row(world, target.id)) == b"new"
+    assert not world.drafts.any()
+
+
+async def test_what_is_gone_meanwhile_is_not_busy(world: World) -> None:
+    """Who looked at a new file that then took the place of another: he is to look again."""
+    file = await create(world, "tmp")
+    await file.write(0, b"new")
+    seen = row(world, file.item)
+    target = await written(world, OLD, "f")
+    await world.drafts.replace(target.id, file.item)
+    with pytest.raises(NoSuchItem):
+        await world.drafts.write_to(seen)
+    await file.close()
+    await file.draft.sealed.wait()
 
 
 # -- stops and crashes. Opening the same folder again is a restart; what a crash left is put there by hand
