@@ -9,8 +9,9 @@ kernel, which a running operation there holds until we answer it, so it happens 
 - where a tag was renamed or removed, these are names of directories, such as `KEY:..` beside it: nobody walks by until
   they are forgotten (`passing`);
 - everything else is waited for, so that the change is visible everywhere when the call that made it returns, but not
-  longer than PATIENCE without progress. The one case known to need it: `rm a/f` has locked `a` and waits in the kernel
-  for f, which a setxattr that waits for us has locked. We cannot see the rm yet; giving way lets both go on.
+  longer than PATIENCE while all that is left waits for locks. The one case known to need it: `rm a/f` has locked `a`
+  and waits in the kernel for f, which a setxattr that waits for us has locked. We cannot see the rm yet; giving way
+  lets both go on. A thread that only waits for its turn, on a busy machine, waits for no lock: the kernel says so.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from tagfs.vfs.settling import NO_ITEMS
 
 log = logging.getLogger(__name__)
 
-PATIENCE: Final = 0.1  # seconds without progress
+PATIENCE: Final = 0.1  # seconds without progress, after which it is looked at why
+LONGEST: Final = 5.0  # seconds without progress, whatever the reason
 THREADS: Final = 16
 _GONE: Final = frozenset({errno.ENOENT, errno.EBADF, errno.ENODEV, errno.ENOTCONN})  # the node, or the mount
 AT_ONCE: Final = 1000  # attributes that are forgotten before other tasks get a turn: some 5 ms
@@ -63,11 +65,30 @@ class Batch:
             by_parent.setdefault(parent, []).append(name.encode("utf-8", "surrogateescape"))
         self._todo.extend(by_parent.items())
         self._lock = threading.Lock()
+        self._at_work: set[int] = set()  # native ids of the threads
         self.left = sum(map(len, by_parent.values()))
         self.threads = min(THREADS, len(by_parent))
 
     def work(self) -> None:
         """In a worker thread: until nothing is left to take."""
+        me = threading.get_native_id()
+        with self._lock:
+            self._at_work.add(me)
+        try:
+            self._take()
+        finally:
+            with self._lock:
+                self._at_work.discard(me)
+
+    def is_held_up(self, *, room: bool) -> bool:
+        """Whether nothing is left but to wait for locks of the kernel. `room`: further threads may begin. Instant."""
+        with self._lock:
+            threads = tuple(self._at_work)
+        if not self.left or (room and (self._todo or not threads)):
+            return False
+        return all(map(_waits_for_lock, threads))
+
+    def _take(self) -> None:
         while self._todo:
             try:
                 parent, names = self._todo.popleft()
@@ -152,14 +173,21 @@ class Invalidator:
         if waited:
             done, batch = trio.Event(), Batch(waited)
             self._nursery.start_soon(self._work, batch, done)
-            before = None
-            while not done.is_set() and batch.left != before:
-                before = batch.left
-                with trio.move_on_after(PATIENCE):
-                    await done.wait()
-            if not done.is_set():
+            if not await self._wait(batch, done):
                 self.late += 1
                 log.info("the kernel is busy with %d of %d names", batch.left, len(waited))
+
+    async def _wait(self, batch: Batch, done: trio.Event) -> bool:
+        """Whether all of it is done; not for ever."""
+        left, since = batch.left, trio.current_time()
+        while not done.is_set():
+            with trio.move_on_after(PATIENCE):
+                await done.wait()
+            if batch.left != left:
+                left, since = batch.left, trio.current_time()
+            elif batch.is_held_up(room=self._limiter.available_tokens > 0) or trio.current_time() - since > LONGEST:
+                break
+        return done.is_set()
 
     def forget_attributes(self, inodes: Iterable[int]) -> None:
         for inode in inodes if self._open else ():
@@ -218,6 +246,16 @@ def _forget_name(parent: int, name: bytes) -> None:
     except OSError as error:
         if error.errno not in (*_GONE, errno.ENOTDIR):
             log.warning("the kernel refused to forget a name: %s", error)
+
+
+def _waits_for_lock(thread: int) -> bool:
+    """In the kernel, where no signal ends it: state D (proc_pid_stat(5)), as whoever waits for a directory's lock. One
+    that waits for a processor is R, and one that waits for the interpreter is S."""
+    try:
+        with open(f"/proc/self/task/{thread}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"D"
+    except OSError:  # it has ended meanwhile
+        return False
 
 
 def _forget_attributes(inode: int) -> None:

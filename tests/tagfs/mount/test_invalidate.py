@@ -27,12 +27,15 @@ class Kernel:
         self.inodes: list[int] = []
         self.locked: dict[int, threading.Event] = {}
         self.waiting = threading.Semaphore(0)
+        self.blocked: set[int] = set()  # threads
         self.error: int | None = None
 
     def invalidate_entry(self, parent: int, name: bytes) -> None:
         if parent in self.locked:
+            self.blocked.add(threading.get_native_id())
             self.waiting.release()
             assert self.locked[parent].wait(60)
+            self.blocked.discard(threading.get_native_id())
         self.told.append((parent, name))
         if self.error is not None:
             raise OSError(self.error, "said the kernel")
@@ -49,6 +52,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     kernel = Kernel()
     monkeypatch.setattr(pyfuse3, "invalidate_entry", kernel.invalidate_entry)
     monkeypatch.setattr(pyfuse3, "invalidate_inode", kernel.invalidate_inode)
+    monkeypatch.setattr(invalidate, "_waits_for_lock", kernel.blocked.__contains__)
+    monkeypatch.setattr(invalidate, "LONGEST", 60)
     return kernel
 
 
@@ -84,21 +89,50 @@ async def test_a_busy_directory_holds_up_nobody_but_itself(invalidator: Invalida
     await until(lambda: (7, b"f") in kernel.told)
 
 
-async def test_as_long_as_there_is_progress_it_is_waited_for(
+async def test_a_thread_that_waits_for_no_lock_is_waited_for(
     invalidator: Invalidator, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All take longer than the patience, each takes a fraction of it."""
-    monkeypatch.setattr(invalidate, "PATIENCE", 0.5)
-    never = threading.Event()
+    """As on a busy machine, where it is not its turn for longer than the patience; and beside one that is locked."""
+    monkeypatch.setattr(invalidate, "PATIENCE", 0.01)
+    slow, looks = threading.Event(), 0
 
     def tell_slowly(parent: int, name: bytes) -> None:
-        never.wait(0.1)
-        kernel.told.append((parent, name))
+        if parent == 1:
+            assert slow.wait(60)
+        kernel.invalidate_entry(parent, name)
 
+    def look(thread: int) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 20:
+            slow.set()
+        return thread in kernel.blocked
+
+    kernel.locked[7] = threading.Event()
     monkeypatch.setattr(pyfuse3, "invalidate_entry", tell_slowly)
+    monkeypatch.setattr(invalidate, "_waits_for_lock", look)
     await invalidator.forget([(1, f"f{number}") for number in range(8)], [])
-    assert len(kernel.told) == 8
-    assert invalidator.late == 0
+    assert (len(kernel.told), invalidator.late) == (8, 0)
+    slow.clear()
+    looks = 0
+    await invalidator.forget([(1, "g"), (7, "g")], [])
+    assert kernel.told[8:] == [(1, b"g")]
+    assert invalidator.late == 1
+
+
+async def test_nobody_waits_for_ever_whatever_the_reason(
+    invalidator: Invalidator, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invalidate, "LONGEST", 0.2)
+    monkeypatch.setattr(invalidate, "_waits_for_lock", lambda thread: False)
+    kernel.locked[7] = threading.Event()
+    await invalidator.forget([(7, "f")], [])
+    assert (kernel.told, invalidator.late) == ([], 1)
+
+
+def test_who_runs_and_who_is_gone_wait_for_no_lock() -> None:
+    assert not invalidate._waits_for_lock(threading.get_native_id())
+    assert not invalidate._waits_for_lock(2**22 + 1)  # nobody
 
 
 async def test_what_an_operation_holds_is_forgotten_after_it(invalidator: Invalidator, kernel: Kernel) -> None:
@@ -136,7 +170,7 @@ async def test_what_another_operation_holds_is_waited_for(
     invalidator: Invalidator, kernel: Kernel, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else who has changed something would still see it as it was, as long as that one runs."""
-    monkeypatch.setattr(invalidate, "PATIENCE", 30)
+    monkeypatch.setattr(invalidate, "PATIENCE", 60)
     kernel.locked[1] = threading.Event()
     told = trio.Event()
 
@@ -226,6 +260,6 @@ async def test_a_busy_directory_does_not_keep_the_daemon_from_ending(kernel: Ker
 
 async def until(condition: Callable[[], bool]) -> None:
     """What is waited for happens in a thread."""
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         while not condition():
             await trio.sleep(0.001)
