@@ -71,7 +71,7 @@ def test_a_link_becomes_a_folder_in_place_and_is_read_while_it_arrives(
     assert mount.names("tags/movie") == ["magnet"]
     number = (mount / "tags/movie/magnet").stat().st_ino
     assert os.getxattr(mount / "files/magnet", "user.xdg.origin.url").decode().startswith("magnet:?xt=urn:btih:")
-    seeds.set(upload_rate_limit=100_000)  # until it has been looked at
+    seeds.set(upload_rate_limit=50_000)  # until it has been looked at
     seeds.seed(torrent, film.parent)
     mount.tagfs("add", torrent.magnet(peers=[seeds.address]))
     mount.wait_for(lambda: (mount / "tags/movie/magnet").is_dir())
@@ -96,7 +96,8 @@ def test_a_torrent_in_the_inbox_survives_a_kill_and_ends_in_the_trash(
     mount: Mount, seeds: Peer, announces: Tracker, film: Path, tmp_path: Path
 ) -> None:
     torrent = make_torrent(film, piece_size=16384, trackers=[announces.url])
-    seeds.seed(torrent, film.parent, limit=500_000)
+    seeds.set(upload_rate_limit=200_000)  # until one file is skipped
+    seeds.seed(torrent, film.parent)
     mount.sh(f"mkdir -p inbox/movie && cp {torrent.save(tmp_path / 'film.torrent')} inbox/movie/")
     mount.wait_for(lambda: mount.names("tags/movie") == ["film"])
     mount.wait_for(lambda: float(os.getxattr(mount / "files/film", "user.tagfs.progress")) > 0.3)
@@ -104,6 +105,7 @@ def test_a_torrent_in_the_inbox_survives_a_kill_and_ends_in_the_trash(
     subprocess.run(["fusermount3", "-uz", mount.top], check=True)
     mount.start()
     os.setxattr(mount / "files/film/extra/notes.txt", "user.tagfs.state", b"skipped")
+    seeds.set(upload_rate_limit=0)
     mount.wait_for(lambda: state(mount / "files/film") == "seeding")
     assert (mount / "files/film/film.mkv").read_bytes() == (film / "film.mkv").read_bytes()
     assert state(mount / "files/film/extra/notes.txt") in ("skipped", "complete")

@@ -88,7 +88,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 @pytest.mark.mount
 def test_a_service_is_ready_when_its_mount_answers_and_says_when_it_stops(home: Home, manager: Manager) -> None:
-    environ = {**home.environment, "NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "200000"}
+    environ = {**home.environment, "NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "1000000"}
     with subprocess.Popen(
         home.command("mount", "--foreground", str(home.top)), env=environ, stderr=subprocess.PIPE
     ) as daemon:

@@ -50,7 +50,7 @@ async def watching(world: World, folder: Path, *tags: str, remove: bool = False)
 
 async def until(condition: Callable[[], bool]) -> None:
     """Files have no event; 1 ms is how often the test looks."""
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         while not condition():
             await trio.sleep(0.001)
 

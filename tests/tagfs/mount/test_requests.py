@@ -56,7 +56,7 @@ async def running(
     async def run() -> None:
         ours.append(await taking.run(session.reading))
 
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run)
             yield session

@@ -167,7 +167,7 @@ async def test_what_waits_for_being_sealed_holds_no_file_open_and_can_be_read(
         await file.write(0, b"content")
         drafts.append(draft_of(world, file.item))
         await file.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
     for draft in (drafts[0], drafts[-1]):
         world.drafts.enter(draft, writing=False)
         reader = DraftFile(world.drafts, draft, writing=False)
@@ -177,14 +177,14 @@ async def test_what_waits_for_being_sealed_holds_no_file_open_and_can_be_read(
     go_on.set()
     for draft in drafts:
         await draft.sealed.wait()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 async def test_no_descriptor_is_left_open(world: World) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for number in range(20):
         await written(world, b"x", f"f{number}")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 async def test_a_time_set_by_a_writer_is_kept_even_if_it_is_the_epoch(world: World) -> None:
@@ -216,7 +216,7 @@ async def test_create_that_fails_leaves_nothing(world: World, tmp_path: Path) ->
         await world.drafts.create("f", (".bad",), 0o644)
     assert staged(tmp_path) == []
     assert len(world.index.live) == 0
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 async def test_a_cancelled_create_loses_neither_row_nor_bytes(world: World, tmp_path: Path) -> None:

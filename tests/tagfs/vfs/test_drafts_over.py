@@ -52,7 +52,7 @@ async def test_an_untouched_draft_leaves_no_trace(world: World, tmp_path: Path) 
     assert (staged(tmp_path), world.drafts.get(item.id)) == ([], None)
     await file.close()
     assert row(world, item.id) == item
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 async def test_the_blob_is_never_written_to(world: World) -> None:

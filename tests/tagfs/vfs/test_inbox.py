@@ -29,7 +29,7 @@ async def drop(world: World, path: str, text: str) -> Drop:
 
 
 async def read(made: Drop) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         while made.reading is not None:
             await made.reading.wait()
 
@@ -48,7 +48,7 @@ async def test_what_was_closed_is_read_at_the_next_start(tmp_path: Path) -> None
         if closed:
             store.note_closed(key, Record(("t",), name, closed=True))
     async with open_world(tmp_path) as world:
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while world.context.inbox.named(("t",), "whole.txt") is not None:
                 await trio.testing.wait_all_tasks_blocked()
         assert await world.names("tags/t") == ["whole.txt"]
@@ -72,7 +72,7 @@ async def test_what_a_dead_daemon_had_added_is_not_added_again(tmp_path: Path) -
         await edits.trash(world.context, added)
         await world.catalogue.purge([added.id])
     async with open_world(tmp_path) as world:
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while world.context.inbox.named(("t",), "x.txt") is not None:
                 await trio.testing.wait_all_tasks_blocked()
         assert await world.names("files") == ["1", "2", "3", "4"]
@@ -186,7 +186,7 @@ async def test_what_was_written_when_the_daemon_ends_is_read_by_the_next(tmp_pat
         await drop(world, "inbox/x.txt", URL)
         world.nursery.cancel_scope.cancel()
     async with open_world(tmp_path) as world:
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while world.context.inbox.named((), "x.txt") is not None:
                 await trio.testing.wait_all_tasks_blocked()
         assert await world.names("files") == ["f.iso"]
