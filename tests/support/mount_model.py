@@ -415,7 +415,12 @@ class Model:
             thing.xattrs[key] = value
 
     def chmod(self, path: str, name: str, mode: int) -> None:
-        self.followed(path, name, tag=errno.EPERM).mode = mode
+        if not self.is_step(path, name):
+            self.followed(path, name).mode = mode
+            return
+        self.members(path)
+        if mode != (0o755 if stated(self.query(f"{path}/{name}")) else 0o555):
+            fail(errno.EPERM, name)
 
 
 def numbered(thing: Thing) -> str:
