@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from query.ast import Expr, Leaf
+from query.renaming import renamed_expr
 
 if TYPE_CHECKING:
     from tagfs.vfs.known import View
@@ -53,12 +54,18 @@ class Places(Protocol):
 @dataclass(slots=True, eq=False)
 class Move:
     """A directory whose query means something else since a commit. `was`: what it meant before, by the names that the
-    tags in it have now."""
+    tags in it have now; so it does for what carries one of those that were `renamed` since, by their names of now."""
 
     directory: int
     old: View
     new: View
     was: Expr
+    renamed: set[str]
+
+    def follow(self, old: str, new: str) -> None:
+        """Tag `old` was renamed."""
+        self.was = renamed_expr(self.was, old, new)
+        self.renamed = self.renamed - {old} | {new}
 
 
 @dataclass(slots=True, eq=False)

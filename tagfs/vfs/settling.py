@@ -16,7 +16,7 @@ from pyroaring import BitMap
 
 from engine.ports import Catalogue, Index
 from engine.types import COMING_OR_GOING, SAVING, Change, ItemId, TagChange, TagEvent
-from query.ast import Or
+from query.ast import Or, Tag
 from query.evaluate import matches
 from query.terms import exact
 from tagfs.vfs import numbers
@@ -155,16 +155,23 @@ class Settling:
         self._turning.told(moves, renamings)
 
     async def _stale_in_move(self, move: Move) -> list[tuple[int, str]]:
-        """Names in a directory of what it showed and shows no more, and of what may have taken over a name there. All
-        else that happens to an item is told of with its own change, which finds the directory by both views."""
+        """Names in a directory of what it showed and shows no more, and of what may have taken over a name there (of
+        what may have lost one, where those are fewer). All else that happens to an item is told of with its own change,
+        which finds the directory by both views."""
         path = self._known.paths.get(move.directory)
         if path is None or move.old is move.new:
             return []
-        was, is_ = move.was, move.new.expr
-        await self._index.prepare(Or((was, is_)))
+        carried = Or(tuple(map(Tag, sorted(move.renamed)))) if move.renamed else None
+        asked = (move.was, move.old.expr, move.new.expr)
+        await self._index.prepare(Or(asked if carried is None else (*asked, carried)))
         now = time.time()
-        old, new = (self._index.topmost(self._index.evaluate(expr, now=now)) for expr in (was, is_))
-        reached = ((old | move.old.inner) - new) | (new - old)
+        was, other, is_ = (self._index.evaluate(expr, now=now) for expr in asked)
+        if carried is not None:  # another spelling of the value does not go along with the tag
+            carriers = self._index.evaluate(carried, now=now)
+            was = (was & carriers) | (other - carriers)
+        old, new = map(self._index.topmost, (was, is_))
+        come, kept = new - old, old & new
+        reached = ((old | move.old.inner) - new) | (kept if len(come) > max(MANY, len(kept)) else come)
         stale = [(path.parent, path.name)] if len(reached) > MANY else []
         for item in map(ItemId, self._to_be_named(reached)):
             name = self._name(item)

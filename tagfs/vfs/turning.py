@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from engine.types import SAVING, TagChange, TagEvent
-from query.renaming import renamed_expr
 from tagfs.vfs import numbers
 from tagfs.vfs.along import Along, Move, Path, Places, Renaming
 from tagfs.vfs.forgetting import follows, is_moved
@@ -35,7 +34,7 @@ class Turning:
 
         What a relation alters in a query names one of its tags already, see `query.relations`."""
         candidates: set[int] = set()
-        renamings = [(change.name, self._rename(change, candidates)) for change in tags if _is_rename(change)]
+        renamings = [(change, self._rename(change, candidates)) for change in tags if _is_rename(change)]
         again: set[int] = set()  # what they state may be another matter though what they match is the same
         for change in tags:
             if change.event in SAVING:
@@ -59,8 +58,8 @@ class Turning:
         return turned
 
     def _rename(self, change: TagChange, along: set[int]) -> Renaming:
-        """Take `along` the directories whose path names the tag or saved query. What a merge does to items is told of
-        by itself."""
+        """Take `along` the directories whose path names the tag or saved query. What a merge does to items that carried
+        the tag is told of by itself; others are where they were by a query of its old name, which finds nobody else."""
         old, new = change.name, change.new_name or change.heir
         assert new is not None
         if change.event in SAVING:
@@ -69,9 +68,9 @@ class Turning:
             return renaming
         for earlier in self.renamings:
             earlier.tag = new if earlier.tag == old else earlier.tag
-        for move in self.moves:
-            move.was = renamed_expr(move.was, old, new)
         is_merge = change.new_name is None
+        for move in () if is_merge else self.moves:
+            move.follow(old, new)
         views = () if is_merge else [view for view in self._known.naming(change) if is_moved(view.expr, old, new)]
         renaming = Renaming(new, [], {directory for view in views for directory in view.directories})
         named = self._known.named_by(old)
@@ -119,12 +118,12 @@ def _is_rename(change: TagChange) -> bool:
     return change.new_name is not None or change.heir is not None
 
 
-def _move(directory: int, old: View, new: View, renamings: Iterable[tuple[str, Renaming]]) -> Move:
+def _move(directory: int, old: View, new: View, renamings: Iterable[tuple[TagChange, Renaming]]) -> Move:
     """Where a rename is all there is to it, it shows what it did."""
-    was = old.expr
-    for name, renaming in renamings:
-        if renaming.tag is not None:
-            if follows(was, new.expr, name, renaming.tag):
+    move = Move(directory, old, new, old.expr, set())
+    for change, renaming in renamings:
+        if renaming.tag is not None and change.heir is None:
+            if follows(move.was, new.expr, change.name, renaming.tag):
                 renaming.directories.discard(directory)
-            was = renamed_expr(was, name, renaming.tag)
-    return Move(directory, old, new, was)
+            move.follow(change.name, renaming.tag)
+    return move

@@ -162,6 +162,14 @@ async def play(folder: Path, played: list[Step]) -> None:
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, max_size=8))
+@example(
+    [
+        ("rename", "year:2000", "year:1999.0"),
+        ("relate", "a", RelationKind.SAME_AS, "year:1999.0"),
+        ("rename", "year:1999.0", "year:2000"),
+    ]
+)
+@example([("relate", "c", RelationKind.SAME_AS, "year:2000"), ("merge", "year:2000", "a")])
 @example([("retag", 2, frozenset()), ("relate", "a", RelationKind.SAME_AS, "c"), ("mv", "c", "year:1999")])
 def test_ranges_show_what_they_mean(played: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
