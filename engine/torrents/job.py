@@ -71,17 +71,17 @@ class Files:
         return self._left == 0
 
     def choose(self, index: int, *, wanted: bool) -> None:
-        """Whether somebody wants it."""
+        """Whether somebody wants it. Counts that file only: ten thousand may be chosen at once."""
+        was = self.is_wanted(index)
         (self.skipped.discard if wanted else self.skipped.add)(index)
-        self.recount()
+        if self.is_wanted(index) is not was:
+            self._count(index, -1 if was else 1)
 
     def choose_all(self, choices: Mapping[int, bool]) -> None:
         """By position: whether somebody wants it."""
         for position, wanted in choices.items():
             if (index := self.by_position.get(position)) is not None:
-                (self.skipped.discard if wanted else self.skipped.add)(index)
-        if choices:
-            self.recount()
+                self.choose(index, wanted=wanted)
 
     def became_blobs(self, indexes: Iterable[int]) -> None:
         for index in indexes:
@@ -122,15 +122,19 @@ class Files:
             self.ready[index] = None
 
     def recount(self) -> None:
-        """After the pieces were looked at anew, or others are wanted."""
+        """After the pieces were looked at anew."""
         self.present = self.total = self._left = 0
         for index in self.wanted():
-            file = self.file(index)
-            self.total += file.size
-            self.present += self.layout.present(file)
-            self._left += index not in self.done
-            if not self.layout.missing[index]:
-                self.offer(index)
+            self._count(index, 1)
+
+    def _count(self, index: int, sign: int) -> None:
+        """A file more, or less, that is wanted."""
+        file = self.file(index)
+        self.total += sign * file.size
+        self.present += sign * self.layout.present(file)
+        self._left += sign * (index not in self.done)
+        if sign > 0 and not self.layout.missing[index]:
+            self.offer(index)
 
 
 @dataclass(eq=False)
