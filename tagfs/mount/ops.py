@@ -546,6 +546,8 @@ class Operations(pyfuse3.Operations):
             draft, drafts = opened.draft if isinstance(opened, DraftFile) else None, self._context.drafts
             if drafts.pages.needs_size(node) and not opened.direct_io:
                 opened.direct_io = not self._tell_size(node, opened.size)
+            elif drafts.pages.was_resized(node) and not opened.direct_io:
+                self._tell_size(node, opened.size)
             if opened.direct_io:
                 drafts.pages.open_direct(node, opened.version)
             else:

@@ -376,6 +376,7 @@ class Drafts:
         self._move(by, target)
         self.aliases.replaced(source, target)
         self.pages.sealed(target)
+        self.pages.resized(target)
         return replaced
 
     async def _start(self, draft: Draft) -> None:
@@ -401,6 +402,7 @@ class Drafts:
             for item in concerned:
                 if not self._chain(item):  # else the end of that says so
                     self.pages.sealed(item)
+                self.pages.resized(item)
 
     def _move(self, chain: list[Draft], item: ItemId | None) -> None:
         if chain and item is not None:

@@ -13,10 +13,12 @@ A version that becomes another key in place (a draft that was sealed) takes its 
 Reads through the cache end where the kernel believes the file to end, and it may believe in what it was told before the
 size was known: an answer that comes later is not kept where another answer, or a message that the file has changed,
 comes in between. So the first open that uses the cache after that tells it the size in another way, which it does keep
-(`Kernel.grow`); an open that cannot, since others have the file open, is direct.
+(`Kernel.grow`); an open that cannot, since others have the file open, is direct. So does the first open that finds the
+file free after it got another content by a rename over it or an undo.
 
 State: by node, the version that was cached last, how many open handles use it, and which versions the direct ones are
-of. A node without an entry can have pages of the item's own blob only. Also what was told of without a size.
+of. A node without an entry can have pages of the item's own blob only. Also what was told of without a size, or may
+have another since.
 """
 
 from __future__ import annotations
@@ -60,6 +62,7 @@ class Pages:
         self._nodes_of = nodes_of
         self._owners: dict[int, Owner] = {}
         self._unsized = BitMap()  # items
+        self._resized = BitMap()  # nodes
 
     def open(self, node: int, version: Version, draft: Draft | None = None, *, contested: bool = False) -> Use:
         """Paired with `close`. `contested`: while others write the item's next content, whose size the kernel takes for
@@ -97,6 +100,14 @@ class Pages:
         """Whether the kernel may believe in a size from before it was known."""
         return node in self._unsized
 
+    def resized(self, item: ItemId) -> None:
+        """It has another content, which nobody has written to its nodes."""
+        self._resized.update(self._nodes_of(item))
+
+    def was_resized(self, node: int) -> bool:
+        """Whether the kernel may believe in the size of another content."""
+        return node in self._resized
+
     def is_free(self, node: int) -> bool:
         """Whether nobody has it open."""
         owner = self._owners.get(node)
@@ -105,6 +116,7 @@ class Pages:
     def sized(self, node: int, size: int) -> None:
         """It has been told. What it holds of the last page is not to be used."""
         self._unsized.discard(node)
+        self._resized.discard(node)
         owner = self._owner(node)
         owner.mixed, owner.size = True, size
 

@@ -38,6 +38,10 @@ class Overtaken(Mount):
             [row] = database.execute("SELECT size, state FROM item")
             return row
 
+    def states(self) -> set[str]:
+        with closing(sqlite3.connect(f"file:{self.state / DATABASE}?mode=ro", uri=True)) as database:
+            return {state for (state,) in database.execute("SELECT state FROM item")}
+
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Overtaken]:
@@ -126,3 +130,22 @@ def test_when_it_is_here(mount: Overtaken, server: Server, link: Path) -> None:
         file.seek(0, os.SEEK_END)
         file.write(b"more")
     assert link.read_bytes() == CONTENT + b"more"
+
+
+def test_after_a_rename_over_it_and_its_undo(mount: Overtaken) -> None:
+    """A file is larger than it was, and nobody has written to its node."""
+    path, other = mount / "files/f", mount / "files/tmp"
+    for file, content in ((path, CONTENT[:1000]), (other, CONTENT)):
+        file.write_bytes(content)
+    mount.wait_for(lambda: mount.states() == {"complete"})
+    assert path.read_bytes() == CONTENT[:1000]
+    known = os.open(path, os.O_PATH)  # so the kernel keeps the node, and what it believes of it
+    try:
+        os.rename(other, path)
+        assert path.read_bytes() == CONTENT
+        mount.tagfs("undo")
+        assert path.read_bytes() == CONTENT[:1000]
+        mount.tagfs("redo")
+        assert path.read_bytes() == CONTENT
+    finally:
+        os.close(known)

@@ -200,3 +200,14 @@ def test_a_row_may_name_the_next_content_before_anybody_is_told() -> None:
     world.close(new)
     world.pages.sealed(ITEM)
     assert not world.pages._owners
+
+
+def test_what_took_the_place_of_another_content_is_told_on_all_its_nodes() -> None:
+    world = World()
+    world.aliases.replaced(OTHER, ITEM)
+    world.pages.resized(ITEM)
+    for node in (ITEM, OTHER):
+        assert world.pages.was_resized(node) and not world.pages.needs_size(node)
+        world.pages.sized(node, 1000)
+        assert not world.pages.was_resized(node)
+        assert world.pages.open(node, Version("old")) == FRESH  # the byte that came along
