@@ -170,6 +170,7 @@ class MemoryVerbs:
     ) -> StatusView:
         for frame in self.frames:
             report(frame)
+            await told()
             await trio.sleep(interval)
         return self.frames[-1] if self.frames else await self.status(items=items, limit=limit)
 

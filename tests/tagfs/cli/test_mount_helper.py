@@ -1,5 +1,6 @@
 """mount.tagfs: what it makes of an fstab line, and real mounts by mount(8), as root and for an ordinary user."""
 
+import fcntl
 import grp
 import os
 import pwd
@@ -183,5 +184,7 @@ def test_fstab_by_mount_itself_for_an_ordinary_user(everybodys: Path) -> None:
     assert shown.startswith(f"{everybodys}/home/state {everybodys}/home/T fuse.tagfs rw,nosuid,nodev")
     assert f"user_id={nobody}" in shown
     assert names == ["a", "a"]
+    with open(everybodys / "home/state/daemon.lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # umount(8) does not wait until the daemon has ended
     log = (everybodys / "home/state/daemon.log").read_text()
     assert "WARNING" not in log and "ERROR" not in log
