@@ -146,7 +146,7 @@ def test_the_worker_goes_with_the_daemon(mount: Mount) -> None:
     [worker] = workers(mount)
     pidfd = os.pidfd_open(worker)
     mount.kill()
-    assert select.select([pidfd], [], [], 30)[0] == [pidfd]
+    assert select.select([pidfd], [], [], 60)[0] == [pidfd]
     os.close(pidfd)
 
 

@@ -53,7 +53,7 @@ async def test_what_is_kept_free_is_kept_free(
     store = tmp_path / "state" / "torrents"
     monkeypatch.setattr(space.Space, "free", lambda _: size - used(store))
     monkeypatch.setattr(space, "STEP", 1 << 18)
-    seeds.set(upload_rate_limit=2_000_000)  # or all of it is under way before a busy machine looks
+    seeds.set(upload_rate_limit=1_000_000)  # or all of it is under way before a busy machine looks
     async with torrents(tmp_path / "state", space_check=0.01) as here:
         item = await here.add(torrent.magnet(peers=[seeds.address]))
         waits = await here.until(item, State.PAUSED)
