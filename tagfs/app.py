@@ -118,7 +118,7 @@ async def _run(
             degraded=lambda: [*supervisor.degraded.values(), *([torrents.lost] if torrents.lost else [])],
         )
         context.nodes.update(root.build(context, status=lambda: render(context), version=__version__))
-        async with trio.open_nursery() as nursery:
+        async with store.syncing_together(), trio.open_nursery() as nursery:
             await nursery.start(drafts.run)
             await nursery.start(streams.run)
             await nursery.start(torrents.run)

@@ -84,6 +84,15 @@ def copy_sealed(path: str, target: str) -> None:
     seal(target)
 
 
+def protect(path: str) -> None:
+    """Read-only."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(fd, BLOB_MODE)
+    finally:
+        os.close(fd)
+
+
 def seal(path: str) -> None:
     """Read-only and durable."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -9,7 +9,8 @@ or one blob that no row names):
 
     staging ─▶ hash ─▶ compare ─▶ fsync(file) ─▶ rename ─▶ fsync(blobs/ab), fsync(blobs) if ab is new ─▶ caller's row
 
-Small files that come at the same time are hashed together, and placed together.
+Small files that come at the same time are hashed together, and placed together: where there are many, fsync of each
+file, and of each folder, is one sync of their file system (`syncing`).
 
 State: the files. In memory only what need not survive: who holds which blob, how far growing files are hashed.
 """
@@ -46,6 +47,7 @@ from engine.blobs.files import (
 from engine.blobs.hashing import Digester, Pass
 from engine.blobs.magic import Magic
 from engine.blobs.placing import Placing, place_all
+from engine.blobs.syncing import Syncing
 from engine.blobs.together import Together, outcome
 from engine.digests import check_digests
 from engine.disk import Disk, fsync_dir, full_is_store_full, kill_point
@@ -81,6 +83,7 @@ class BlobStore:
         self._durable_folders: set[str] = set()  # of blobs/ab, those fsynced into blobs/ by this process
         self._hash_together = Together(self.disk, advance_all)
         self._place_together = Together(self.disk, self._place_all)
+        self._syncing: Syncing | None = None
         self._ahead: dict[str, Digester] = {}  # staging name -> its hashed beginning
         self._doors: dict[str, trio.Lock] = {}  # sha256 -> held while that blob is being placed
         self._holds: Counter[str] = Counter()
@@ -89,6 +92,13 @@ class BlobStore:
         self._doubted: set[str] = set()  # found to be damaged, and not stored again since
         self._touched: dict[str, float] = {}  # sha256 -> when it was last handed to somebody who will name it in a row
         self._left: dict[str, float] = {}  # staging name -> when its file became a blob or was removed
+
+    @asynccontextmanager
+    async def syncing_together(self) -> AsyncIterator[None]:
+        """While this lasts, many small files are made durable by one sync of their file system, where that can be."""
+        with Syncing(self._blobs) as self._syncing:
+            yield
+        self._syncing = None
 
     # -- blobs -------------------------------------------------------------------------------------------------
     def path(self, sha256: str) -> str:
@@ -336,7 +346,7 @@ class BlobStore:
 
     def _place_all(self, files: Sequence[Placing]) -> list[str | Exception | None]:
         """In a disk thread, one at a time for each digest."""
-        return place_all(files, self._is_stored, self._make_durable, self._magic.look_at)
+        return place_all(files, self._is_stored, self._make_durable, self._magic.look_at, self._syncing)
 
     async def put_many(self, contents: Sequence[Content]) -> list[StoreFull | OSError | None]:
         """See `ports.Blobs.put_many`."""

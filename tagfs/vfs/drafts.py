@@ -26,6 +26,7 @@ from engine.disk import clone_or_copy, full_is_store_full, kill_point, write_at
 from engine.errors import BadRequest, Busy, NoSuchItem
 from engine.ports import Blobs, Catalogue, Edit, NewDownload, NewItem, Replaced, Transfers
 from engine.types import Item, ItemId, Source, SourceKind, State
+from tagfs.vfs import gathering
 from tagfs.vfs.aliases import Aliases
 from tagfs.vfs.draft import Draft, Version, is_superseded, open_one, readable, shown
 from tagfs.vfs.keeping import Keeping
@@ -37,7 +38,7 @@ from tagfs.vfs.sealing import Sealer, Superseded
 LAST_WORDS: Final = 3.0  # seconds
 SPACE_CHECK: Final = 2.0  # seconds between two looks for space, where something waits for it
 ROOM: Final = 4 << 20  # bytes; sealing needs next to nothing, but a folder and a row
-SEALING_AT_ONCE: Final = 16  # as many as there are disk threads; more would only hold more files open
+SEALING_AT_ONCE: Final = gathering.MOST  # a group; it is the pool of disk threads that bounds how many files are open
 
 
 class Drafts:
@@ -56,6 +57,7 @@ class Drafts:
         self.overwritten: Callable[[ItemId], None] = lambda _item: None  # hears of each first write over old content
         self.aliases = Aliases()
         self.pages = Pages(self._sha256_of, self.aliases.nodes)
+        self._gathering = gathering.Gathering()
         self._sealing = trio.Semaphore(SEALING_AT_ONCE)
         self._ending = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -415,6 +417,7 @@ class Drafts:
     async def _seal(self, draft: Draft) -> None:
         draft.failed = False
         try:
+            await self._gathering.wait()
             async with self._sealing:
                 if self._is_superseded(draft):
                     return  # whoever seals the later one ends this one

@@ -117,6 +117,17 @@ def test_power_cut_again_and_again(odd: OddMount, tmp_path: Path, kind: str) -> 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_power_cut_where_all_is_synced_together(odd: OddMount, tmp_path: Path, kind: str) -> None:
+    """Files that are alone as well; the catalogue is elsewhere, so that no sync of it helps."""
+    odd.oddities = (*odd.oddities, "sync-all")
+    with world(odd, tmp_path, kind) as (rounds, disk):
+        put_apart(rounds, disk, tmp_path)
+        run(rounds, disk, max(1, ROUNDS // 5), first=False)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_power_cut_where_the_catalogue_is_elsewhere(odd: OddMount, tmp_path: Path) -> None:
     with world(odd, tmp_path, "ext4") as (rounds, disk):
         put_apart(rounds, disk, tmp_path)
@@ -146,17 +157,20 @@ async def test_power_cut_while_the_database_is_made_or_migrated(tmp_path: Path, 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("oddity", ["no-file-sync", "no-catalogue-sync", "no-folder-sync"])
+@pytest.mark.parametrize(
+    "oddity",
+    ["no-file-sync", "no-catalogue-sync", "no-folder-sync", "sync-all no-file-sync", "sync-all no-folder-sync"],
+)
 def test_a_sync_that_is_left_out_is_noticed(odd: OddMount, tmp_path: Path, oddity: str) -> None:
     """Names in folders are synced by the catalogue's own syncs where it is on the same file system, which is luck. So
     it is elsewhere for these."""
     with world(odd, tmp_path, "ext4") as (rounds, disk):
-        if oddity == "no-folder-sync":
+        if "no-folder-sync" in oddity:
             put_apart(rounds, disk, tmp_path)
         else:
             rounds.start()
         assert odd.stop() == 0
-        odd.oddities = (*odd.oddities, oddity)
+        odd.oddities = (*odd.oddities, *oddity.split())
         odd.start()
         for number in range(NOTICED_WITHIN):
             try:

@@ -1,8 +1,9 @@
 """The daemon, with something otherwise that no user may change. Words in the environment variable ODD say what:
 
     eager-gc            content that nothing refers to goes at once, unless this very daemon has just placed it
-    no-file-sync        fsync and fdatasync of files do nothing
-    no-folder-sync      fsync of folders does nothing
+    no-file-sync        fsync and fdatasync of files do nothing, and syncfs
+    no-folder-sync      fsync of folders does nothing, nor syncfs where it is meant for them
+    sync-all            no file and no folder is synced by itself on the way in, if syncfs can do it
     no-catalogue-sync   SQLite syncs nothing
     overtaken-answers   what the kernel is told about a node that it knows comes after a message that it is wrong
 
@@ -44,6 +45,26 @@ def _unless(is_meant: Callable[[int], bool], sync: Callable[[int], None]) -> Cal
     return lambda fd: None if is_meant(os.fstat(fd).st_mode) else sync(fd)
 
 
+def without_file_sync() -> None:
+    from engine.blobs import syncing
+
+    without_sync(stat.S_ISREG)
+    syncing.syncfs = lambda fd: None
+
+
+def without_folder_sync() -> None:
+    from engine.blobs.syncing import Syncing
+
+    without_sync(stat.S_ISDIR)
+    Syncing.names = lambda self: True
+
+
+def sync_all() -> None:
+    from engine.blobs import syncing
+
+    syncing.FEW, syncing.MUCH = 1, sys.maxsize
+
+
 def without_catalogue_sync() -> None:
     from engine.catalogue import database
 
@@ -73,8 +94,9 @@ def _overtaken(answer: Callable[..., Any], forget: Callable[..., None]) -> Calla
 
 ODDITIES: Mapping[str, Callable[[], None]] = {
     "eager-gc": eager_gc,
-    "no-file-sync": lambda: without_sync(stat.S_ISREG),
-    "no-folder-sync": lambda: without_sync(stat.S_ISDIR),
+    "no-file-sync": without_file_sync,
+    "no-folder-sync": without_folder_sync,
+    "sync-all": sync_all,
     "no-catalogue-sync": without_catalogue_sync,
     "overtaken-answers": overtaken_answers,
 }
