@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pyfuse3
 from pyroaring import BitMap
 
-from engine.errors import NoSuchItem
+from engine.errors import NameTaken, NoSuchItem
 from engine.ports import Edit
 from engine.types import Item, ItemId, Kind, State
 from tagfs.mount.answers import Answers
@@ -223,7 +223,12 @@ class Operations(pyfuse3.Operations):
         self, parent_inode: InodeT, name: FileNameT, mode: ModeT, flags: FlagT, ctx: RequestContext
     ) -> tuple[FileInfo, EntryAttributes]:
         with self._kernel.holding(parent_inode):
-            file = await self._create(parent_inode, _text(name), mode, ctx.pid, flags)
+            try:
+                file = await self._create(parent_inode, _text(name), mode, ctx.pid, flags)
+            except NameTaken as error:
+                if flags & os.O_EXCL:
+                    raise
+                raise OSError(errno.ESTALE, str(error)) from error  # by an undo, say: the kernel is to look again
             node = file.item if isinstance(file, DraftFile) else None
             return self._opened(file, node), await self._answer_file(parent_inode, _text(name), file)
 

@@ -58,6 +58,10 @@ class Kernel:
             else:
                 self._drop(directory, _bytes(name))
 
+    def grow(self, inode: int, size: int) -> bool:
+        """Sizes of open files are not modelled."""
+        return False
+
     def forget_attributes(self, inodes: Iterable[int]) -> None:
         for inode in inodes:
             self.attributes.pop(inode, None)

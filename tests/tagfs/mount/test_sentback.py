@@ -67,6 +67,16 @@ async def test_who_was_sent_back_is_not_sent_back_for_another_node_of_the_item(w
     assert await opened(kernel, item.id) == 0
 
 
+async def test_a_name_that_came_by_itself_is_opened_and_not_made(world: World, kernel: Kernel) -> None:
+    """By an undo, which the kernel knows nothing of."""
+    await world.folder("D", {"f": b""})
+    folder = await kernel.walk("files/D")
+    for flags, number in ((os.O_CREAT, errno.ESTALE), (os.O_CREAT | os.O_EXCL, errno.EEXIST)):
+        with pytest.raises(pyfuse3.FUSEError) as refused:
+            await kernel.ops.create(folder, b"f", 0o644, os.O_WRONLY | flags, Caller(ME))
+        assert refused.value.errno == number
+
+
 def test_as_many_as_can_be_are_remembered() -> None:
     sent = SentBack()
     for thread in range(MOST + 10):
