@@ -100,8 +100,16 @@ async def test_a_cancelled_caller_loses_its_answer_but_nobody_the_event(catalogu
     async with trio.open_nursery() as nursery:
         nursery.start_soon(catalogue._write, gate)
         await trio.to_thread.run_sync(gate.entered.wait)
-        with trio.move_on_after(0.01) as scope:
-            await catalogue.create_tag("kept")
+        scope = trio.CancelScope()
+
+        async def call() -> None:
+            with scope:
+                await catalogue.create_tag("kept")
+
+        nursery.start_soon(call)
+        await wait_all_tasks_blocked()  # it waits for its answer
+        scope.cancel()
+        await wait_all_tasks_blocked()
         assert scope.cancelled_caught
         gate.open()
     await catalogue.create_tag("next")
