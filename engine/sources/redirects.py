@@ -37,13 +37,20 @@ def follow(hop: Hop, location: str, *, from_public: bool, allow_downgrade: bool,
     """
     shown = public_url(hop.url)
     try:
-        url = check_url(urldefrag(urljoin(hop.url, location)).url)
+        url = check_url(urldefrag(_joined(hop.url, location)).url)
         if origin_of(url)[0] not in ("http", "https"):
             raise BadRequest("it is no http:// or https:// URL.")
-    except (BadRequest, ValueError) as error:
+    except BadRequest as error:
         raise FetchFailed(f"{shown} redirects to what cannot be fetched: {error}", Fault.FINAL) from error
     url, _ = without_login(url)
     if (origin_of(hop.url)[0], origin_of(url)[0]) == ("https", "http") and not allow_downgrade:
         raise FetchFailed(f"{shown} redirects from https to http on {host_of(url)}, which is refused.", Fault.FINAL)
     moved = replace(hop, url=url, public_only=(hop.public_only or from_public) and not allow_private)
     return moved if origin_of(url) == origin_of(hop.url) else replace(moved, headers={})
+
+
+def _joined(base: str, location: str) -> str:
+    try:
+        return urljoin(base, location)
+    except ValueError:
+        return check_url(location)  # says what is wrong with it

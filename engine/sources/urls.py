@@ -33,9 +33,7 @@ def check_url(url: str) -> str:
         parts = urlsplit(url)
         port = urlsplit(without_login(url)[0]).port  # a login can make a broken host look whole
     except ValueError as error:
-        # A password with a slash is taken for a port, and Python's sentence repeats it.
-        why = "its port is no number from 1 to 65535" if "ort" in str(error) else str(error)
-        raise BadRequest(f"{shown!r} is not a URL: {why}.") from error
+        raise BadRequest(f"{shown!r} is not a URL: {_what_is_wrong(error)}.") from error
     if parts.scheme not in DEFAULT_PORTS:
         scheme = f"not {parts.scheme}" if parts.scheme else "and this has none"
         raise BadRequest(f"Only http://, https:// and ftp:// URLs can be downloaded, {scheme}: {shown!r}.")
@@ -51,6 +49,16 @@ def check_url(url: str) -> str:
         except UnicodeError as error:
             raise BadRequest(f"The host in {shown!r} is not a host name.") from error
     return url
+
+
+def _what_is_wrong(error: ValueError) -> str:
+    """In our words: Python's repeat the host whole, or the password that was taken for a port."""
+    said = str(error)
+    if said.startswith("Port "):
+        return "its port is no number from 1 to 65535"
+    if "NFKC" in said:
+        return "its host holds characters that are read as others"
+    return "what is in brackets is no IPv6 address"
 
 
 def hidden(text: str) -> str:
