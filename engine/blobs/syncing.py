@@ -6,7 +6,8 @@ is asked where many are to be synced and little is to be written on this machine
 
 It is trusted where it is known to do for all what fsync does for one: on ext4 and XFS it writes contents and the log,
 and empties the disk's cache; since Linux 5.8 it reports what failed to be written. Should it fail, each file is synced
-by itself, which fails for those whose bytes are lost (R9: that is the first fsync of each).
+by itself, which fails for those whose bytes are lost (R9: that is the first fsync of each). And it is not asked again:
+a failure is told once, and it may have been of a file that comes with a later group.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import ctypes
 import logging
 import os
 import re
+from threading import Lock
 from typing import Final
 
 from engine.disk import MIB
@@ -33,9 +35,10 @@ class Syncing:
     """Of the file system that `folder` is on, as a context.
 
     State: a descriptor that is older than what is to be synced, for the kernel reports to each what failed since it was
-    opened. None where syncs of all are not trusted."""
+    opened. None where syncs of all are not trusted, or not any more. `_lock`: who came second would not be told."""
 
     def __init__(self, folder: str) -> None:
+        self._lock = Lock()
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         self._fd = os.open(folder, flags) if can_sync_all(folder) else None
 
@@ -43,6 +46,10 @@ class Syncing:
         return self
 
     def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -60,14 +67,16 @@ class Syncing:
         return self._all()
 
     def _all(self) -> bool:
-        if self._fd is None:
-            return False
-        try:
-            syncfs(self._fd)
-        except OSError as error:
-            log.error("the disk of the store fails: %s", error)
-            return False
-        return True
+        with self._lock:
+            if self._fd is None:
+                return False
+            try:
+                syncfs(self._fd)
+            except OSError as error:
+                log.error("the disk of the store fails, each file is synced by itself from now on: %s", error)
+                self._end()
+                return False
+            return True
 
 
 def syncfs(fd: int) -> None:
