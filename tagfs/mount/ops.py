@@ -21,6 +21,7 @@ from engine.ports import Edit
 from engine.types import Item, ItemId, Kind, State
 from tagfs.mount.answers import Answers
 from tagfs.mount.callers import is_making, is_naming
+from tagfs.mount.closing import let_go
 from tagfs.mount.copiers import copy_by
 from tagfs.mount.guard import guarded, silent
 from tagfs.mount.handles import Handles
@@ -346,6 +347,7 @@ class Operations(pyfuse3.Operations):
     async def flush(self, fh: FileHandleT) -> None:
         """Of each close(2), which waits for this alone: hashing begins after the last release, which comes later."""
         opened = self.files[fh]
+        opened.closing = True
         if isinstance(opened, DraftFile):
             opened.flush()
 
@@ -359,6 +361,8 @@ class Operations(pyfuse3.Operations):
         if opened is not None:
             if opened.node is not None and opened.version is not None:
                 self._context.drafts.pages.close(opened.node, opened.version, direct=opened.direct_io)
+            if opened.released is not None:
+                opened.released.set()
             await opened.close()
             if isinstance(opened, DraftFile):
                 self._newcomers.closed(opened.item)
@@ -621,6 +625,8 @@ class Operations(pyfuse3.Operations):
         opened = await self._open_item(row, flags, program)
         opened.row = row
         await opened.prepare()
+        if opened.version is not None and self._context.drafts.pages.is_taken(node, opened.version):
+            await let_go(self.files, node)
         return self._opened(opened, node)
 
     async def _open_item(self, item: Item, flags: int, program: int) -> OpenFile:

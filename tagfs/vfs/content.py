@@ -30,6 +30,8 @@ class OpenFile(ABC):
     keep_cache = False
     version: Version | None = None
     node: int | None = None  # of the item: whose pages `version` is for
+    closing = False  # a program has closed it; the kernel may still have it
+    released: trio.Event | None = None  # for who waits until the kernel has not
     row: Item | None = None  # of the item as it was opened: what stat shows should it be ended meanwhile
 
     @property

@@ -85,6 +85,11 @@ class Pages:
         owner.mixed = False
         return Use(direct_io=False, keep_cache=keep)
 
+    def is_taken(self, node: int, version: Version) -> bool:
+        """Whether somebody uses the pages of another version, so that an open would go without."""
+        owner = self._owners.get(node)
+        return owner is not None and owner.users > 0 and owner.version.key != version.key
+
     def open_direct(self, node: int, version: Version) -> None:
         """Of a file that is direct for reasons of its own. Paired with `close`."""
         self._direct(self._owner(node), version)
