@@ -20,7 +20,7 @@ class Order(Enum):
 
 
 BUILTIN: Final[dict[str, str]] = {
-    "state": "where the download stands: queued, downloading, paused, complete, seeding, failed or skipped",
+    "state": "where the download stands: queued, downloading, paused, complete, seeding, failed, missing or skipped",
     "type": "video, audio, image, text or archive, or a MIME type such as video/x-matroska; by content, else by name",
     "ext": "the extension of the name, without its dot and in any case",
     "size": "the full size in bytes; bounds may carry a unit, as in 700M or 1.5GiB",
@@ -36,7 +36,7 @@ BUILTIN_KEYS: Final[frozenset[str]] = frozenset(BUILTIN)
 
 # The values that these keys can have. A query for another one is a typing mistake, not an empty result.
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
-    "state": ("queued", "downloading", "paused", "complete", "seeding", "failed", "skipped"),
+    "state": ("queued", "downloading", "paused", "complete", "seeding", "failed", "missing", "skipped"),
     "is": ("untagged",),
 }
 

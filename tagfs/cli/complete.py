@@ -23,7 +23,7 @@ PAGES = 3  # of 1,000 tags each
 # As in query.builtin, which a test compares: the command line imports nothing of the engine.
 BUILTIN = ("state", "type", "ext", "size", "added", "source", "host", "name", "sha256", "is")
 VALUES = {
-    "state": ("queued", "downloading", "paused", "complete", "seeding", "failed", "skipped"),
+    "state": ("queued", "downloading", "paused", "complete", "seeding", "failed", "missing", "skipped"),
     "is": ("untagged",),
     "type": ("video", "audio", "image", "text", "archive"),
     "source": ("http", "ftp", "torrent", "import", "mount"),

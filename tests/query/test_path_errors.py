@@ -68,7 +68,10 @@ NO_OPERAND = "after - comes a tag, a term or a group"
         (
             "state:/ne/done",
             2,
-            "'done' is no value of state:, which has queued, downloading, paused, complete, seeding, failed, skipped",
+            (
+                "'done' is no value of state:, "
+                "which has queued, downloading, paused, complete, seeding, failed, missing, skipped"
+            ),
         ),
         ("size:big", 0, "'big' is no value of size:, which takes bytes or a size such as 700M or 1.5GiB"),
         ("size:700m", 0, "'700m' is no value of size:, which takes bytes or a size such as 700M or 1.5GiB"),

@@ -190,4 +190,6 @@ async def test_what_was_not_whole_is_missing(world: World, service: Service, tmp
     [item] = world.catalogue.named("n")
     row, [source] = world.catalogue.item(item), world.catalogue.sources(item)
     assert row is not None and row.state is State.MISSING and row.error
+    assert await world.names("tags/state:missing") == ["n"]
+    assert [found.id for found in (await service.ls("state:missing")).items] == [item]
     assert (source.url, source.public_url, source.host) == ("http://u:p@h/x", "http://h/x", "h")
