@@ -15,11 +15,13 @@ from engine.types import Source, SourceKind
 DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ftp": 21}
 MASK: Final = "***"
 SHOWN: Final = 80  # characters of a text that is no URL
+LOOKED_AT: Final = 1024  # characters of it that can have a say in these
 
 _SECRET = re.compile("token|sig|key|pass|pwd|secret|auth|cred|session|jwt|ticket", re.IGNORECASE)
-_LOGIN = re.compile("^(.*//)?.*@", re.DOTALL)  # up to the last @: passwords hold any character
 _PARAMETER = re.compile("(?<=[?&;#])[^?&;#]+")
-_HEADER = re.compile(r"(header=[^:]*:|[\w-]*(?:cookie|token|key|secret|auth)[\w-]*:\s).*", re.IGNORECASE | re.DOTALL)
+_HEADER = re.compile(
+    r"(header=[^:]*:|(?<![\w-])[\w-]*(?:cookie|token|key|secret|auth)[\w-]*:\s).*", re.IGNORECASE | re.DOTALL
+)
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -29,6 +31,10 @@ def check_url(url: str) -> str:
     shown = hidden(url)
     if _CONTROL.search(url):
         raise BadRequest("A URL cannot hold control characters.")
+    try:
+        url.encode()
+    except UnicodeEncodeError as error:
+        raise BadRequest(f"{shown!r} is no URL: it is not UTF-8; write such a byte as %FF.") from error
     try:
         parts = urlsplit(url)
         port = urlsplit(without_login(url)[0]).port  # a login can make a broken host look whole
@@ -62,8 +68,13 @@ def _what_is_wrong(error: ValueError) -> str:
 
 
 def hidden(text: str) -> str:
-    """What was typed, and is perhaps no URL at all, for an error message: not long, and without secrets."""
-    shown = _PARAMETER.sub(_masked, _LOGIN.sub(rf"\1{MASK}@", text))
+    """What was typed, and is perhaps no URL at all, for an error message: not long, and without secrets. Takes time
+    in proportion to its length, whatever it holds."""
+    login = text.rfind("@")  # the last one: passwords hold any character
+    if login >= 0:
+        before = text.find("//", 0, login)
+        text = f"{text[: before + 2] if before >= 0 else ''}{MASK}{text[login:]}"
+    shown = _PARAMETER.sub(_masked, text[:LOOKED_AT])
     shown = _HEADER.sub(rf"\1 {MASK}", shown)  # a line of a list that is not indented
     return shown if len(shown) <= SHOWN else shown[:SHOWN] + "…"
 

@@ -9,7 +9,7 @@ from engine.safe_names import is_safe
 from engine.sources.addresses import is_public, may_be_public
 from engine.sources.redirects import Hop, first_hop, follow
 from engine.sources.stream import FetchFailed
-from engine.sources.urls import check_url, hidden, name_of, public_url, source_of, without_login
+from engine.sources.urls import SHOWN, check_url, hidden, name_of, public_url, source_of, without_login
 
 
 @pytest.mark.parametrize(
@@ -190,3 +190,17 @@ def test_what_is_typed_wrongly_is_told_without_secrets(text):
 )
 def test_parameters_named_like_secrets_are_masked_however_they_are_separated(url):
     assert public_url(url) == url.replace("hunter2", "***")
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 300_000, "key" * 100_000, "//" * 150_000, "header=" * 40_000, "?token=" * 40_000]
+)
+def test_no_text_takes_long_to_be_shown(text: str) -> None:
+    """Each of these took minutes, and the loop with it: this test would not end."""
+    assert len(hidden(f"http://h/{text}")) <= SHOWN + 1
+    assert "secret" not in hidden(f"http://u:secret{text}@h/")
+
+
+def test_a_url_with_bytes_that_are_not_utf8_is_refused() -> None:
+    with pytest.raises(BadRequest, match=r"is not UTF-8; write such a byte as %FF"):
+        check_url("http://h/\udcff")
