@@ -12,6 +12,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 
 from tagfs.control.views_work import ContentView
@@ -68,12 +69,22 @@ def new_folder(target: str) -> Iterator[str]:
 
 def _beside(target: str, *, replace: bool) -> str:
     """The path of what will become `target`; nothing is there."""
+    if replace:
+        refuse_special(target)
     if not replace and os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
     folder = os.path.dirname(target) or "."
     if not os.path.isdir(folder):
         raise FileNotFoundError(errno.ENOENT, "There is no such directory", folder)
     return os.path.join(folder, f".{os.path.basename(target)[:40]}.{secrets.token_hex(4)}.part")
+
+
+def refuse_special(target: str) -> None:
+    """OSError when a device, a pipe or a socket is there: root could put a file in its place, which nobody means."""
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.lstat(target).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+            raise OSError(errno.EINVAL, "Only files are replaced; to write into a device or a pipe use - and >", target)
 
 
 def _place(beside: str, target: str, *, replace: bool) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from tagfs.cli import exits
+from tagfs.cli.copying import refuse_special
 from tagfs.cli.session import Session
 from tagfs.cli.verb import UsageError, Verb
 from tagfs.control.views_work import LinesView
@@ -29,6 +30,7 @@ def _run(options: argparse.Namespace, session: Session) -> int:
         return exits.OK
     if not options.force and os.path.lexists(options.file):
         raise UsageError(f"{escape(options.file)} is there already; --force replaces it.")
+    refuse_special(options.file)
     with _replacing(options.file) as target:
         _export(session, options, target)
     return exits.OK

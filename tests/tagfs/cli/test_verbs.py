@@ -455,6 +455,15 @@ class TestGet:
         assert tagfs("get", "a.bin", str(target), "--force").code == exits.OK
         assert target.read_bytes() == stored
 
+    def test_a_pipe_or_a_device_is_not_replaced(self, tagfs: Tagfs, stored: bytes, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        for words in (("get", "a.bin", str(pipe), "--force"), ("export", str(pipe), "--force")):
+            ran = tagfs(*words)
+            assert ran.code == exits.FAILED
+            assert ran.err.startswith(f"tagfs: {pipe}: Only files are replaced; ")
+            assert pipe.is_fifo()
+
     def test_a_folder_is_copied_with_all_in_it(
         self, tagfs: Tagfs, verbs: MemoryVerbs, state: Path, tmp_path: Path
     ) -> None:
