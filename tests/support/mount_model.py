@@ -341,10 +341,10 @@ class Model:
             self._take_over(thing, there)
             return
         thing.trashed = False
+        self._move(thing, path, put, new)
         if there is not None and there is not thing:  # an empty folder: what comes in its place is found where it was
             thing.tags |= there.tags
             self._remove_folder(there)
-        self._move(thing, path, put, new)
 
     def _take_over(self, thing: Thing, there: Thing) -> None:
         """`mv tmp f`: f stays who it is and gets the content and mode; what it had goes to the trash."""
