@@ -28,6 +28,7 @@ class Delivery:
         self._settling: trio.Nursery | None = None
         self._ended = trio.Event()
         self._failure: Exception | None = None
+        self.groups = 0  # that were delivered
 
     def observe(self, observer: Observer) -> Callable[[], None]:
         entry = (observer,)
@@ -52,6 +53,7 @@ class Delivery:
 
     def deliver(self, group: list[Job]) -> None:
         """While `run` runs. Never raises, since it is called by trio itself."""
+        self.groups += 1
         if self._failure is not None:
             return
         try:

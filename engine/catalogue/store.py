@@ -584,6 +584,9 @@ class SqliteCatalogue:
     def observe(self, observer: Observer) -> Callable[[], None]:
         return self._delivery.observe(observer)
 
+    def has_told_all(self) -> bool:
+        return self._delivery.groups == self._writer.groups
+
     # -- feed of the index -----------------------------------------------------------------------------------------
     async def follow(self, observer: Observer, start: Callable[[Opening], None]) -> Callable[[], None]:
         def arrived(opening: Opening) -> None:

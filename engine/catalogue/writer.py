@@ -72,6 +72,7 @@ class Writer:
         self._deliver = deliver
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self.commits = 0  # that have become visible to readers, without those that are about tags alone
+        self.groups = 0  # that were begun, each of which is delivered, and may be seen by readers before that
         self._next: Job | None = None  # taken from the queue, and to be alone in the next group
 
     def submit(self, job: Job) -> None:
@@ -127,6 +128,7 @@ class Writer:
         return starved
 
     def _commit(self, connection: sqlite3.Connection, jobs: Sequence[Job]) -> CatalogueFailed | None:
+        self.groups += 1
         about_tags = all(job.about_tags for job in jobs)
         try:
             connection.execute("BEGIN IMMEDIATE")

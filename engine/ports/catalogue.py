@@ -385,3 +385,6 @@ class Catalogue(Protocol):
     # -- observers ---------------------------------------------------------------------------------------------
     def observe(self, observer: Observer) -> Callable[[], None]:
         """Add an observer; the function returned removes it."""
+
+    def has_told_all(self) -> bool:
+        """Whether observers have been told of all that reads may have found until now. Instant."""

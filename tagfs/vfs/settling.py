@@ -99,8 +99,10 @@ class Settling:
         return True
 
     def _has_settled(self) -> None:
+        """Rows may be newer than what was told: who reads them for a move can miss the name of before, so that it does
+        not end before what changed them has been told, too. That one then ends it."""
         self._unsettled -= 1
-        if self._unsettled == 0:
+        if self._unsettled == 0 and self._catalogue.has_told_all():
             self._turning.end()
 
     async def _settle_in_turns(self, kernel: Kernel, changes: Sequence[Change], tags: Sequence[TagChange]) -> None:

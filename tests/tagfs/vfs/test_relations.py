@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import trio
 
+from engine.catalogue.writer import Job
 from engine.ports import Edit
+from query.ast import Expr
 from query.relations import Relation, RelationKind
 from tagfs.mount.inodes import Inodes
 from tagfs.vfs import numbers
@@ -125,6 +127,43 @@ async def test_what_happens_to_an_item_while_the_kernel_is_told_is_told_too(
             nursery.start_soon(world.catalogue.edit, item.id, edit)
         if not first:
             nursery.start_soon(world.catalogue.unrelate, IMPLIES)
+    assert (number, "g") in world.kernel.names
+    assert await shown(directory) == []
+    assert world.views._turning.moves == []
+
+
+async def test_an_item_whose_new_name_is_read_before_anybody_is_told_of_it_is_told_by_the_old_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rename is committed while a relation settles, and delivered when that has settled."""
+    item = await world.item("g", "x")
+    await world.catalogue.create_tag("a")
+    await world.catalogue.relate(IMPLIES)
+    number, directory = await known(world, "tags/a")
+    assert await shown(directory) == ["g"]
+    world.kernel.clear()
+    delivery, prepare, held = world.catalogue._delivery, world.index.prepare, []
+    deliver, is_committed = delivery.deliver, trio.Event()
+
+    def hold(group: list[Job]) -> None:
+        if any(job.changes for job in group):
+            held.append(group)
+            is_committed.set()
+        else:
+            deliver(group)
+
+    async with trio.open_nursery() as nursery:
+
+        async def rename_first(expr: Expr) -> None:
+            if not is_committed.is_set():
+                monkeypatch.setattr(delivery, "deliver", hold)
+                nursery.start_soon(world.catalogue.edit, item.id, Edit(name="h"))
+                await is_committed.wait()
+            await prepare(expr)
+
+        monkeypatch.setattr(world.index, "prepare", rename_first)
+        await world.catalogue.unrelate(IMPLIES)
+        deliver(*held)
     assert (number, "g") in world.kernel.names
     assert await shown(directory) == []
     assert world.views._turning.moves == []
