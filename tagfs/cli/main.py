@@ -25,8 +25,9 @@ _NAMED = ("WHAT", "ITEM", "PATH", "FILE", "DIR", "[DIR]", "DEST")
 
 def main() -> int:
     """The console script. Ends by SIGINT itself when interrupted, so that a calling shell loop stops as well."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper outside of tests
-    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _stand_in()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper outside of tests
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
@@ -38,12 +39,36 @@ def main() -> int:
         os.kill(os.getpid(), signal.SIGINT)
         return exits.INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python flushes at exit goes nowhere
+        _drop_output()
         return exits.BROKEN_PIPE
+    except OSError as error:  # what the page of help, or the last lines, could not be written to
+        from tagfs.cli.output import warn
+
+        _drop_output()
+        warn(f"standard output: {error.strerror or error}.")
+        return exits.FAILED
+
+
+def _stand_in() -> None:
+    """For streams that the caller has closed, so that no file which is opened later takes their place: what is written
+    or read there fails, as it would."""
+    for descriptor, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, mode)  # the lowest that is free
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 -- it stays open, as do the others
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _drop_output() -> None:
+    """What Python flushes at the exit goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command. Raises KeyboardInterrupt and BrokenPipeError only, and SystemExit out of argparse."""
+    """Run one command. Raises KeyboardInterrupt, OSErrors of standard output, and SystemExit out of argparse."""
     state, rest = _leading_state(list(arguments))
     if not rest or rest[0] in ("-h", "--help") or rest == ["help"]:
         print(table.page(), end="")

@@ -1,6 +1,8 @@
 """Finding the verb, and turning everything that goes wrong into one line and an exit code."""
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -132,6 +134,29 @@ def test_a_reader_that_goes_away_is_no_error(state: Path, verbs: MemoryVerbs) ->
     assert process.stderr.read() == ""
     assert process.wait() == exits.BROKEN_PIPE
     process.stderr.close()
+
+
+@pytest.mark.parametrize("words", ["--version", "--help", "ls", "completion bash", "complete ''"])
+@pytest.mark.parametrize("where, why", [("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
+def test_output_that_cannot_be_written_is_one_sentence(
+    state: Path, verbs: MemoryVerbs, words: str, where: str, why: str
+) -> None:
+    verbs.put("a")
+    ran = subprocess.run(
+        ["sh", "-c", f"{shlex.join(command())} {words} {where}"],
+        env=environment(state), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert ran.returncode == exits.FAILED
+    assert re.fullmatch(rf"tagfs: (standard output: )?{why}\.\n", ran.stderr), ran.stderr
+
+
+def test_nothing_is_opened_in_place_of_a_closed_stream(state: Path, verbs: MemoryVerbs) -> None:
+    code = "import os; from tagfs.cli import main; main.run = lambda words: os.open('/', os.O_RDONLY); main.main()"
+    ran = subprocess.run(
+        ["sh", "-c", f"{shlex.join([sys.executable, '-c', code + '; os._exit(main.run([]) < 3)'])} <&- >&- 2>&-"],
+        env=environment(state),
+    )  # fmt: skip
+    assert ran.returncode == 0
 
 
 def test_ctrl_c_ends_by_the_signal_and_without_a_traceback(state: Path, verbs: MemoryVerbs) -> None:
