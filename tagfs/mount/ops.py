@@ -620,7 +620,7 @@ class Operations(pyfuse3.Operations):
 
     async def _open_node(self, node: int, item: ItemId, flags: int, program: int) -> FileInfo:
         row = self._item(item)
-        if row.state is State.WRITING and not self._context.drafts.has(item):
+        if row.state is State.WRITING and self._context.drafts.readable(item) is None:
             row = await self._context.drafts.told(item)
         opened = await self._open_item(row, flags, program)
         opened.row = row

@@ -230,10 +230,6 @@ class Drafts:
         writing = open_one(self._chain(item))
         return writing is not None and writing is not draft
 
-    def has(self, item: ItemId) -> bool:
-        """Whether there is any draft of it."""
-        return bool(self._chain(item))
-
     async def told(self, item: ItemId) -> Item:
         """The row, for whom it says that the item is being written, and nobody is known to: between a commit and our
         being told of it, it may be of before (docs/concurrency.md). What is told of a write comes after all before it.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pyfuse3
 import pytest
 
+from engine.types import State
 from tagfs.mount.sentback import MOST, SentBack
 from tests.support.kernel import Kernel
 from tests.support.world import World
@@ -65,6 +66,16 @@ async def test_who_was_sent_back_is_not_sent_back_for_another_node_of_the_item(w
     assert await opened(kernel, item.id, YOU) == 0  # who cannot look up, as /proc/self/fd/3
     assert await opened(kernel, gone.id) == errno.ESTALE
     assert await opened(kernel, item.id) == 0
+
+
+async def test_a_row_of_before_is_read_anew(world: World, kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what was stored and is written to again, the row that was kept may say that it is still written."""
+    item = await world.item("f")
+    node = await kernel.lookup(await kernel.walk("files"), "f")
+    draft = await world.drafts.write_to(item)
+    monkeypatch.setattr(kernel.ops, "_item", lambda _: item._replace(state=State.WRITING, sha256=None))
+    assert await opened(kernel, node, flags=os.O_RDONLY) == 0
+    world.drafts.leave(draft, writing=True)
 
 
 async def test_a_name_that_came_by_itself_is_opened_and_not_made(world: World, kernel: Kernel) -> None:
