@@ -262,8 +262,9 @@ class Worker:
         self.client.call("add", {"urls": [self.server.url("d")], "name": name, "tags": [self.tag("x")]})
         assert os.path.exists(self.mount / "tags" / self.tag("x") / name)
         assert os.path.exists(self.mount / "tags" / self.tag("x") / "-" / self.tag("y") / name)
-        self.mount.settle(self.file(name))
-        assert name in self.mount.names(f"tags/{self.tag('x')}/state:complete")
+        # Nobody's call ends with that, so it is not promised to be seen everywhere as soon as the row says so.
+        self.mount.wait_for(lambda: name in self.mount.names(f"tags/{self.tag('x')}/state:complete"))
+        assert os.getxattr(self.file(name), "user.tagfs.state") == b"complete"
         assert name not in self.mount.names(f"tags/{self.tag('x')}/state:downloading")
         self.things[name] = Thing(BYTES, {"x"})
 
