@@ -113,19 +113,21 @@ async def test_the_size_of_a_magnet_link_is_waited_for(tmp_path: Path, seeds: Pe
 async def test_a_large_file_is_hashed_while_it_arrives(
     tmp_path: Path, seeds: Peer, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adopting, "STEP", 64 << 10)
+    monkeypatch.setattr(adopting, "STEP", 8 << 10)  # each piece of it is looked at
     path = film(tmp_path / "s") / "film.mkv"
     with tracker() as announces:
         announces.introduce(seeds.address)
         torrent = make_torrent(path.parent, version=version, piece_size=16384, trackers=[announces.url])
-        seeds.seed(torrent, path.parent.parent)
+        seeds.seed(torrent, path.parent.parent, only=14)  # a good part of it, wherever it begins
         async with torrents(tmp_path / "state") as here:
             read: dict[str, int] = {}
-            read_ahead = here.store.read_ahead
+            read_ahead, is_ahead = here.store.read_ahead, trio.Event()
 
             async def note(begun: Pass, upto: int) -> None:
                 await read_ahead(begun, upto)
                 read[begun.path] = begun.offset
+                if begun.offset > 70_000:  # the size of the next largest file
+                    is_ahead.set()
 
             monkeypatch.setattr(here.store, "read_ahead", note)
             item = await here.add(torrent.data, options={"mode": "on-demand"})  # pieces come in order
@@ -133,6 +135,12 @@ async def test_a_large_file_is_hashed_while_it_arrives(
             reader = here.manager.reader(large.id)
             assert reader is not None
             for offset in range(0, 400_000, 50_000):
+                if offset == 100_000:  # the rest comes when it has read what is here
+                    with trio.fail_after(60):
+                        await is_ahead.wait()
+                    seeds.remove(torrent)
+                    seeds.seed(torrent, path.parent.parent)
+                    await here.add(torrent.magnet(peers=[seeds.address]))
                 await reader.pread(offset, 50_000, trio.current_time() + 60)
             await here.until(large, State.COMPLETE)
             assert here.content(large) == path.read_bytes()
