@@ -21,7 +21,7 @@ from engine.ports import Edit
 from engine.types import Item, ItemId, Kind, State
 from tagfs.mount.answers import Answers
 from tagfs.mount.callers import is_making, is_naming
-from tagfs.mount.closing import let_go
+from tagfs.mount.closing import let_go, written_by
 from tagfs.mount.copiers import copy_by
 from tagfs.mount.guard import guarded, silent
 from tagfs.mount.handles import Handles
@@ -619,6 +619,9 @@ class Operations(pyfuse3.Operations):
         return self._answers.attributes(drop_attr(drop))
 
     async def _open_node(self, node: int, item: ItemId, flags: int, program: int) -> FileInfo:
+        written = None if flags & _WRITE else self._context.drafts.being_closed(item)
+        if written is not None:
+            await written_by(self.files, written)
         row = self._item(item)
         if row.state is State.WRITING and self._context.drafts.readable(item) is None:
             row = await self._context.drafts.told(item)

@@ -225,6 +225,11 @@ class Drafts:
         """What a reader gets who opens the item now; None: the content that the row names."""
         return readable(self._chain(item))
 
+    def being_closed(self, item: ItemId) -> Draft | None:
+        """What readers get as soon as the kernel has let go of it: all its programs have closed it."""
+        draft = open_one(self._chain(item))
+        return draft if draft is not None and draft.over and draft.flushed == draft.writers else None
+
     def is_contested(self, item: ItemId, draft: Draft | None) -> bool:
         """Whether others than the users of `draft` (None: of the blob) write to the item now."""
         writing = open_one(self._chain(item))

@@ -50,3 +50,43 @@ async def test_a_handle_that_stays_is_waited_for_once(
         assert opened.direct_io
         await kernel.ops.release(opened.fh)
     await kernel.ops.release(mapped)
+
+
+@pytest.mark.parametrize("flags", [os.O_WRONLY, os.O_WRONLY | os.O_TRUNC, os.O_WRONLY | os.O_APPEND])
+async def test_who_reads_after_a_close_reads_what_was_closed(world: World, kernel: Kernel, flags: int) -> None:
+    """Though the release comes after his open."""
+    await world.item("f", content=b"old")
+    node = await kernel.lookup(await kernel.walk("files"), "f")
+    writer = (await kernel.ops.open(node, flags, CONTEXT)).fh
+    await kernel.ops.write(writer, 0, b"newer")
+    await kernel.ops.flush(writer)
+    found: list[bytes] = []
+
+    async def read() -> None:
+        opened = await kernel.ops.open(node, os.O_RDONLY, CONTEXT)
+        found.append(await kernel.ops.read(opened.fh, 0, 100))
+        await kernel.ops.release(opened.fh)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        await kernel.ops.release(writer)
+    assert found == [b"newer" if not flags & os.O_APPEND else b"oldnewer"]
+
+
+async def test_what_is_still_written_by_a_copy_of_a_descriptor_shows_with_its_last_close(
+    world: World, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.item("f", content=b"old")
+    node = await kernel.lookup(await kernel.walk("files"), "f")
+    writer = (await kernel.ops.open(node, os.O_WRONLY | os.O_TRUNC, CONTEXT)).fh
+    await kernel.ops.write(writer, 0, b"newer")
+    await kernel.ops.flush(writer)
+    found = []
+    for patience in (0.0, float("inf")):
+        monkeypatch.setattr(closing, "PATIENCE", patience)
+        opened = await kernel.ops.open(node, os.O_RDONLY, CONTEXT)
+        found.append(await kernel.ops.read(opened.fh, 0, 100))
+        await kernel.ops.release(opened.fh)
+    assert found == [b"old", b"old"]
+    await kernel.ops.release(writer)
