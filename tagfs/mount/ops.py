@@ -16,26 +16,22 @@ from typing import TYPE_CHECKING
 import pyfuse3
 from pyroaring import BitMap
 
-from engine.errors import NameTaken, NoSuchItem
+from engine.errors import NameTaken
 from engine.ports import Edit
-from engine.types import Item, ItemId, Kind, State
+from engine.types import Item, ItemId, Kind
 from tagfs.mount.answers import Answers
 from tagfs.mount.callers import is_making, is_naming
-from tagfs.mount.closing import let_go, written_by
 from tagfs.mount.copiers import copy_by
 from tagfs.mount.guard import guarded, silent
 from tagfs.mount.handles import Handles
 from tagfs.mount.inodes import Inodes
 from tagfs.mount.invalidate import Invalidator
 from tagfs.mount.listing import Listings, OpenDirectory
-from tagfs.mount.onlookers import is_onlooker
-from tagfs.mount.sentback import SentBack
+from tagfs.mount.opening import WRITE, Opening, draft_file
 from tagfs.vfs import attr, edits, moving, numbers
 from tagfs.vfs.attr import Attr
-from tagfs.vfs.content import ArrivingFile, BlobFile, DraftFile, KeptFile, OpenFile, TextFile
+from tagfs.vfs.content import BlobFile, DraftFile, TextFile
 from tagfs.vfs.context import Context
-from tagfs.vfs.draft import Draft
-from tagfs.vfs.drafts import Drafts
 from tagfs.vfs.dropped import DropFile, drop_xattr, drop_xattrs
 from tagfs.vfs.inbox import Drop
 from tagfs.vfs.names import NAME_MAX, is_certain
@@ -76,7 +72,6 @@ if TYPE_CHECKING:
         XAttrNameT,
     )
 
-_WRITE = os.O_WRONLY | os.O_RDWR
 _RENAME_FLAGS = frozenset({0, pyfuse3.RENAME_NOREPLACE, pyfuse3.RENAME_EXCHANGE})
 # Times are kept as 64-bit nanoseconds, 1677 to 2262. Others become the nearest of these, as on other filesystems.
 FIRST_MOMENT, LAST_MOMENT = -(2**63), 2**63 - 1
@@ -91,7 +86,8 @@ class Operations(pyfuse3.Operations):
         super().__init__()
         self.faults = context.faults
         self.inodes = Inodes(context, tags)
-        self.files: Handles[OpenFile] = Handles()
+        self._opening = Opening(context, kernel)
+        self.files = self._opening.files
         self._context = context
         self._kernel = kernel
         kernel.opened = lambda: BitMap([opened.row.id for opened in self.files if opened.row is not None])
@@ -99,7 +95,6 @@ class Operations(pyfuse3.Operations):
         self._directories: Handles[OpenDirectory] = Handles()
         self._listings = Listings(context, self.inodes, answers)
         self._newcomers = Newcomers()
-        self._sent_back = SentBack()
         self._xattrs = Xattrs(context, self._newcomers)
 
     def init(self) -> None:
@@ -145,7 +140,7 @@ class Operations(pyfuse3.Operations):
         item = row or self._ended(item_id)
         _check_owner(attr, fields)
         if fields.update_size:
-            await self._truncate(item, attr.st_size, fh)
+            await self._opening.truncate(item, attr.st_size, fh)
         draft = self._context.drafts.get(item.id)
         mtime_ns = min(max(attr.st_mtime_ns, FIRST_MOMENT), LAST_MOMENT) if fields.update_mtime else None
         if mtime_ns is not None and draft is not None:
@@ -231,7 +226,7 @@ class Operations(pyfuse3.Operations):
                     raise
                 raise OSError(errno.ESTALE, str(error)) from error  # by an undo, say: the kernel is to look again
             node = file.item if isinstance(file, DraftFile) else None
-            return self._opened(file, node), await self._answer_file(parent_inode, _text(name), file)
+            return self._opening.answer(file, node), await self._answer_file(parent_inode, _text(name), file)
 
     @guarded
     async def mknod(
@@ -313,25 +308,16 @@ class Operations(pyfuse3.Operations):
     async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:
         node = self._node(inode)
         match node:
-            case TextNode() | BlobNode() if flags & _WRITE:  # root may, by the modes
+            case TextNode() | BlobNode() if flags & WRITE:  # root may, by the modes
                 raise OSError(errno.EPERM, "this is read-only")
             case TextNode():
-                return self._opened(TextFile(node.render()))
+                return self._opening.answer(TextFile(node.render()))
             case BlobNode(blob):
-                return self._opened(BlobFile(self._context, blob.sha256))
+                return self._opening.answer(BlobFile(self._context, blob.sha256))
             case ItemNode(item):
-                sent_from = self._sent_back.take(ctx.pid)
-                try:
-                    if sent_from is None and self._context.drafts.aliases.refuses(inode):
-                        raise OSError(errno.ESTALE, f"item {item} has another node")
-                    return await self._open_node(inode, item, flags, ctx.pid)
-                except (NoSuchItem, FileNotFoundError, PermissionError) as error:
-                    if sent_from == inode:
-                        raise
-                    self._sent_back.add(ctx.pid, inode)
-                    raise OSError(errno.ESTALE, f"item {item} has no such name any more") from error
+                return await self._opening.item(inode, item, flags, ctx.pid)
             case DropNode():
-                return self._opened(await self._open_drop(node, flags))
+                return self._opening.answer(await self._open_drop(node, flags))
             case _:
                 raise OSError(errno.EISDIR, "this is a directory")
 
@@ -548,39 +534,13 @@ class Operations(pyfuse3.Operations):
             return False
         return item_of(node) == item and _keeps(directory, name, node)
 
-    def _opened(self, opened: OpenFile, node: int | None = None) -> FileInfo:
-        """`node`: of an item, whose pages may be those of another content than this one."""
-        handle = pyfuse3.FileHandleT(self.files.add(opened))
-        if node is not None and opened.version is not None:
-            draft, drafts = opened.draft if isinstance(opened, DraftFile) else None, self._context.drafts
-            if drafts.pages.needs_size(node) and not opened.direct_io:
-                opened.direct_io = not self._tell_size(node, opened.size)
-            elif drafts.pages.was_resized(node) and not opened.direct_io:
-                self._tell_size(node, opened.size)
-            if opened.direct_io:
-                drafts.pages.open_direct(node, opened.version)
-            else:
-                contested = opened.row is not None and drafts.is_contested(opened.row.id, draft)
-                use = drafts.pages.open(node, opened.version, draft, contested=contested)
-                opened.direct_io, opened.keep_cache = use
-            opened.node = node
-        return pyfuse3.FileInfo(fh=handle, direct_io=opened.direct_io, keep_cache=opened.keep_cache)
-
-    def _tell_size(self, node: int, size: int | None) -> bool:
-        """Whether the kernel knows that now. Should somebody have it open, it might have to wait for what he reads."""
-        pages = self._context.drafts.pages
-        if size is None or not pages.is_free(node) or not self._kernel.grow(node, size):
-            return False
-        pages.sized(node, size)
-        return True
-
     async def _create(self, parent: int, name: str, mode: int, program: int, flags: int) -> DraftFile | DropFile:
         directory = self._directory(parent)
         if isinstance(directory.place, Inbox):
             drop = await edits.drop(self._context, directory, name)
             return DropFile(self._context.inbox, drop, writing=True)
         draft = await edits.create(self._context, directory, name, mode)
-        file = _draft_file(self._context.drafts, draft, flags)
+        file = draft_file(self._context.drafts, draft, flags)
         file.row = self._context.catalogue.item(file.item)
         self._newcomers.made(file.item, draft.tags, program)
         return file
@@ -605,7 +565,7 @@ class Operations(pyfuse3.Operations):
         return answer
 
     async def _open_drop(self, node: DropNode, flags: int) -> DropFile:
-        drop, writing = self._drop(node), bool(flags & _WRITE)
+        drop, writing = self._drop(node), bool(flags & WRITE)
         await self._context.inbox.open(drop, writing=writing, truncate=writing and bool(flags & os.O_TRUNC))
         return DropFile(self._context.inbox, drop, writing=writing)
 
@@ -618,71 +578,6 @@ class Operations(pyfuse3.Operations):
             drop.mtime_ns = min(max(attr.st_mtime_ns, FIRST_MOMENT), LAST_MOMENT)
         return self._answers.attributes(drop_attr(drop))
 
-    async def _open_node(self, node: int, item: ItemId, flags: int, program: int) -> FileInfo:
-        written = None if flags & _WRITE else self._context.drafts.being_closed(item)
-        if written is not None:
-            await written_by(self.files, written)
-        row = self._item(item)
-        if row.state is State.WRITING and self._context.drafts.readable(item) is None:
-            row = await self._context.drafts.told(item)
-        opened = await self._open_item(row, flags, program)
-        opened.row = row
-        await opened.prepare()
-        if opened.version is not None and self._context.drafts.pages.is_taken(node, opened.version):
-            await let_go(self.files, node)
-        return self._opened(opened, node)
-
-    async def _open_item(self, item: Item, flags: int, program: int) -> OpenFile:
-        if item.kind is Kind.FOLDER:
-            raise OSError(errno.ESTALE, f"item {item.id} has become a folder")
-        drafts = self._context.drafts
-        if flags & _WRITE:
-            self._check_live(item)
-            draft = await drafts.write_to(item, truncate=bool(flags & os.O_TRUNC))
-            return _draft_file(drafts, draft, flags)
-        if flags & os.O_TRUNC:  # who only reads may empty it as well, on Linux
-            await self._truncate(item, 0, None)
-            item = self._item(item.id)
-        closed = drafts.readable(item.id)
-        if closed is not None:
-            drafts.enter(closed, writing=False)
-            return DraftFile(drafts, closed, writing=False)
-        if item.state.whole and item.sha256 is not None:
-            return BlobFile(self._context, item.sha256)
-        if item.state in (State.MISSING, State.WRITING):
-            raise OSError(errno.EIO, f"item {item.id}: {item.error or 'its content is missing'}")
-        kept = drafts.kept(item)
-        if kept is not None:
-            return KeptFile(kept)
-        reader = self._context.transfers.reader(item.id)
-        looks = is_onlooker(program, self._context.onlookers)
-        return ArrivingFile(
-            self._context,
-            item.id,
-            reader,
-            wait=not flags & os.O_NONBLOCK,
-            fetch=not (looks or flags & os.O_NOATIME),
-            absent=errno.ENODATA if looks else errno.EAGAIN,  # on EAGAIN FFmpeg's thumbnailers try for ever
-        )
-
-    async def _truncate(self, item: Item, size: int, handle: int | None) -> None:
-        """By an open file that is written, or by path as if it were opened for that."""
-        drafts = self._context.drafts
-        opened = None if handle is None else self.files[handle]
-        if isinstance(opened, DraftFile) and opened.writing:
-            await drafts.truncate(opened.draft, size)
-            return
-        self._check_live(item)
-        draft = await drafts.write_to(item)
-        try:
-            await drafts.truncate(draft, size)
-        finally:
-            drafts.leave(draft, writing=True)
-
-    def _check_live(self, item: Item) -> None:
-        if item.id not in self._context.index.live:
-            raise OSError(errno.EPERM, "what is in the trash cannot be changed: take it out first")
-
 
 async def _is_to_be_saved(queries: QueriesDirectory, name: str, thread: int) -> bool:
     """Whether a name that an expression has, or that is none, must be absent for somebody to save a query by it."""
@@ -694,11 +589,6 @@ async def _is_to_be_saved(queries: QueriesDirectory, name: str, thread: int) -> 
 def _check_owner(wanted: EntryAttributes, fields: SetattrFields) -> None:
     if (fields.update_uid and wanted.st_uid != os.getuid()) or (fields.update_gid and wanted.st_gid != os.getgid()):
         raise OSError(errno.EPERM, "all items belong to the user who mounted")
-
-
-def _draft_file(drafts: Drafts, draft: Draft, flags: int) -> DraftFile:
-    append, mapped = bool(flags & os.O_APPEND), flags & os.O_ACCMODE == os.O_RDWR
-    return DraftFile(drafts, draft, writing=True, append=append, mapped=mapped)
 
 
 def _keeps(directory: Directory, name: str, node: Node) -> bool:
