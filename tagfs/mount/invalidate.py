@@ -11,7 +11,8 @@ kernel, which a running operation there holds until we answer it, so it happens 
 - everything else is waited for, so that the change is visible everywhere when the call that made it returns, but not
   longer than PATIENCE while all that is left waits for locks. The one case known to need it: `rm a/f` has locked `a`
   and waits in the kernel for f, which a setxattr that waits for us has locked. We cannot see the rm yet; giving way
-  lets both go on. A thread that only waits for its turn, on a busy machine, waits for no lock: the kernel says so.
+  lets both go on. A thread that only waits for its turn, on a busy machine, waits for no lock: the kernel says so; and
+  a lock of an operation that runs and waits for nobody is let go, be it when the disk has written what it changes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -39,16 +41,19 @@ log = logging.getLogger(__name__)
 PATIENCE: Final = 0.1  # seconds without progress, after which it is looked at why
 LONGEST: Final = 5.0  # seconds without progress, whatever the reason
 THREADS: Final = 16
+NOWHERE: Final = 0  # no directory's number
 _GONE: Final = frozenset({errno.ENOENT, errno.EBADF, errno.ENODEV, errno.ENOTCONN})  # the node, or the mount
 AT_ONCE: Final = 1000  # attributes that are forgotten before other tasks get a turn: some 5 ms
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Holding:
-    """The directories of one operation. Tasks that it has started inherit it, and outlive it."""
+    """The directories of one operation. Tasks that it has started inherit it, and outlive it. `waits`: for names that
+    are to be forgotten, so many times."""
 
     directories: frozenset[int]
     ended: bool = False
+    waits: int = 0
 
 
 _own: ContextVar[Holding | None] = ContextVar("own", default=None)
@@ -65,7 +70,7 @@ class Batch:
             by_parent.setdefault(parent, []).append(name.encode("utf-8", "surrogateescape"))
         self._todo.extend(by_parent.items())
         self._lock = threading.Lock()
-        self._at_work: set[int] = set()  # native ids of the threads
+        self._at_work: dict[int, int] = {}  # native ids of the threads, and the directories that they are at
         self.left = sum(map(len, by_parent.values()))
         self.threads = min(THREADS, len(by_parent))
 
@@ -73,27 +78,33 @@ class Batch:
         """In a worker thread: until nothing is left to take."""
         me = threading.get_native_id()
         with self._lock:
-            self._at_work.add(me)
+            self._at_work[me] = NOWHERE
         try:
-            self._take()
+            self._take(me)
         finally:
             with self._lock:
-                self._at_work.discard(me)
+                del self._at_work[me]
 
-    def is_held_up(self, *, room: bool) -> bool:
-        """Whether nothing is left but to wait for locks of the kernel. `room`: further threads may begin. Instant."""
+    def at_work(self) -> int:
+        """How many threads are."""
+        return len(self._at_work)
+
+    def is_held_up(self, *, room: bool, busy: AbstractSet[int]) -> bool:
+        """Whether nothing is left but to wait for locks of the kernel, in directories that are not `busy`. `room`:
+        further threads may begin. Instant."""
         with self._lock:
-            threads = tuple(self._at_work)
-        if not self.left or (room and (self._todo or not threads)):
+            threads = dict(self._at_work)
+        if not self.left or (room and (self._todo or not threads)) or not busy.isdisjoint(threads.values()):
             return False
         return all(map(_waits_for_lock, threads))
 
-    def _take(self) -> None:
+    def _take(self, me: int) -> None:
         while self._todo:
             try:
                 parent, names = self._todo.popleft()
             except IndexError:  # another thread was quicker
                 return
+            self._at_work[me] = parent
             for name in names:
                 _forget_name(parent, name)
                 with self._lock:
@@ -111,8 +122,10 @@ class Invalidator:
         self._passing = Passing() if passing is None else passing
         self.opened: Callable[[], BitMap] = BitMap
         self._held: Counter[int] = Counter()
+        self._holdings: set[Holding] = set()
         self._deferred: dict[int, dict[str, None]] = {}
         self._limiter = trio.CapacityLimiter(THREADS)
+        self._batches: set[Batch] = set()
         self._nursery: trio.Nursery | None = None
         self._open = False
         self.late = 0  # names that were not forgotten in time
@@ -141,12 +154,14 @@ class Invalidator:
         outer = _own.get()
         holding = Holding(frozenset(directories) | (outer.directories if outer else frozenset()))
         token = _own.set(holding)
+        self._holdings.add(holding)
         try:
             with self._passing.guarding(directories if guard else ()):
                 yield
         finally:
             _own.reset(token)
             holding.ended = True
+            self._holdings.remove(holding)
             self._held.subtract(directories)
             for directory in directories:
                 if self._held[directory] <= 0:
@@ -173,21 +188,32 @@ class Invalidator:
         if waited:
             done, batch = trio.Event(), Batch(waited)
             self._nursery.start_soon(self._work, batch, done)
-            if not await self._wait(batch, done):
+            if not await self._wait(batch, done, own):
                 self.late += 1
                 log.info("the kernel is busy with %d of %d names", batch.left, len(waited))
 
-    async def _wait(self, batch: Batch, done: trio.Event) -> bool:
-        """Whether all of it is done; not for ever."""
+    async def _wait(self, batch: Batch, done: trio.Event, own: Holding | None) -> bool:
+        """Whether all of it is done; not for ever. `own`: of the operation that waits."""
         left, since = batch.left, trio.current_time()
-        while not done.is_set():
-            with trio.move_on_after(PATIENCE):
-                await done.wait()
-            if batch.left != left:
-                left, since = batch.left, trio.current_time()
-            elif batch.is_held_up(room=self._limiter.available_tokens > 0) or trio.current_time() - since > LONGEST:
-                break
+        if own is not None:
+            own.waits += 1
+        try:
+            while not done.is_set():
+                with trio.move_on_after(PATIENCE):
+                    await done.wait()
+                room = sum(other.at_work() for other in self._batches) < THREADS  # one may have begun, and not run yet
+                if batch.left != left:
+                    left, since = batch.left, trio.current_time()
+                elif batch.is_held_up(room=room, busy=self._busy()) or trio.current_time() - since > LONGEST:
+                    break
+        finally:
+            if own is not None:
+                own.waits -= 1
         return done.is_set()
+
+    def _busy(self) -> AbstractSet[int]:
+        """Directories of operations that go on by themselves."""
+        return {directory for holding in self._holdings if not holding.waits for directory in holding.directories}
 
     def forget_attributes(self, inodes: Iterable[int]) -> None:
         for inode in inodes if self._open else ():
@@ -230,9 +256,13 @@ class Invalidator:
             self._passing.open(directory, done)
 
     async def _work(self, batch: Batch, done: trio.Event) -> None:
-        async with trio.open_nursery() as nursery:
-            for _ in range(batch.threads):
-                nursery.start_soon(self._work_in_thread, batch)
+        self._batches.add(batch)
+        try:
+            async with trio.open_nursery() as nursery:
+                for _ in range(batch.threads):
+                    nursery.start_soon(self._work_in_thread, batch)
+        finally:
+            self._batches.remove(batch)
         done.set()
 
     async def _work_in_thread(self, batch: Batch) -> None:

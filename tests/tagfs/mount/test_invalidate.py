@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import AsyncIterator, Callable
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 
 import pyfuse3
@@ -87,6 +88,35 @@ async def test_a_busy_directory_holds_up_nobody_but_itself(invalidator: Invalida
     assert invalidator.late == 1
     kernel.locked[7].set()
     await until(lambda: (7, b"f") in kernel.told)
+
+
+async def test_threads_that_have_not_begun_yet_are_waited_for(
+    invalidator: Invalidator, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine, where one of them is locked before the others run at all."""
+    monkeypatch.setattr(invalidate, "PATIENCE", 0.001)
+    kernel.locked[7] = threading.Event()
+    begun, work, looks = threading.Event(), invalidate.Batch.work, 0
+
+    def work_later(batch: invalidate.Batch) -> None:
+        if kernel.waiting.acquire(blocking=False):
+            kernel.waiting.release()
+            assert begun.wait(60)
+        work(batch)
+
+    def is_held_up(batch: invalidate.Batch, *, room: bool, busy: AbstractSet[int]) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 20:
+            begun.set()
+        return held_up(batch, room=room, busy=busy)
+
+    held_up = invalidate.Batch.is_held_up
+    monkeypatch.setattr(invalidate.Batch, "work", work_later)
+    monkeypatch.setattr(invalidate.Batch, "is_held_up", is_held_up)
+    await invalidator.forget([(7, "f"), *((parent, "g") for parent in range(100, 200))], [])
+    assert len(kernel.told) == 100
+    assert invalidator.late == 1
 
 
 async def test_a_thread_that_waits_for_no_lock_is_waited_for(
@@ -185,6 +215,35 @@ async def test_what_another_operation_holds_is_waited_for(
     kernel.locked[1].set()
     await told.wait()
     assert kernel.told == [(1, b"f")]
+
+
+async def test_an_operation_that_waits_for_nobody_is_waited_for_and_who_waits_himself_is_not(
+    invalidator: Invalidator, kernel: Kernel, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock of the first goes when the disk has written what it changes; that of the second might never go."""
+    monkeypatch.setattr(invalidate, "PATIENCE", 0.001)
+    kernel.locked = {1: threading.Event(), 2: threading.Event()}
+    told = trio.Event()
+
+    async def change() -> None:
+        await invalidator.forget([(1, "f")], [])
+        told.set()
+
+    async def let_go() -> None:
+        await told.wait()
+        kernel.locked[2].set()
+
+    nursery.start_soon(change)  # a call of the socket
+    nursery.start_soon(let_go)
+    with invalidator.holding(1):
+        await trio.to_thread.run_sync(kernel.waiting.acquire)
+        with trio.move_on_after(0.1) as patience:
+            await told.wait()
+        assert patience.cancelled_caught and not told.is_set()
+        monkeypatch.setattr(invalidate, "_waits_for_lock", set(kernel.blocked).__contains__)
+        await invalidator.forget([(2, "g")], [])
+    assert kernel.told == [(2, b"g")]
+    assert invalidator.late == 1
 
 
 async def test_what_an_operation_has_started_outlives_it(
