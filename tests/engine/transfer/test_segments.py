@@ -62,8 +62,7 @@ async def test_where_one_is_as_quick_as_it_gets_there_is_one(tmp_path, monkeypat
 async def test_a_server_that_takes_two_is_asked_for_a_third_only_so_often(tmp_path):
     folder = served(tmp_path)
     zone = " limit_conn_zone $server_port zone=one:1m; limit_conn one 2;"
-    limits = {"limit_rate": "$rate", "extra": 'map $http_range $rate { "" 256k; default 4m; }' + zone}
-    with nginx(tmp_path / "nginx", folder, **limits) as server:
+    with nginx(tmp_path / "nginx", folder, **HELD_BACK | {"extra": HELD_BACK["extra"] + zone}) as server:
         await fetched(tmp_path, server.url("x.bin"), split=8, min_split_size=MIB // 4)
     statuses = [entry.status for entry in server.log()]
     assert 206 in statuses
