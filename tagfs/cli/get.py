@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from tagfs.cli import exits
@@ -53,10 +53,13 @@ def _run(options: argparse.Namespace, session: Session) -> int:
             if item.kind != "folder":
                 _copy(item, target, locate, replace=options.force)
             elif os.path.lexists(target := target.rstrip("/") or "/"):
-                _write_into(client, item, target, locate, force=options.force)
+                if not options.force:
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+                _fill(target, _tree(client, item), locate, replace=True)
             else:
+                inside = _tree(client, item)
                 with new_folder(target) as beside:
-                    _fill(client, item, beside, locate, replace=False)
+                    _fill(beside, inside, locate, replace=False)
         except FileExistsError as error:
             if error.filename != target:
                 raise
@@ -83,34 +86,26 @@ def _copy(item: ItemView, target: str, locate: Callable[[int], ContentView], *, 
         copy_out(source.fileno(), target, content, replace=replace)
 
 
-def _write_into(
-    client: Client, folder: ItemView, target: str, locate: Callable[[int], ContentView], *, force: bool
-) -> None:
-    if not force:
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
-    _fill(client, folder, target, locate, replace=True)
-
-
 def _fill(
-    client: Client, folder: ItemView, target: str, locate: Callable[[int], ContentView], *, replace: bool
+    target: str, inside: Iterable[tuple[ItemView, str]], locate: Callable[[int], ContentView], *, replace: bool
 ) -> None:
-    """All that is in `folder`, into the directory `target`. No symlink below it is followed: what stands where a
+    """All that is `inside` a folder, into the directory `target`. No symlink below it is followed: what stands where a
     directory must be is an error."""
-    for inside, path in tree(client, folder, target):
-        if inside.kind != "folder":
-            if inside.state != "skipped":
-                _copy(inside, path, locate, replace=replace)
+    for item, relative in inside:
+        path = os.path.join(target, relative) if relative else target
+        if item.kind != "folder":
+            if item.state != "skipped":
+                _copy(item, path, locate, replace=replace)
         elif not os.path.lexists(path):
             os.mkdir(path)
         elif os.path.islink(path) or not os.path.isdir(path):
             raise NotADirectoryError(errno.ENOTDIR, "A folder cannot take the place of what is no directory", path)
 
 
-def tree(client: Client, folder: ItemView, path: str) -> Iterator[tuple[ItemView, str]]:
-    """A folder and all that is in it, each with where it goes: a directory before what is in it. Of two of one name the
-    later shows its id, as in the mount."""
-    yield folder, path
-    pending = [(folder, path)]
+def _tree(client: Client, folder: ItemView) -> list[tuple[ItemView, str]]:
+    """A folder and all that is in it, each with its path: a directory before what is in it. All of it at once: the copy
+    may come to lie in the folder. Of two of one name the later shows its id, as in the mount."""
+    found, pending = [(folder, "")], [(folder, "")]
     while pending:
         above, where = pending.pop()
         names: set[str] = set()
@@ -118,9 +113,10 @@ def tree(client: Client, folder: ItemView, path: str) -> Iterator[tuple[ItemView
             stem, ext = os.path.splitext(item.name)
             name = f"{stem}~{item.id}{ext}" if item.name in names else item.name
             names.add(name)
-            yield item, os.path.join(where, name)
+            found.append((item, os.path.join(where, name)))
             if item.kind == "folder":
-                pending.append((item, os.path.join(where, name)))
+                pending.append(found[-1])
+    return found
 
 
 VERBS = {

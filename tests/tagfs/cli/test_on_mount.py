@@ -94,6 +94,17 @@ def test_a_copy_of_a_folder_keeps_its_symlinks(home: Home) -> None:
     assert home.tagfs("rm", "--purge", str(made)).returncode == 0
 
 
+def test_a_folder_can_be_copied_into_itself_as_it_was(home: Home) -> None:
+    made = home.top / "files/made"
+    (made / "sub").mkdir(parents=True)
+    (made / "link").symlink_to("a")
+    assert home.tagfs("get", str(made), str(made / "sub")).stderr == ""
+    assert sorted(str(path.relative_to(made)) for path in made.rglob("*")) == [
+        "link", "sub", "sub/made", "sub/made/link", "sub/made/sub",
+    ]  # fmt: skip
+    assert home.tagfs("rm", "--purge", str(made)).returncode == 0
+
+
 def test_status_and_verify(home: Home) -> None:
     status = home.tagfs("status").stdout
     assert status.startswith(f"tagfs 0.1.0 at {home.top}, up ")
