@@ -6,6 +6,7 @@ with nginx(tmp_path / "nginx", root=folder) as server:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,10 +15,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+SYNC = 5.0  # seconds; a test may have stopped it, or ended it
 BINARY = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 _CONFIG = """
@@ -40,6 +41,7 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         root {root};
+        location = /.sync {{ access_log off; return 204; }}
         {limit}
     }}
 }}
@@ -77,12 +79,16 @@ class Nginx:
         return f"http://127.0.0.1:{self.port}/{path.lstrip('/')}"
 
     def log(self) -> list[Access]:
-        """Every answer so far; one line is written when an answer ends."""
+        """Every answer so far; one line is written when an answer ends. The one worker does one thing after the other:
+        who has all of an answer finds it here, though the line is written after the last byte was sent."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), SYNC) as sync:
+            sync.sendall(b"GET /.sync HTTP/1.0\r\n\r\n")
+            sync.recv(1)
         path = self.prefix / "access.log"
         return [Access(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-@contextmanager
+@contextlib.contextmanager
 def nginx(prefix: Path, root: Path, *, limit_rate: str | None = None, extra: str = "") -> Iterator[Nginx]:
     """Serve `root` until the block ends. `limit_rate` (`500k`) is bytes a second of each connection, until `hurry`."""
     assert BINARY is not None, "these tests need nginx (apt-get install nginx-light)"
