@@ -13,11 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from engine.blobs import BlobStore
 from engine.catalogue import open_catalogue
 from engine.disk import fsync_dir
+from engine.ports import Catalogue
+from tagfs.vfs import sealing
+from tagfs.vfs.sealing import Sealer
 from tests.support.odd_mount import OddMount
 from tests.support.opening import DATABASE, opened_until
 from tests.support.power import LoopDisk, loop_disk
@@ -179,3 +184,29 @@ def test_a_sync_that_is_left_out_is_noticed(odd: OddMount, tmp_path: Path, oddit
                 print(f"{oddity} noticed in round {number}: {str(error)[:300]}")  # noqa: T201  # for whoever runs it
                 return
         raise AssertionError(f"{NOTICED_WITHIN} power cuts, and nobody noticed")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_an_fsync_that_meets_the_cut_promises_nothing(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """XFS lets the fsync of a directory succeed that comes just after, though a new name in there is lost."""
+    with loop_disk(tmp_path, kind) as disk:
+        blobs = BlobStore(disk.path)
+        sealer = Sealer(cast("Catalogue", None), blobs)
+        staging, fd = blobs.create_staging()
+        os.write(fd, b"x" * 1500)
+
+        def cut_first(path: str) -> None:
+            disk.cut()
+            with suppress(OSError):  # as ext4 says
+                fsync_dir(path)
+
+        monkeypatch.setattr(sealing, "fsync_dir", cut_first)
+        try:
+            with pytest.raises(OSError, match="Input/output"):
+                sealer.sync(fd, staging, data_only=True, first=True)
+        finally:
+            os.close(fd)
+        disk.restore()
