@@ -84,7 +84,7 @@ class Sealer:
         if first:
             self._link(staging, _SYNCED)
             fsync_dir(os.path.dirname(self._blobs.staging_path(staging)))
-            # An XFS that has failed meanwhile denies that for files alone: of 21,949 new names 38 were promised and lost.
+            # An XFS that has failed meanwhile denies that for files alone: 38 of 21,949 names were promised and lost.
             os.fdatasync(fd)
 
     def _mark(self, staging: str, word: str) -> None:
