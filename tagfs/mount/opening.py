@@ -85,7 +85,7 @@ class Opening:
         written = None if flags & WRITE else self._context.drafts.being_closed(item)
         if written is not None:
             await written_by(self.files, written)
-        row = self._row(item)
+        row = self.row(item)
         if row.state is State.WRITING and self._context.drafts.readable(item) is None:
             row = await self._context.drafts.told(item)
         opened = await self._content(row, flags, program)
@@ -105,7 +105,7 @@ class Opening:
             return draft_file(drafts, draft, flags)
         if flags & os.O_TRUNC:  # who only reads may empty it as well, on Linux
             await self.truncate(item, 0, None)
-            item = self._row(item.id)
+            item = self.row(item.id)
         closed = drafts.readable(item.id)
         if closed is not None:
             drafts.enter(closed, writing=False)
@@ -136,7 +136,8 @@ class Opening:
         pages.sized(node, size)
         return True
 
-    def _row(self, item: ItemId) -> Item:
+    def row(self, item: ItemId) -> Item:
+        """ENOENT for what is gone."""
         row = self._context.catalogue.item(item)
         if row is None:
             raise OSError(errno.ENOENT, f"item {item} is gone")

@@ -158,7 +158,7 @@ class Operations(pyfuse3.Operations):
         if isinstance(node, LinkNode):
             return _name(node.target)
         if isinstance(node, ItemNode):
-            item = self._item(node.item)
+            item = self._opening.row(node.item)
             if item.kind is Kind.SYMLINK and item.target is not None:
                 return _name(item.target)
         raise OSError(errno.EINVAL, "this is no symlink")
@@ -298,7 +298,7 @@ class Operations(pyfuse3.Operations):
                 await directory.link(_text(name), text)
                 return self._answer_as_link(LinkNode(("symlink", parent_inode, name), text))
             item_id = await edits.symlink(self._context, directory, _text(name), text)
-            if self._item(item_id).kind is Kind.SYMLINK:
+            if self._opening.row(item_id).kind is Kind.SYMLINK:
                 return await self._answer_new(parent_inode, _text(name), item_id)
             return self._answer_as_link(LinkNode(("symlink", parent_inode, item_id), text))
 
@@ -428,12 +428,6 @@ class Operations(pyfuse3.Operations):
         if not isinstance(node, Directory):
             raise OSError(errno.ENOTDIR, "this is no directory")
         return node
-
-    def _item(self, item: ItemId) -> Item:
-        row = self._context.catalogue.item(item)
-        if row is None:
-            raise OSError(errno.ENOENT, f"item {item} is gone")
-        return row
 
     def _attr(self, node: Node) -> Attr:
         match node:

@@ -73,7 +73,7 @@ async def test_a_row_of_before_is_read_anew(world: World, kernel: Kernel, monkey
     item = await world.item("f")
     node = await kernel.lookup(await kernel.walk("files"), "f")
     draft = await world.drafts.write_to(item)
-    monkeypatch.setattr(kernel.ops._opening, "_row", lambda _: item._replace(state=State.WRITING, sha256=None))
+    monkeypatch.setattr(kernel.ops._opening, "row", lambda _: item._replace(state=State.WRITING, sha256=None))
     assert await opened(kernel, node, flags=os.O_RDONLY) == 0
     world.drafts.leave(draft, writing=True)
 
